@@ -1,0 +1,288 @@
+"""What a model asks of a person, as data: controls and the model card. Knows neither torch nor Qt.
+
+A GUI builds its form from a card's controls; the command line checks `--set` with them; both get the same sentence
+when a value is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal
+
+from engines.job import Job, Value
+
+
+class ControlError(ValueError):
+    """A refused value; the message is one sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Slider:
+    """A number in [low, high]; `trained` marks the part of the range that the model has seen, if narrower."""
+
+    name: str
+    label: str
+    low: float
+    high: float
+    step: float
+    default: float
+    unit: str = ""
+    trained: tuple[float, float] | None = None
+    help: str = ""
+    type: Literal["slider"] = "slider"
+
+    def check(self, value: Value) -> float:
+        """`value` clamped into the range. Raises ControlError if it is no number."""
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ControlError(f"{self.label} needs a number.")
+        try:
+            number = float(value)
+        except ValueError:
+            raise ControlError(f"{self.label} needs a number, not “{value}”.") from None
+        if not math.isfinite(number):
+            raise ControlError(f"{self.label} needs a finite number.")
+        return min(max(number, self.low), self.high)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of `options`, each (value, label)."""
+
+    name: str
+    label: str
+    options: tuple[tuple[str, str], ...]
+    default: str
+    help: str = ""
+    type: Literal["choice"] = "choice"
+
+    def check(self, value: Value) -> str:
+        for option, label in self.options:
+            if value in (option, label):
+                return option
+        known = ", ".join(option for option, _ in self.options)
+        raise ControlError(f"{self.label} is one of {known}; “{value}” is not.")
+
+
+@dataclass(frozen=True)
+class Toggle:
+    name: str
+    label: str
+    default: bool
+    help: str = ""
+    type: Literal["toggle"] = "toggle"
+
+    def check(self, value: Value) -> bool:
+        if isinstance(value, bool):
+            return value
+        word = str(value).strip().lower()
+        if word in ("1", "true", "yes", "on"):
+            return True
+        if word in ("0", "false", "no", "off"):
+            return False
+        raise ControlError(f"{self.label} is on or off; “{value}” is neither.")
+
+
+@dataclass(frozen=True)
+class Text:
+    name: str
+    label: str
+    default: str = ""
+    placeholder: str = ""
+    longest: int = 2000
+    help: str = ""
+    type: Literal["text"] = "text"
+
+    def check(self, value: Value) -> str:
+        text = str(value)
+        if len(text) > self.longest:
+            raise ControlError(f"{self.label} is longer than {self.longest} characters.")
+        return text
+
+
+@dataclass(frozen=True)
+class Attributes:
+    """A vector of named strengths in [low, high]; `exclusive` lists groups of labels of which one is on at a time."""
+
+    name: str
+    label: str
+    labels: tuple[str, ...]
+    low: float
+    high: float
+    default: tuple[float, ...] = ()
+    exclusive: tuple[tuple[str, ...], ...] = ()
+    help: str = ""
+    type: Literal["attributes"] = "attributes"
+
+    def check(self, value: Value) -> list[float]:
+        if isinstance(value, str):
+            value = [float(v) if _is_number(v) else math.nan for v in value.split(",")]
+        if not isinstance(value, list | tuple) or len(value) != len(self.labels):
+            raise ControlError(
+                f"{self.label} needs {len(self.labels)} numbers: {', '.join(self.labels)}."
+            )
+        numbers = [float(v) for v in value if isinstance(v, int | float)]
+        if len(numbers) != len(self.labels) or not all(map(math.isfinite, numbers)):
+            raise ControlError(f"{self.label} needs {len(self.labels)} finite numbers.")
+        return [min(max(v, self.low), self.high) for v in numbers]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """A picture that arrives by drop, paste or file. No value: it travels in Job.images under `role`."""
+
+    role: str
+    label: str
+    optional: bool = False
+    type: Literal["image"] = "image"
+
+
+@dataclass(frozen=True)
+class SketchInput:
+    """A picture that is drawn.
+
+    kind   "edges": dark lines on white, (H, W); "hints": coarse colour strokes on transparent, (H, W, 4);
+           "labels": class indices, (H, W)
+    size   (width, height) of a fresh canvas
+    """
+
+    role: str
+    label: str
+    kind: Literal["edges", "hints", "labels"]
+    size: tuple[int, int]
+    palette: str = ""
+    optional: bool = False
+    type: Literal["sketch"] = "sketch"
+
+
+Control = Slider | Choice | Toggle | Text | Attributes | ImageInput | SketchInput
+_TYPES = {"slider": Slider, "choice": Choice, "toggle": Toggle, "text": Text, "attributes": Attributes,
+          "image": ImageInput, "sketch": SketchInput}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SizeRule:
+    """Which sizes a network takes. `native` (width, height) is what it was trained at, if known; `fixed` nets take
+    no other (the engine resizes or tiles, and the card's controls say which)."""
+
+    minimum: int = 1
+    multiple_of: int = 1
+    square: bool = False
+    native: tuple[int, int] | None = None
+    fixed: bool = False
+
+
+@dataclass(frozen=True)
+class SketchStats:
+    """What the training edges looked like (5th and 95th percentile): ink is the dark share of the canvas in [0, 1],
+    width the mean line width divided by the canvas width, extent the larger side of the ink's bounding box divided
+    by that of the canvas."""
+
+    ink: tuple[float, float]
+    width: tuple[float, float]
+    extent: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """All that a GUI may know of a model. Pure data; `to_dict` and `from_dict` are inverse and JSON-able."""
+
+    family: str
+    title: str
+    controls: tuple[Control, ...] = ()
+    size: SizeRule = SizeRule()
+    rooms: tuple[str, ...] = ()
+    live: bool = True
+    seeded: bool = False
+    half_ok: bool = True
+    needs_grad: bool = False
+    network: str = ""
+    parameters: int = 0
+    summary: str = ""
+    data: str = ""
+    paper: str = ""
+    licence: str = ""
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    sketch: SketchStats | None = None
+    sheet: str = ""
+    notes: tuple[str, ...] = ()
+    checkpoint: str = ""
+
+    def control(self, name: str) -> Control | None:
+        """The control with this name (or role, for inputs)."""
+        for control in self.controls:
+            if name == getattr(control, "name", None) or name == getattr(control, "role", None):
+                return control
+        return None
+
+    def inputs(self) -> tuple[ImageInput | SketchInput, ...]:
+        return tuple(c for c in self.controls if isinstance(c, ImageInput | SketchInput))
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> ModelCard:
+        body = {k: v for k, v in body.items() if k in {f.name for f in fields(cls)}}
+        body["controls"] = tuple(_control(c) for c in body.get("controls", ()))
+        if isinstance(body.get("size"), Mapping):
+            body["size"] = SizeRule(
+                **{**body["size"], "native": _tuple(body["size"].get("native"))}
+            )
+        if isinstance(body.get("sketch"), Mapping):
+            body["sketch"] = SketchStats(**{k: _tuple(v) for k, v in body["sketch"].items()})
+        for name in ("rooms", "notes"):
+            body[name] = tuple(body.get(name, ()))
+        return cls(**body)
+
+
+def _tuple(value: Any) -> Any:
+    """Lists, also nested ones, as tuples: JSON knows no tuples."""
+    return tuple(_tuple(v) for v in value) if isinstance(value, list | tuple) else value
+
+
+def _control(body: Mapping[str, Any]) -> Control:
+    return _TYPES[body["type"]](**{k: _tuple(v) for k, v in body.items()})
+
+
+def defaults(card: ModelCard) -> dict[str, Value]:
+    """Control name -> default value, for every control that has a value."""
+    values: dict[str, Value] = {}
+    for control in card.controls:
+        if isinstance(control, Attributes):
+            values[control.name] = list(control.default) or [0.0] * len(control.labels)
+        elif not isinstance(control, ImageInput | SketchInput):
+            values[control.name] = control.default
+    return values
+
+
+def checked(job: Job, card: ModelCard) -> Job:
+    """`job` with every value checked and every missing one defaulted.
+
+    Raises ControlError for an unknown control, an unknown or missing picture, or a refused value.
+    """
+    values = defaults(card)
+    for name, value in job.values.items():
+        control = card.control(name)
+        if control is None or isinstance(control, ImageInput | SketchInput):
+            raise ControlError(f"{card.title} has no control named “{name}”.")
+        values[name] = control.check(value)
+    roles = {c.role: c for c in card.inputs()}
+    for role in job.images:
+        if role not in roles:
+            raise ControlError(
+                f"{card.title} takes no picture named “{role}”; it takes {', '.join(roles) or 'none'}."
+            )
+    for role, control in roles.items():
+        if role not in job.images and not control.optional:
+            raise ControlError(f"{card.title} needs a picture for “{control.label}” ({role}).")
+    return job.with_(values=values)

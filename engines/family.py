@@ -1,0 +1,121 @@
+"""What a family of networks is: the one seam between a paper and the rest. Knows no engine, no file, no window.
+
+Importing a family must not import torch (the catalogue and the command line list families without it); networks are
+imported inside `build` and `run`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from engines.controls import ModelCard
+from engines.job import Event, Job
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from engines.checkpoint import Checkpoint
+
+
+@dataclass
+class Model:
+    """A loaded network, ready on its device. `memo` is a small cache that dies with it.
+
+    Calling a Model runs its module through `execute`, the one place where networks execute (engines/executor.py),
+    so that faster lanes can be added there without any family knowing.
+    """
+
+    family: Family
+    module: nn.Module
+    config: Any
+    card: ModelCard
+    device: torch.device
+    dtype: torch.dtype
+    execute: Callable[..., Any]
+    checkpoint: str = ""
+    notes: tuple[str, ...] = ()
+    memo: dict[str, Any] = field(default_factory=dict)
+
+    def __call__(self, *inputs: torch.Tensor, **named: Any) -> Any:
+        return self.execute(self, *inputs, **named)
+
+
+class Family:
+    """One paper. Stateless; one instance, registered at the bottom of its module."""
+
+    id: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    before: ClassVar[tuple[str, ...]] = ()  # ids of families that lose a tie against this one
+    trainer: ClassVar[str] = (
+        ""  # "module:Class" below this family's package, imported only to train
+    )
+    tool: ClassVar[bool] = False  # True: needs no checkpoint (photo to edges, ...)
+
+    def recognise(self, checkpoint: Checkpoint) -> Any | None:
+        """All that build() needs, read from key names and shapes alone; None if these are not ours.
+
+        May say yes wrongly (a tie is settled elsewhere) but never no wrongly.
+        """
+        return None
+
+    def build(self, config: Any) -> nn.Module:
+        raise NotImplementedError
+
+    def card(self, config: Any) -> ModelCard:
+        raise NotImplementedError
+
+    def load(self, config: Any, checkpoint: Checkpoint) -> tuple[nn.Module, tuple[str, ...]]:
+        """The network with every weight in place, in eval mode, and sentences about repairs. Strict: all or nothing."""
+        from engines.checkpoint import fill
+
+        module = self.build(config)
+        notes = fill(module, checkpoint)
+        return module.eval(), notes
+
+    def to_dict(self, config: Any) -> dict[str, Any]:
+        """`config` as JSON-able data for a safetensors file of ours."""
+        from dataclasses import asdict
+
+        return asdict(config)
+
+    def from_dict(self, body: dict[str, Any]) -> Any:
+        """The inverse of to_dict."""
+        raise NotImplementedError
+
+    def run(self, model: Model, job: Job) -> Iterator[Event]:
+        """Any Progress and Preview, then exactly one Result, last. Never holds a grad-mode context over a yield."""
+        raise NotImplementedError
+
+
+_FAMILIES: dict[str, Family] = {}
+
+
+def register(family: Family) -> Family:
+    if family.id in _FAMILIES:
+        raise ValueError(f"two families call themselves {family.id}")
+    _FAMILIES[family.id] = family
+    return family
+
+
+def families() -> dict[str, Family]:
+    """Every registered family by id, in order of registration."""
+    import engines.families  # noqa: F401  (registers them)
+
+    return _FAMILIES
+
+
+def candidates(checkpoint: Checkpoint) -> list[tuple[Family, Any]]:
+    """(family, config) for every family that recognises the checkpoint, best first.
+
+    Our own metadata decides alone; otherwise `before` orders a tie.
+    """
+    named = checkpoint.metadata.get("family")
+    if named in families():
+        family = families()[named]
+        config = family.recognise(checkpoint)
+        return [] if config is None else [(family, config)]
+    found = [(f, c) for f in families().values() if (c := f.recognise(checkpoint)) is not None]
+    return sorted(found, key=lambda pair: sum(pair[0].id in other.before for other, _ in found))
