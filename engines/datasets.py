@@ -1,0 +1,171 @@
+"""Training pictures from disk: joined A|B files, two folders, or photos alone with inputs made by engines/pairs.py.
+
+A batch is a function of (seed, step, rank) alone, so a resumed training sees exactly what an uninterrupted one would
+have seen. Batches are numpy dictionaries; tensors are made by the trainer. Knows no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+
+from engines import images, pairs
+from engines.edges import measure
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+Batch = dict[str, np.ndarray]
+
+
+class DataError(ValueError):
+    """The data folder does not hold what the recipe asks for; the message is one sentence."""
+
+
+class DataSet(Protocol):
+    def __len__(self) -> int: ...
+
+    def batch(self, step: int, count: int, size: tuple[int, int], rank: int = 0) -> Batch:
+        """`count` samples at `size` (width, height); the same arguments give the same batch."""
+        ...
+
+
+def photo_files(folder: Path) -> list[Path]:
+    """The pictures in a folder, sorted by name. Raises DataError when there is none."""
+    if not folder.is_dir():
+        raise DataError(f"There is no folder {folder}.")
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
+    if not found:
+        raise DataError(f"There is no picture in {folder}.")
+    return found
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8."""
+    return np.array(images.flatten(images.open_picture(path)).pixels)
+
+
+def chosen(count: int, total: int, seed: int, step: int, rank: int) -> np.ndarray:
+    """Indices of the samples of one step: epochs are shuffled permutations, walked without gaps."""
+    positions = np.arange(count) + count * step
+    picks = np.empty(count, np.int64)
+    for epoch in np.unique(positions // total):
+        order = np.random.default_rng([seed, rank, 7, int(epoch)]).permutation(total)
+        inside = positions // total == epoch
+        picks[inside] = order[positions[inside] % total]
+    return picks
+
+
+def to_signed(pixels: np.ndarray) -> np.ndarray:
+    """(N, H, W, C) uint8 -> (N, C, H, W) float32 in [-1, 1]."""
+    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32) / 127.5 - 1
+
+
+@dataclass
+class EdgePhotos:
+    """Photos alone; edges and colour hints are drawn anew each time.
+
+    Batches: edges (N, 1, H, W), hints (N, 4, H, W), named (N, 1, H, W) in {0, 1}: where some hint says the colour,
+    photo (N, 3, H, W).
+    """
+
+    folder: Path
+    native: tuple[int, int]
+    seed: int = 0
+    flip: bool = True
+    hinted: float = 0.55
+    style: pairs.EdgeStyle = field(default_factory=pairs.EdgeStyle)
+
+    def __post_init__(self) -> None:
+        self.files = photo_files(self.folder)
+        with ThreadPoolExecutor() as pool:
+            loaded = list(pool.map(self._load, self.files))
+        self.photos = [photo for photo, _ in loaded]
+        self.banks = [bank for _, bank in loaded]
+
+    def _load(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
+        photo = cv2.resize(read_rgb(path), self.native, interpolation=cv2.INTER_AREA)
+        return photo, pairs.line_bank(photo)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def batch(self, step: int, count: int, size: tuple[int, int], rank: int = 0) -> Batch:
+        rng = np.random.default_rng([self.seed, rank, step])
+        picks = chosen(count, len(self), self.seed, step, rank)
+        rows = [self._sample(int(pick), size, rng) for pick in picks]
+        edges, hints, named, photo = (np.stack(column) for column in zip(*rows))
+        mask = hints[..., 3:] / np.float32(255)
+        colours = (hints[..., :3] / np.float32(127.5) - 1) * mask
+        return {
+            "edges": to_signed(edges[..., None]),
+            "hints": np.ascontiguousarray(np.concatenate((colours, mask), 3).transpose(0, 3, 1, 2), np.float32),
+            "named": named[:, None].astype(np.float32),
+            "photo": to_signed(photo),
+        }
+
+    def _sample(self, index: int, size: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+        photo, bank = self.photos[index], self.banks[index]
+        if self.flip and rng.random() < 0.5:
+            photo, bank = photo[:, ::-1], bank[:, ::-1]
+        edges = pairs.hand_edges(np.ascontiguousarray(bank), self.style, rng)
+        mask = (bank & pairs.SUBJECT) > 0
+        photo, edges, mask = self._moved(np.ascontiguousarray(photo), edges, mask, size, rng)
+        count = int(rng.integers(1, 4) if rng.random() < 0.6 else rng.integers(4, 16))
+        count = count if rng.random() < self.hinted else 0
+        hints, named = pairs.colour_hints(photo, mask, count, rng)
+        return edges, hints, named, photo
+
+    def _moved(
+        self, photo: np.ndarray, edges: np.ndarray, mask: np.ndarray, size: tuple[int, int],
+        rng: np.random.Generator,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+        """Photo, edges and mask scaled and shifted a little together, at `size`."""
+        width, height = self.native
+        scale = rng.uniform(0.94, 1.1)
+        shift = rng.uniform(-0.04, 0.04, 2) * (width, height) + (1 - scale) / 2 * np.array((width, height))
+        matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
+        photo = cv2.warpAffine(photo, matrix, self.native, borderMode=cv2.BORDER_REFLECT_101)
+        edges = cv2.warpAffine(edges, matrix, self.native, borderValue=255)
+        solid = cv2.warpAffine(mask.astype(np.uint8) * 255, matrix, self.native)
+        if size != self.native:
+            photo, edges, solid = (cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in (photo, edges, solid))
+        return photo, edges, solid > 127
+
+    def stats(self, samples: int = 400) -> dict[str, tuple[float, float]]:
+        """5th and 95th percentile of ink, width and extent of the training edges, as SketchStats wants them."""
+        rng = np.random.default_rng(self.seed)
+        measured = []
+        for index in rng.integers(0, len(self), samples):
+            drawn = measure(pairs.hand_edges(self.banks[index], self.style, rng))
+            if drawn["ink"] > 0:
+                measured.append([drawn["ink"], drawn["width"], drawn["extent"]])
+        low, high = np.percentile(measured, [5, 95], axis=0)
+        return {name: (float(low[i]), float(high[i])) for i, name in enumerate(("ink", "width", "extent"))}
+
+
+class Prefetch:
+    """The batches of steps start, start + 1, ... made ahead of time in threads, in order."""
+
+    def __init__(self, data: DataSet, count: int, size: tuple[int, int], start: int, stop: int, rank: int = 0,
+                 workers: int = 1, ahead: int = 3) -> None:  # fmt: skip
+        self._make = lambda step: data.batch(step, count, size, rank)
+        self._steps = iter(range(start, stop))
+        self._pool = ThreadPoolExecutor(workers)
+        self._ahead = ahead
+
+    def __iter__(self) -> Iterator[Batch]:
+        waiting: list[Future[Any]] = []
+        try:
+            for step in self._steps:
+                waiting.append(self._pool.submit(self._make, step))
+                if len(waiting) > self._ahead:
+                    yield waiting.pop(0).result()
+            while waiting:
+                yield waiting.pop(0).result()
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,160 @@
+"""The starter's network: a U-Net that draws a photo from edges, optional colour hints, and a variation code.
+
+An outline does not say colour. Zhu et al. 2017 ("Toward Multimodal Image-to-Image Translation") let a code say what
+the input leaves open; hints say it stroke by stroke (Sangkloy et al. 2017, "Scribbler"; Zhang et al. 2017). Nearest
+upsampling with 3x3 convolutions leaves no checkerboard (Odena et al. 2016).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class MultimodalConfig:
+    """widths: channels at 1/2, 1/4, ... of the picture's size. code: length of the variation code."""
+
+    widths: tuple[int, ...] = (32, 72, 136, 232, 256)
+    code: int = 12
+    native: tuple[int, int] = (192, 256)
+
+    @property
+    def multiple_of(self) -> int:
+        return 2 ** len(self.widths)
+
+
+class Modulation(nn.Module):
+    """Instance normalisation whose gain and offset come from the code (Huang & Belongie 2017)."""
+
+    def __init__(self, channels: int, code: int) -> None:
+        super().__init__()
+        self.affine = nn.Linear(code, 2 * channels)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        gain, offset = self.affine(style)[:, :, None, None].chunk(2, 1)
+        return F.instance_norm(x) * (1 + gain) + offset
+
+
+class Up(nn.Module):
+    """Twice the size, joined with the skip, one convolution, modulated by the code."""
+
+    def __init__(self, below: int, skip: int, out: int, code: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(below + skip, out, 3, padding=1, bias=False)
+        self.norm = Modulation(out, code)
+
+    def forward(self, x: Tensor, skip: Tensor, style: Tensor) -> Tensor:
+        x = torch.cat((F.interpolate(x, scale_factor=2.0), skip), 1)
+        return F.leaky_relu(self.norm(self.conv(x), style), 0.2)
+
+
+class Residual(nn.Module):
+    def __init__(self, channels: int, code: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm = Modulation(channels, code)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        return x + self.second(F.leaky_relu(self.norm(self.first(x), style), 0.2))
+
+
+class MultimodalUNet(nn.Module):
+    """forward(edges, hints, code) -> (B, 3, H, W) in [-1, 1].
+
+    edges (B, 1, H, W) in [-1, 1], 1 is paper; hints (B, 4, H, W): RGB in [-1, 1] times the mask, mask in {0, 1};
+    code (B, config.code), about standard normal. H and W are multiples of config.multiple_of.
+    The buffers code_mean and code_spread hold the distribution of the codes of the training photos.
+    """
+
+    code_mean: Tensor
+    code_spread: Tensor
+
+    def __init__(self, config: MultimodalConfig) -> None:
+        super().__init__()
+        widths, style = config.widths, 64
+        self.config = config
+        self.mapping = nn.Sequential(nn.Linear(config.code, style), nn.LeakyReLU(0.2), nn.Linear(style, style),
+                                     nn.LeakyReLU(0.2))  # fmt: skip
+        self.stem = nn.Conv2d(5 * 4, widths[0], 3, padding=1)
+        self.down = nn.ModuleList(
+            nn.Conv2d(a + 4, b, 4, stride=2, padding=1, bias=False) for a, b in zip(widths, widths[1:])
+        )
+        self.middle = nn.ModuleList([Residual(widths[-1], style)])
+        below = (widths[-1], *(self._up_width(w) for w in widths[-2:0:-1]))
+        skips = widths[-2::-1]
+        outs = (*(self._up_width(w) for w in widths[-2:0:-1]), 48)
+        self.up = nn.ModuleList(Up(b, s, o, style) for b, s, o in zip(below, skips, outs))
+        self.refine = Residual(48, style)
+        self.fine = nn.Conv2d(48 + 5, 24, 3, padding=1)
+        self.out = nn.Conv2d(24, 3, 3, padding=1)
+        self.register_buffer("code_mean", torch.zeros(config.code))
+        self.register_buffer("code_spread", torch.eye(config.code))
+
+    @staticmethod
+    def _up_width(width: int) -> int:
+        return width * 7 // 8
+
+    def forward(self, edges: Tensor, hints: Tensor, code: Tensor) -> Tensor:
+        style = self.mapping(code)
+        known = torch.cat(((1 - edges) / 2, hints), 1)
+        x = F.leaky_relu(self.stem(F.pixel_unshuffle(known, 2)), 0.2)
+        hints = _coarser(hints)
+        skips = []
+        for index, down in enumerate(self.down):
+            skips.append(x)
+            x = down(torch.cat((x, _spread(hints)), 1))
+            x = F.leaky_relu(F.instance_norm(x) if index else x, 0.2)
+            hints = _coarser(hints)
+        for block in self.middle:
+            x = block(x, style)
+        for up in self.up:
+            x = up(x, skips.pop(), style)
+        x = F.interpolate(self.refine(x, style), scale_factor=2.0)
+        x = F.leaky_relu(self.fine(torch.cat((x, known), 1)), 0.2)
+        return torch.tanh(self.out(x))
+
+    def sample_code(self, seeds: list[int], strength: float) -> Tensor:
+        """(len(seeds), code): the mean code of the training photos at strength 0, at 1 a code as likely as that of a
+        training photo, beyond 1 bolder."""
+        noise = torch.stack([torch.randn(len(self.code_mean), generator=torch.Generator().manual_seed(seed))
+                             for seed in seeds])  # fmt: skip
+        noise = noise.to(self.code_spread)
+        return self.code_mean + strength * noise @ self.code_spread.T
+
+
+def _coarser(hints: Tensor) -> Tensor:
+    """Half the size; colour stays premultiplied by the share of hinted pixels."""
+    return F.avg_pool2d(hints, 2)
+
+
+def _spread(hints: Tensor) -> Tensor:
+    """A hint counts fully wherever it touches a cell: (colour of the hinted part, saturating mask)."""
+    share = hints[:, 3:]
+    full = (share * 8).clamp(max=1)
+    return torch.cat((hints[:, :3] / (share + 1e-3) * full, full), 1)
+
+
+class CodeEncoder(nn.Module):
+    """Photo (B, 3, H, W) in [-1, 1] -> mean and log-variance (B, code) of its variation code. Training only."""
+
+    def __init__(self, code: int, width: int = 32) -> None:
+        super().__init__()
+        widths = (width, 2 * width, 3 * width, 4 * width)
+        layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        for a, b in zip(widths, widths[1:]):
+            layers += [nn.Conv2d(a, b, 4, stride=2, padding=1), nn.GroupNorm(8, b), nn.LeakyReLU(0.2)]
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Linear(2 * widths[-1], 2 * code)
+
+    def forward(self, photo: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.features(photo)
+        middle = features[:, :, features.shape[2] // 4 : -features.shape[2] // 4,
+                          features.shape[3] // 4 : -features.shape[3] // 4]  # fmt: skip
+        pooled = torch.cat((features.mean((2, 3)), middle.mean((2, 3))), 1)
+        mean, logvar = self.head(pooled).chunk(2, 1)
+        return mean, logvar.clamp(-6, 2)

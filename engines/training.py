@@ -1,0 +1,302 @@
+"""The one training loop: recipe in, events out. Lightning Fabric does devices, precision and several GPUs.
+
+A training is a list of stages (size, batch, steps, learning rate). Every step is a function of the state before it
+and of (seed, step): a training that was killed and resumed ends with the same weights as one that was not. Knows no
+window and no network; trainers (engines/families/*/train.py) know one paper each.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import os
+import time
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from engines import datasets
+from engines.job import Event, Picture, Preview, Progress, Result
+
+log = logging.getLogger("train")
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be used; the message is one sentence."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """size (width, height), batch per device, steps, learning rate at its start and end (linear between)."""
+
+    steps: int
+    size: tuple[int, int]
+    batch: int
+    rate: float = 2e-4
+    last_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training as data; see resources/recipes/*.toml."""
+
+    name: str
+    trainer: str
+    stages: tuple[Stage, ...]
+    data: Mapping[str, Any]
+    network: Mapping[str, Any] = field(default_factory=dict)
+    losses: Mapping[str, Any] = field(default_factory=dict)
+    card: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    ema: float = 0.999
+    precision: str = "32-true"
+    workers: int = 1
+    every: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        return sum(stage.steps for stage in self.stages)
+
+    def stage_at(self, step: int) -> tuple[Stage, int]:
+        """The stage that `step` belongs to, and the step at which that stage begins."""
+        begin = 0
+        for stage in self.stages:
+            if step < begin + stage.steps:
+                return stage, begin
+            begin += stage.steps
+        return self.stages[-1], begin - self.stages[-1].steps
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe. Raises RecipeError with one sentence."""
+    try:
+        body = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{Path(path).name} is not a recipe: {error}.") from error
+    try:
+        stages = tuple(Stage(**{**s, "size": tuple(s["size"])}) for s in body.pop("stage"))
+        return Recipe(stages=stages, **body)
+    except (KeyError, TypeError) as error:
+        raise RecipeError(f"{Path(path).name} lacks or misspells an entry: {error}.") from error
+
+
+class Trainer(Protocol):
+    """What a family's train.py offers. Constructed as Trainer(recipe, data)."""
+
+    def modules(self) -> dict[str, nn.Module]: ...
+    def averaged(self) -> tuple[str, ...]:
+        """Names of the modules of which a moving average is kept."""
+        ...
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]: ...
+    def step(self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator) -> dict[str, Tensor]:
+        """One step of every optimiser; the losses by name, detached."""
+        ...
+
+    def samples(self, averages: Mapping[str, nn.Module]) -> Picture: ...
+    def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
+        """Write the trained model as a safetensors file of ours."""
+        ...
+
+
+class Average:
+    """Exponential moving average of the parameters and buffers of a module."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        from copy import deepcopy
+
+        self.module = deepcopy(module).eval().requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, module: nn.Module, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))
+        mine, theirs = self.module.state_dict(), module.state_dict()
+        for name, value in mine.items():
+            if value.is_floating_point():
+                value.lerp_(theirs[name].to(value.dtype), 1 - decay)
+            else:
+                value.copy_(theirs[name])
+
+
+def make_trainer(recipe: Recipe, data: datasets.DataSet) -> Trainer:
+    module, _, name = recipe.trainer.partition(":")
+    return getattr(import_module(f"engines.families.{module}"), name)(recipe, data)
+
+
+def train(
+    recipe: Recipe,
+    out: Path,
+    data: datasets.DataSet,
+    device: str = "auto",
+    devices: int | str = 1,
+    resume: bool = False,
+    minutes: float | None = None,
+) -> Iterator[Event]:
+    """Train and yield Progress (losses in the note) and Preview; the last event is a Result.
+
+    Writes to `out`: state.pt (resume), losses.csv, samples/*.png, and model.safetensors at the end. With `minutes` it
+    stops in time, its state saved, so that `resume` goes on later.
+    """
+    run = _Run(recipe, Path(out), data, device, devices)
+    start = run.load() if resume else 0
+    if run.fabric.global_rank == 0:
+        out.mkdir(parents=True, exist_ok=True)
+    begin = time.monotonic()
+    try:
+        for step in run.batches(start):
+            losses = run.step(step)
+            done = step + 1
+            if done % recipe.every.get("losses", 20) == 0 or done == recipe.steps:
+                yield Progress(done, recipe.steps, run.note(done, losses))
+            if done % recipe.every.get("samples", 500) == 0 or done == recipe.steps:
+                yield Preview(run.sample(done))
+            late = minutes is not None and time.monotonic() - begin > minutes * 60
+            if done % recipe.every.get("state", 500) == 0 or done == recipe.steps or late:
+                run.save(done)
+            if late:
+                break
+    finally:
+        run.close()
+    yield Result((run.sample(None),), (str(run.export()),), time.monotonic() - begin)
+
+
+class _Run:
+    """The live side of one training on one rank."""
+
+    def __init__(self, recipe: Recipe, out: Path, data: datasets.DataSet, device: str, devices: int | str) -> None:
+        self.recipe, self.out, self.data = recipe, out, data
+        self.fabric = Fabric(accelerator=device, devices=devices, precision=recipe.precision)  # pyright: ignore[reportArgumentType]
+        self.fabric.launch()
+        torch.manual_seed(recipe.seed)
+        self.trainer = make_trainer(recipe, data)
+        modules, optimisers = self.trainer.modules(), self.trainer.optimisers()
+        self.averages = {n: Average(modules[n], recipe.ema) for n in self.trainer.averaged()}
+        for name, module in modules.items():
+            owned = [optimisers[name]] if name in optimisers else []
+            placed = self.fabric.setup(module.to(memory_format=torch.channels_last), *owned)
+            module_, *owned_ = placed if isinstance(placed, tuple) else (placed,)
+            setattr(self.trainer, name, module_)
+            if owned_:
+                self.trainer.optimisers()[name] = owned_[0]
+        for average in self.averages.values():
+            average.module.to(self.fabric.device)
+        self.iterator: Iterator[datasets.Batch] = iter(())
+        self.row: dict[str, float] = {}
+
+    def batches(self, start: int) -> Iterator[int]:
+        """The step numbers from `start`; the batch of each is ready for step()."""
+        begin = 0
+        for stage in self.recipe.stages:
+            first, end = max(start, begin), begin + stage.steps
+            if first < end:
+                self.iterator = iter(
+                    datasets.Prefetch(self.data, stage.batch, stage.size, first, end, self.fabric.global_rank,
+                                      self.recipe.workers)
+                )  # fmt: skip
+                yield from range(first, end)
+            begin = end
+
+    def step(self, step: int) -> dict[str, Tensor]:
+        stage, begin = self.recipe.stage_at(step)
+        last = stage.rate if stage.last_rate is None else stage.last_rate
+        share = (step - begin) / max(stage.steps, 1)
+        for optimiser in self.trainer.optimisers().values():
+            for group in optimiser.param_groups:
+                group["lr"] = (stage.rate + (last - stage.rate) * share) * group.get("rate_scale", 1.0)
+        batch = {
+            name: self.fabric.to_device(torch.from_numpy(a)) for name, a in next(self.iterator).items()
+        }
+        noise = torch.Generator().manual_seed(hash((self.recipe.seed, step, self.fabric.global_rank)) & 0x7FFFFFFF)
+        losses = self.trainer.step(self.fabric, batch, noise)
+        for name, average in self.averages.items():
+            average.update(getattr(self.trainer, name), step)
+        return losses
+
+    def note(self, done: int, losses: Mapping[str, Tensor]) -> str:
+        self.row = {name: round(float(value), 5) for name, value in losses.items()}
+        if self.fabric.global_rank == 0:
+            path = self.out / "losses.csv"
+            fresh = not path.exists()
+            with path.open("a", newline="") as file:
+                writer = csv.writer(file)
+                if fresh:
+                    writer.writerow(["step", *self.row])
+                writer.writerow([done, *self.row.values()])
+        return " ".join(f"{name} {value:.3f}" for name, value in self.row.items())
+
+    def sample(self, done: int | None) -> Picture:
+        picture = self.trainer.samples({n: a.module for n, a in self.averages.items()})
+        if done is not None and self.fabric.global_rank == 0:
+            folder = self.out / "samples"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{done:06d}.png").write_bytes(picture.to_png())
+        return picture
+
+    def _state(self) -> dict[str, Any]:
+        modules = {n: getattr(self.trainer, n) for n in self.trainer.modules()}
+        return {
+            "modules": {n: m.state_dict() for n, m in modules.items()},
+            "optimisers": {n: o.state_dict() for n, o in self.trainer.optimisers().items()},
+            "averages": {n: a.module.state_dict() for n, a in self.averages.items()},
+        }
+
+    def save(self, done: int) -> None:
+        if self.fabric.global_rank != 0:
+            return
+        part = self.out / "state.part"
+        torch.save({"step": done, **self._state()}, part)
+        os.replace(part, self.out / "state.pt")
+
+    def load(self) -> int:
+        """The step to go on with; 0 if nothing was saved."""
+        path = self.out / "state.pt"
+        if not path.exists():
+            return 0
+        state = torch.load(path, map_location=self.fabric.device, weights_only=True)
+        for name in self.trainer.modules():
+            getattr(self.trainer, name).load_state_dict(state["modules"][name])
+        for name, optimiser in self.trainer.optimisers().items():
+            optimiser.load_state_dict(state["optimisers"][name])
+        for name, average in self.averages.items():
+            average.module.load_state_dict(state["averages"][name])
+        self._forget_losses_after(state["step"])
+        return int(state["step"])
+
+    def _forget_losses_after(self, step: int) -> None:
+        path = self.out / "losses.csv"
+        with suppress(OSError):
+            head, *rows = path.read_text().splitlines()
+            kept = [row for row in rows if int(row.split(",", 1)[0]) <= step]
+            path.write_text("\n".join([head, *kept]) + "\n")
+
+    def export(self) -> Path:
+        path = self.out / "model.safetensors"
+        if self.fabric.global_rank == 0:
+            self.trainer.export({n: a.module for n, a in self.averages.items()}, path, half=True)
+        return path
+
+    def close(self) -> None:
+        close = getattr(self.iterator, "close", None)
+        if close:
+            close()
+
+
+def event_line(event: Event) -> str:
+    """One JSON line for whoever reads our standard output; pictures are left to the samples folder."""
+    if isinstance(event, Progress):
+        return json.dumps({"event": "progress", "done": event.done, "total": event.total, "note": event.note})
+    if isinstance(event, Result):
+        return json.dumps({"event": "result", "texts": list(event.texts), "seconds": event.seconds})
+    return json.dumps({"event": type(event).__name__.lower()})
