@@ -148,6 +148,105 @@ class EdgePhotos:
         return {name: (float(low[i]), float(high[i])) for i, name in enumerate(("ink", "width", "extent"))}
 
 
+@dataclass
+class Pairs:
+    """Paired pictures: joined A|B files, two folders, or photos whose inputs a maker derives.
+
+    Batches: input (N, C, H, W) and target (N, 3, H, W) in [-1, 1]. `files` holds (input, target) paths; the input is
+    None where `maker` derives it from the target. With `halves`, both are the halves of one joined file.
+    """
+
+    files: list[tuple[Path | None, Path]]
+    direction: str = "AtoB"
+    maker: str = ""
+    halves: bool = False
+    seed: int = 0
+    flip: bool = True
+    jitter: float = 1.117  # 286 / 256 of the paper: enlarge, then cut a random window
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def pair(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """(input, target), each (H, W, 3) uint8."""
+        source, target = self.files[index]
+        second = read_rgb(target)
+        if self.halves:
+            middle = second.shape[1] // 2
+            first, second = second[:, :middle], second[:, middle : 2 * middle]
+        elif source is None:
+            first = pairs.MAKERS[self.maker](second)
+        else:
+            first = read_rgb(source)
+        return (second, first) if self.direction == "BtoA" else (first, second)
+
+    def batch(self, step: int, count: int, size: tuple[int, int], rank: int = 0) -> Batch:
+        rng = np.random.default_rng([self.seed, rank, step])
+        picks = chosen(count, len(self), self.seed, step, rank)
+        rows = [self._cut(*self.pair(int(pick)), size, rng) for pick in picks]
+        first, second = (np.stack(column) for column in zip(*rows))
+        return {"input": to_signed(first), "target": to_signed(second)}
+
+    def _cut(self, first: np.ndarray, second: np.ndarray, size: tuple[int, int],
+             rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        large = tuple(round(side * self.jitter) for side in size)
+        x, y = (int(rng.integers(0, a - b + 1)) for a, b in zip(large, size))
+        window = np.s_[y : y + size[1], x : x + size[0]]
+        mirror = -1 if self.flip and rng.random() < 0.5 else 1
+        cut = [cv2.resize(p, large, interpolation=cv2.INTER_CUBIC)[window][:, ::mirror] for p in (first, second)]
+        return cut[0], cut[1]
+
+
+def find_pairs(folder: Path, maker: str = "", direction: str = "AtoB", seed: int = 0, **options: Any) -> Pairs:
+    """Pairs from a folder, its layout recognised without flags (S58).
+
+    Subfolders A and B (or trainA and trainB) hold pictures of equal names; otherwise, with `maker`, every picture is
+    a photo; otherwise every picture is a joined A|B file. Raises DataError with one sentence.
+    """
+    for a, b in (("A", "B"), ("trainA", "trainB"), ("a", "b")):
+        if (folder / a).is_dir() and (folder / b).is_dir():
+            return Pairs(_matched(folder / a, folder / b), direction, seed=seed, **options)
+    files = photo_files(folder)
+    if maker:
+        if maker not in pairs.MAKERS:
+            raise DataError(f"The pair maker is one of {', '.join(pairs.MAKERS)}, not “{maker}”.")
+        return Pairs([(None, f) for f in files], direction, maker, seed=seed, **options)
+    odd = [f.name for f in files[:50] if not _looks_joined(f)]
+    if odd:
+        raise DataError(
+            f"{odd[0]} is not a joined A|B picture; put the two sides into folders A and B, or name a pair maker."
+        )
+    return Pairs([(None, f) for f in files], direction, halves=True, seed=seed, **options)
+
+
+def _matched(a: Path, b: Path) -> list[tuple[Path | None, Path]]:
+    targets = {f.stem: f for f in photo_files(b)}
+    matched: list[tuple[Path | None, Path]] = [(f, targets[f.stem]) for f in photo_files(a) if f.stem in targets]
+    if not matched:
+        raise DataError(f"No picture in {a.name} has a partner of the same name in {b.name}.")
+    return matched
+
+
+def _looks_joined(path: Path) -> bool:
+    height, width = read_rgb(path).shape[:2]
+    return width % 2 == 0 and width >= 1.3 * height
+
+
+def make_dataset(data: dict[str, Any], root: Path, seed: int) -> DataSet:
+    """The data set that a recipe's [data] table asks for, below `root` (or `root` itself if it holds pictures)."""
+    data = dict(data)
+    kind, folder = data.pop("kind", "pairs"), root / str(data.pop("folder", "."))
+    if not folder.is_dir() and root.is_dir():
+        folder = root
+    if kind == "edges":
+        native = tuple(data.pop("native"))
+        style = pairs.EdgeStyle(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.pop("style", {}).items()})
+        return EdgePhotos(folder, (int(native[0]), int(native[1])), seed, style=style, **data)
+    if kind == "pairs":
+        return find_pairs(folder, seed=seed, **data)
+    raise DataError(f"A recipe's data kind is edges or pairs, not “{kind}”.")
+
+
 class Prefetch:
     """The batches of steps start, start + 1, ... made ahead of time in threads, in order."""
 

@@ -147,6 +147,20 @@ def mosaic(rgb: np.ndarray, block: int = 12, mask: np.ndarray | None = None) -> 
     return blocks if mask is None else np.where(mask[..., None], blocks, rgb)
 
 
+def regions(rgb: np.ndarray, count: int = 8) -> np.ndarray:
+    """A label map for want of a painted one: the smoothed photo's colours in `count` groups (k-means, fixed seed),
+    darkest group first, each painted in a colour of its own."""
+    smooth = cv2.pyrMeanShiftFiltering(rgb, 8, 24)
+    points = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB).reshape(-1, 3).astype(np.float32)
+    cv2.setRNGSeed(0)
+    criteria = (cv2.TERM_CRITERIA_MAX_ITER | cv2.TERM_CRITERIA_EPS, 20, 0.5)
+    _, groups, centres = cv2.kmeans(points, count, None, criteria, 1, cv2.KMEANS_PP_CENTERS)
+    rank = np.argsort(np.argsort(centres[:, 0]))
+    hues = np.stack([np.arange(count) * 180 // count, np.full(count, 200), np.linspace(80, 255, count)], 1)
+    palette = cv2.cvtColor(hues.astype(np.uint8)[None], cv2.COLOR_HSV2RGB)[0]
+    return palette[rank[groups[:, 0]]].reshape(rgb.shape)
+
+
 def canny_edges(rgb: np.ndarray) -> np.ndarray:
     """The product's own photo-to-edges at its defaults, three equal channels."""
     return np.repeat(edges.photo_to_edges(rgb)[..., None], 3, axis=2)
@@ -157,4 +171,5 @@ MAKERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "grey": grey,
     "lowres": low_resolution,
     "mosaic": mosaic,
+    "labels": regions,
 }

@@ -15,7 +15,7 @@ import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -133,6 +133,25 @@ class Average:
 def make_trainer(recipe: Recipe, data: datasets.DataSet) -> Trainer:
     module, _, name = recipe.trainer.partition(":")
     return getattr(import_module(f"engines.families.{module}"), name)(recipe, data)
+
+
+def train_file(
+    recipe: Path,
+    data: Path,
+    out: Path | None = None,
+    device: str = "auto",
+    devices: int | str = 1,
+    resume: bool = False,
+    steps: int | None = None,
+    minutes: float | None = None,
+) -> Iterator[Event]:
+    """`train` for a recipe file and a data root. `steps` cuts every stage in proportion (a trial run)."""
+    read = load_recipe(recipe)
+    if steps is not None:
+        share = steps / read.steps
+        read = replace(read, stages=tuple(replace(s, steps=max(1, round(s.steps * share))) for s in read.stages))
+    found = datasets.make_dataset(dict(read.data), Path(data), read.seed)
+    yield from train(read, out or Path("runs") / read.name, found, device, devices, resume, minutes)
 
 
 def train(

@@ -7,24 +7,11 @@ upsampling with 3x3 convolutions leaves no checkerboard (Odena et al. 2016).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-
-@dataclass(frozen=True)
-class MultimodalConfig:
-    """widths: channels at 1/2, 1/4, ... of the picture's size. code: length of the variation code."""
-
-    widths: tuple[int, ...] = (32, 72, 136, 232, 256)
-    code: int = 12
-    native: tuple[int, int] = (192, 256)
-
-    @property
-    def multiple_of(self) -> int:
-        return 2 ** len(self.widths)
+from engines.families.pix2pix.config import MultimodalConfig
 
 
 class Modulation(nn.Module):
