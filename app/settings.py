@@ -28,7 +28,7 @@ class Option:
     """One setting.
 
     kind     "choice" (one of `choices`, each (value, label)), "toggle", "number" (low to high, in
-             `unit`), "shortcuts" (action name -> keys, only those that differ from the built-in ones)
+             `unit`), "shortcuts" (action name -> keys, where they differ from the built-in ones)
     restart  True if the engine must be made anew when it changes
     """
 
@@ -193,12 +193,12 @@ def set_aside(path: Path, what: str) -> str:
     return f"{what} could not be read; Ganvas starts afresh and kept the old file as {aside.name}."
 
 
-def write_json(path: Path, body: Any) -> None:
+def write_json(path: Path, body: Any, indent: int | None = 1) -> None:
     """Whole or not at all: written beside the target, then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(json.dumps(body, indent=1, ensure_ascii=False), "utf-8")
+        part.write_text(json.dumps(body, indent=indent, ensure_ascii=False), "utf-8")
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -1,0 +1,54 @@
+"""Disk work off the GUI thread: one thread, in order, answers back in the GUI thread."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt, Signal, Slot
+
+log = logging.getLogger("background")
+
+
+class Background(QObject):
+    """Runs what may take longer than a frame; it may touch frozen values and files only."""
+
+    _done = Signal()
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._pool = ThreadPoolExecutor(1, "background")
+        self._answers: SimpleQueue[tuple[Callable[[Any], None], Any]] = SimpleQueue()
+        self._done.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
+
+    def do(self, work: Callable[[], Any], then: Callable[[Any], None] | None = None) -> None:
+        """Call `work` in the thread, then `then` in the GUI thread with its answer or exception."""
+        self._pool.submit(self._work, work, then)
+
+    def finish(self) -> None:
+        """Wait for all that was asked and deliver the answers. Nothing can be asked afterwards."""
+        self._pool.shutdown(wait=True)
+        self._deliver()
+
+    def _work(self, work: Callable[[], Any], then: Callable[[Any], None] | None) -> None:
+        try:
+            answer = work()
+        except Exception as error:  # it travels to whoever asked
+            answer = error
+            if then is None or not isinstance(error, OSError | ValueError):
+                log.exception("work in the background failed")
+        if then is not None:
+            self._answers.put((then, answer))
+            self._done.emit()
+
+    @Slot()
+    def _deliver(self) -> None:
+        while True:
+            try:
+                then, answer = self._answers.get_nowait()
+            except Empty:
+                return
+            then(answer)
