@@ -1,0 +1,316 @@
+"""Pictures from files and to files: every mode Pillow reads becomes an upright sRGB `Picture`. Knows no torch, no Qt.
+
+Orientation is applied, alpha kept, an embedded colour profile converted to sRGB. Numbers beyond 8 bits are scaled, not
+clipped: unsigned 16-bit values by 255 / 65535; 32-bit integers and floats by the rules of `_scaled`.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from engines.job import Job, Picture, save_png
+
+MAX_BYTES = 1 << 30
+MAX_PIXELS = 80_000_000  # 8000 x 10000; beyond that a file is refused before it is decoded
+# Formats that Pillow decodes itself: nothing here starts another program (EPS would start Ghostscript).
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "TGA", "ICO", "AVIF", "JPEG2000", "PCX",
+           "PSD", "QOI", "SGI")  # fmt: skip
+SAVED = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+_LONGEST = {"JPEG": 65_500, "WEBP": 16_383}  # pixels on a side that the format can hold
+_BROKEN = (OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, AttributeError,
+           RuntimeError, struct.error, zlib.error, MemoryError, AssertionError)  # fmt: skip
+_TURNS = {
+    2: (0, True),
+    3: (2, False),
+    4: (2, True),
+    5: (3, True),
+    6: (3, False),
+    7: (1, True),
+    8: (1, False),
+}
+_SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+class ImageError(ValueError):
+    """A picture that cannot be read or written; the message is one sentence for the user."""
+
+
+# ---- reading ------------------------------------------------------------------------------------------------------
+
+
+def open_picture(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Picture:
+    """The picture in a file or in the bytes of a file; of an animation its first frame.
+
+    Grey files give (H, W), colour (H, W, 3), anything with transparency (H, W, 4). Raises ImageError.
+    """
+    name = "The picture" if isinstance(source, bytes) else Path(source).name
+    data = source if isinstance(source, bytes) else _read(Path(source))
+    if not data:
+        raise ImageError(f"{name} is empty.")
+    try:
+        return _decode(data, name, max_pixels)
+    except ImageError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(name, max_pixels) from error
+    except MemoryError as error:
+        raise ImageError(f"{name} is too large for the memory of this computer.") from error
+    except Image.UnidentifiedImageError as error:
+        raise ImageError(f"{name} is not a picture that Ganvas can read.") from error
+    except _BROKEN as error:
+        raise ImageError(f"{name} is damaged or incomplete.") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise ImageError(f"{path.name} is a folder, not a picture.")
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(f"{path.name} is not a file.")
+        if status.st_size > MAX_BYTES:
+            raise ImageError(
+                f"{path.name} is larger than {MAX_BYTES >> 20} MB; no picture needs that."
+            )
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise ImageError(f"There is no file {path}.") from error
+    except OSError as error:
+        raise ImageError(f"{path.name} cannot be read: {error.strerror or error}.") from error
+
+
+def _too_large(name: str, max_pixels: int) -> ImageError:
+    return ImageError(
+        f"{name} has more than {max_pixels // 1_000_000} million pixels; please make it smaller first."
+    )
+
+
+def _decode(data: bytes, name: str, max_pixels: int) -> Picture:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        if image.width * image.height > max_pixels:
+            raise _too_large(name, max_pixels)
+        image.load()
+        pixels = _pixels(image)
+        return Picture(_upright(pixels, _orientation(image)))
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation 1 to 8; 1 where there is none or it is damaged (TIFF pixels are upright once loaded)."""
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except _BROKEN:
+        return 1
+
+
+def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    turns, mirrored = _TURNS.get(orientation, (0, False))
+    pixels = np.rot90(pixels, turns) if turns else pixels
+    return np.ascontiguousarray(pixels[:, ::-1] if mirrored else pixels)
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """uint8 (H, W), (H, W, 3) or (H, W, 4)."""
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _deep(image)
+    if image.mode == "LAB":
+        return np.asarray(ImageCms.profileToProfile(
+            image, ImageCms.createProfile("LAB"), _SRGB, outputMode="RGB"))  # fmt: skip
+    if image.has_transparency_data:
+        return np.asarray(_to_srgb(_plain(image, "RGBA")))
+    if image.mode in ("1", "L"):
+        return np.asarray(image.convert("L"))
+    return np.asarray(_to_srgb(image if image.mode == "CMYK" else _plain(image, "RGB")))
+
+
+def _plain(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """RGB, RGBA or CMYK converted from the embedded profile; a missing, damaged or sRGB profile changes nothing."""
+    mode = "RGB" if image.mode == "CMYK" else image.mode
+    data = image.info.get("icc_profile")
+    if data:
+        try:
+            profile = ImageCms.ImageCmsProfile(io.BytesIO(data))
+            if not ImageCms.getProfileDescription(profile).startswith("sRGB"):
+                converted = ImageCms.profileToProfile(image, profile, _SRGB, outputMode=mode)
+                return converted if converted is not None else image
+        except (ImageCms.PyCMSError, *_BROKEN):
+            pass
+    return _plain(image, mode)
+
+
+def _deep(image: Image.Image) -> np.ndarray:
+    """More than 8 bits a value as (H, W), or as (H, W, 4) where one value is declared transparent."""
+    values = np.asarray(image)
+    grey = _scaled(
+        values, full=65535 if image.mode.startswith("I;16") or image.format == "PPM" else None
+    )
+    clear = image.info.get("transparency")
+    if not isinstance(clear, int):
+        return grey
+    alpha = np.where(values == clear, 0, 255).astype(np.uint8)
+    return np.dstack((grey, grey, grey, alpha))
+
+
+def _scaled(values: np.ndarray, full: int | None) -> np.ndarray:
+    """`values` (H, W) as uint8, rounded to the nearest.
+
+    full: the number that means white, if the format says so. Otherwise integers up to 255 and floats up to 1 or to
+    255 are taken as such, integers up to 65535 as 16-bit, and everything else is stretched from its least to its
+    greatest value. What is no number is black.
+    """
+    whole = np.issubdtype(values.dtype, np.integer)
+    values = values.astype(np.float64 if values.dtype.itemsize > 2 else np.float32)
+    finite = np.isfinite(values)
+    if not finite.all():
+        values = np.where(finite, values, values[finite].min() if finite.any() else 0.0)
+    low, high = float(values.min()), float(values.max())
+    if full is None:
+        steps = (255, 65535) if whole else (1, 255)
+        full = next((step for step in steps if low >= 0 and high <= step), None)
+    if full is not None:
+        low, high = 0.0, float(full)
+    return np.rint((values - low) * 255.0 / max(high - low, 1e-300)).clip(0, 255).astype(np.uint8)
+
+
+# ---- changing -----------------------------------------------------------------------------------------------------
+
+
+def flatten(picture: Picture, paper: tuple[int, int, int] = (255, 255, 255)) -> Picture:
+    """RGB: grey repeated, transparency laid on `paper`."""
+    pixels = picture.pixels
+    if picture.channels == 3:
+        return picture
+    if picture.channels == 1:
+        return Picture(_frozen(np.repeat(pixels[..., None], 3, axis=2)))
+    alpha = pixels[..., 3:].astype(np.uint16)
+    shown = pixels[..., :3] * alpha + np.array(paper, np.uint16) * (
+        255 - alpha
+    )  # at most 255 * 255
+    return Picture(_frozen(((shown + 127) // 255).astype(np.uint8)))
+
+
+def to_grey(picture: Picture) -> Picture:
+    """One channel by ITU-R 601 luma, transparency laid on white."""
+    if picture.channels == 1:
+        return picture
+    return Picture(np.asarray(Image.fromarray(flatten(picture).pixels).convert("L")))
+
+
+def split_alpha(picture: Picture) -> tuple[Picture, np.ndarray | None]:
+    """(the picture without transparency, laid on white; its alpha (H, W) or None)."""
+    if picture.channels != 4:
+        return picture, None
+    return flatten(picture), picture.pixels[..., 3]
+
+
+def with_alpha(picture: Picture, alpha: np.ndarray | None) -> Picture:
+    """`picture` as RGBA with `alpha` (any size, resized); unchanged for None."""
+    if alpha is None:
+        return picture
+    if alpha.shape != picture.pixels.shape[:2]:
+        alpha = resize(alpha, picture.size)
+    return Picture(_frozen(np.dstack((flatten(picture).pixels, alpha))))
+
+
+def resize(pixels: np.ndarray, size: tuple[int, int], smooth: bool = True) -> np.ndarray:
+    """`pixels` at `size` (width, height): bicubic with antialiasing, colour premultiplied by alpha; nearest pixel
+    where not `smooth` (labels)."""
+    if (pixels.shape[1], pixels.shape[0]) == tuple(size):
+        return pixels
+    if min(size) < 1:
+        raise ImageError("A picture needs at least one pixel.")
+    how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
+    return np.asarray(Image.fromarray(pixels).resize(size, how))
+
+
+def fit_inside(picture: Picture, size: tuple[int, int]) -> Picture:
+    """The whole picture, as large as it goes in the middle of a white sheet of `size` (width, height), RGB."""
+    scale = min(size[0] / picture.width, size[1] / picture.height)
+    inner = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    sheet = np.full((size[1], size[0], 3), 255, np.uint8)
+    left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    sheet[top : top + inner[1], left : left + inner[0]] = resize(flatten(picture).pixels, inner)
+    return Picture(_frozen(sheet))
+
+
+def side_by_side(left: Picture, right: Picture) -> Picture:
+    """Both pictures, `left` brought to the height of `right`. Transparent if one of them is, else RGB."""
+    if left.height != right.height:
+        width = max(1, round(left.width * right.height / left.height))
+        left = Picture(_frozen(resize(left.pixels, (width, right.height))))
+    mode = "RGBA" if 4 in (left.channels, right.channels) else "RGB"
+    both = [np.asarray(Image.fromarray(p.pixels).convert(mode)) for p in (left, right)]
+    return Picture(_frozen(np.concatenate(both, axis=1)))
+
+
+def _frozen(pixels: np.ndarray) -> np.ndarray:
+    """Read-only, so that Picture need not copy what was made for it."""
+    pixels.flags.writeable = False
+    return pixels
+
+
+# ---- writing ------------------------------------------------------------------------------------------------------
+
+
+def save_picture(
+    picture: Picture, path: str | Path, quality: int = 92, job: Job | None = None
+) -> None:
+    """Write by suffix: PNG (with the recipe of `job` inside), JPEG (on white), WebP (100: lossless), TIFF (lossless).
+
+    quality 1 to 100, for JPEG and WebP. The file appears whole or not at all. Raises ImageError.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in SAVED:
+        raise ImageError(f"{path.name} needs one of the endings {', '.join(SAVED)}.")
+    try:
+        if suffix == ".png":
+            save_png(picture, job, path)
+        else:
+            _write(path, _encoded(picture, suffix, min(max(int(quality), 1), 100), path.name))
+    except FileNotFoundError as error:
+        raise ImageError(f"There is no folder {path.parent}.") from error
+    except OSError as error:
+        raise ImageError(f"{path.name} cannot be written: {error.strerror or error}.") from error
+
+
+def _encoded(picture: Picture, suffix: str, quality: int, name: str) -> bytes:
+    kind = {".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}.get(suffix, "JPEG")
+    longest = _LONGEST.get(kind)
+    if longest and max(picture.size) > longest:
+        raise ImageError(
+            f"{name}: {kind} holds at most {longest} pixels a side; PNG or TIFF hold more."
+        )
+    options: dict[str, object] = {"compression": "tiff_adobe_deflate"}
+    if kind == "JPEG":
+        picture = flatten(picture) if picture.channels == 4 else picture
+        options = {
+            "quality": min(quality, 98),
+            "subsampling": 0 if quality >= 85 else 2,
+            "optimize": True,
+        }
+    elif kind == "WEBP":
+        options = {"quality": quality, "lossless": quality == 100, "exact": True}
+    buffer = io.BytesIO()
+    Image.fromarray(picture.pixels).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _write(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
