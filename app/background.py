@@ -52,3 +52,14 @@ class Background(QObject):
             except Empty:
                 return
             then(answer)
+
+
+def sentence(error: Exception) -> str:
+    """An exception of reading or writing as one sentence for people."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"It could not be read: {error.strerror}."
+    return str(error) or f"It could not be read ({type(error).__name__})."
+
+
+def reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).rstrip(".") or type(error).__name__

@@ -18,7 +18,7 @@ from typing import Any
 from PIL import Image
 from PySide6.QtCore import QObject, Signal
 
-from app.background import Background
+from app.background import Background, reason
 from engines.job import Job, Picture, job_from_png, save_png
 
 log = logging.getLogger("history")
@@ -153,13 +153,13 @@ class History(QObject):
     def _arrived(self, answer: Any) -> None:
         if isinstance(answer, Exception):
             log.error("a result could not be kept: %s", answer)
-            self.failed.emit(f"The result could not be kept in the history: {_reason(answer)}.")
+            self.failed.emit(f"The result could not be kept in the history: {reason(answer)}.")
         elif answer is not None:
             self._insert([answer])
 
     def _told(self, answer: Any) -> None:
         if isinstance(answer, Exception):
-            self.failed.emit(f"The history could not be changed: {_reason(answer)}.")
+            self.failed.emit(f"The history could not be changed: {reason(answer)}.")
 
     def _insert(self, entries: list[HistoryEntry]) -> None:
         known = {e.id for e in self._entries}
@@ -303,7 +303,3 @@ class _Store:
 def _read(path: Path) -> tuple[Job, Picture]:
     job = job_from_png(path)
     return job, Picture.from_png(path.read_bytes())
-
-
-def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).rstrip(".") or type(error).__name__

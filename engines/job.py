@@ -30,6 +30,10 @@ class JobError(ValueError):
     """A recipe that cannot be read; the message is one sentence for the user."""
 
 
+class NoRecipe(JobError):
+    """A sound picture that carries no recipe."""
+
+
 class Picture:
     """An immutable picture: uint8 pixels, (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, sRGB, upright.
 
@@ -225,7 +229,7 @@ def job_from_png(path: str | Path) -> Job:
     except (OSError, ValueError, SyntaxError) as error:
         raise JobError(f"{Path(path).name} cannot be read as a picture.") from error
     if text is None:
-        raise JobError(f"{Path(path).name} carries no Ganvas recipe.")
+        raise NoRecipe(f"{Path(path).name} carries no Ganvas recipe.")
     return Job.from_json(text)
 
 

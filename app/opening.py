@@ -1,0 +1,68 @@
+"""What a dropped path is: a recipe of ours, a picture, a folder of pictures, else weights.
+
+Runs in the background thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engines.job import Job, JobError, NoRecipe, Picture, job_from_png
+
+PICTURES = frozenset(
+    [".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm",
+     ".pgm", ".pnm", ".avif", ".jp2", ".ico"]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe, with the picture that carried it, if one did."""
+
+    job: Job
+    picture: Picture | None = None
+
+
+@dataclass(frozen=True)
+class Folder:
+    pictures: int
+
+
+def open_file(path: Path) -> Recipe | Picture | Folder | None:
+    """None: neither picture nor recipe, so perhaps weights. Raises ValueError with one sentence."""
+    if path.is_dir():
+        files = pictures_in(path)
+        if not files:
+            raise JobError(f"There are no pictures in {path.name}.")
+        return Folder(len(files))
+    if not path.exists():
+        raise JobError(f"{path.name} is not there any more.")
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        return Recipe(Job.from_json(path.read_text("utf-8", errors="replace")))
+    if suffix not in PICTURES:
+        return None
+    if suffix == ".png":
+        try:
+            job = job_from_png(path)
+            if job.checkpoint:
+                return Recipe(job, open_picture(path))
+        except NoRecipe:
+            pass
+    return open_picture(path)
+
+
+def open_picture(path: Path) -> Picture:
+    from engines import images
+
+    return images.open_picture(path)
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures directly in a folder, by name."""
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in PICTURES and file.is_file() and not file.name.startswith(".")
+    )

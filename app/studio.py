@@ -1,0 +1,555 @@
+"""The one state of the program: turns what a person does into jobs, and events into what they see.
+
+Knows no widget and no network. All of it happens in the GUI thread; what computes is the worker,
+what touches files is the background.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtGui import QUndoStack
+
+from app.background import Background, sentence
+from app.commands import Change, Deletion
+from app.desk import Desk, Snapshot
+from app.door import CatalogueLike, Door
+from app.export import What
+from app.history import History, HistoryEntry
+from app.opening import open_picture
+from app.results import Follow, Results, Shown, Status
+from app.settings import Settings
+from app.sources import Draw, Sources
+from app.tasks import Batch, ProcessTask, Tasks
+from app.values import Values
+from app.worker import EngineWorker
+from engines.controls import ImageInput, ModelCard, SketchInput
+from engines.job import Cancelled, Failed, Job, Picture, Value, save_png
+
+LIVE = "live"
+SETTLE_MS = 700  # after the last edit a live result is kept in the history
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """The model that is being described, and what to do once its card is here."""
+
+    reference: str
+    ticket: int
+    job: Job | None = None  # a recipe to bring back
+    keep: bool = True  # its first picture is a result the user asked for
+
+
+class Studio(QObject):
+    """See the signals for what a window can show and the public methods for what it can ask."""
+
+    card_changed = Signal(object)  # ModelCard | None
+    value_changed = Signal(str, object)
+    seed_changed = Signal(int)
+    live_changed = Signal(bool)
+    result_shown = Signal(object)  # Shown
+    preview_shown = Signal(object)  # Picture
+    tasks_changed = Signal()
+    history_changed = Signal()
+    failed = Signal(str, object)  # place ("result", "model", "export", "drop", ...), Failed
+    reported = Signal(object)  # Verdict
+    tie = Signal(object)  # Verdict; answer with settle_tie
+    recipe_restored = Signal(object)  # Job: bring back its drawings and pictures
+    model_missing = Signal(str, str)  # name, digest
+    status_changed = Signal(object)  # Status
+    canvas_sheet_wanted = Signal(tuple)  # (width, height)
+    picture_opened = Signal(object)  # Picture that came by drop or file
+    folder_opened = Signal(str, int)  # a folder and how many pictures it holds; see run_batch
+    tool_result = Signal(object, object)  # Job, Result
+    process_preview = Signal(int, object)  # task, Picture
+    exported = Signal(str)  # path
+
+    def __init__(
+        self,
+        worker: EngineWorker,
+        settings: Settings,
+        folder: str | Path,
+        catalogue: CatalogueLike,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.worker, self.settings, self.catalogue = worker, settings, catalogue
+        self.folder = Path(folder)
+        self.background = Background(self)
+        self.undo_stack = QUndoStack(self)
+        self.tasks = Tasks(self)
+        limit = settings.get("history_megabytes") * 1_000_000
+        self.history = History(self.folder / "history", self.background, limit, self)
+        self.desk = Desk(
+            self.folder / "desk.json",
+            self.background,
+            self.snapshot,
+            settings.get("autosave_seconds"),
+            self,
+        )
+        self._sources = Sources()
+        self._values = Values(self.undo_stack, self)
+        self._results = Results(self.tasks, self.history, self._sources.drawings, self)
+        self._door = Door(worker, self.tasks, catalogue, self.background, self)
+        self._card: ModelCard | None = None
+        self._live = bool(settings.get("live"))
+        self._sheet: tuple[int, int] | None = None
+
+        self._wish: _Wish | None = None
+        self._missing: Job | None = None
+        self._touched: float | None = None
+        self._burst = QTimer(self, singleShot=True, interval=0)
+        self._burst.timeout.connect(self._submit_live)
+        self._quiet = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._quiet.timeout.connect(self.settle)
+        self._connect()
+
+    def _connect(self) -> None:
+        worker, results, door = self.worker, self._results, self._door
+        worker.happened.connect(results.take)
+        worker.measured.connect(results.measured)
+        worker.began.connect(self.tasks.begin)
+        worker.described.connect(self._on_described)
+        self._values.changed.connect(self.value_changed)
+        self._values.seed_changed.connect(self.seed_changed)
+        self._values.failed.connect(self.failed)
+        self._values.edited.connect(self.touch)
+        results.shown_changed.connect(self.result_shown)
+        results.preview.connect(self.preview_shown)
+        for name in ("failed", "tool_result", "status_changed"):
+            getattr(results, name).connect(getattr(self, name))
+        for name in ("failed", "picture_opened", "folder_opened", "reported", "tie", "exported"):
+            getattr(door, name).connect(getattr(self, name))
+        door.recipe_opened.connect(self.restore)
+        door.model_added.connect(self._on_model_added)
+        self.tasks.changed.connect(self.tasks_changed)
+        self.tasks.preview.connect(self.process_preview)
+        self.history.changed.connect(self.history_changed)
+        self.history.failed.connect(self._on_history_failed)
+        self.desk.failed.connect(self._on_desk_failed)
+        self.settings.changed.connect(self._on_setting)
+
+    # ---- state ---------------------------------------------------------------------------------
+
+    @property
+    def card(self) -> ModelCard | None:
+        return self._card
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """Control name -> value of the model in use."""
+        return self._values.now()
+
+    @property
+    def seed(self) -> int:
+        return self._values.seed
+
+    @property
+    def live(self) -> bool:
+        return self._live
+
+    @property
+    def shown(self) -> Shown | None:
+        return self._results.shown
+
+    @property
+    def status(self) -> Status:
+        return self._results.status
+
+    def start(self) -> None:
+        """Bring back history and desk, and load the model of the last session or the default."""
+        self.history.load()
+        self.desk.open(self._on_desk)
+
+    def close(self) -> bool:
+        """Save, stop everything, wait. False if the engine is in a step that takes longer."""
+        self._burst.stop()
+        self._quiet.stop()
+        self.tasks.stop()
+        self.desk.close()
+        self.history.close()
+        ended = self.worker.stop()
+        self.background.finish()
+        return ended
+
+    def register_source(
+        self, role: str, picture: Draw, drawing: Callable[[], Any] | None = None
+    ) -> None:
+        """Say where the picture of a role comes from, and the vector strokes behind it."""
+        self._sources.register(role, picture, drawing)
+
+    # ---- values --------------------------------------------------------------------------------
+
+    def set_value(self, name: str, value: Value) -> None:
+        """Undoable; a refused value is answered with its sentence and the value that stays."""
+        self._values.set(name, value)
+
+    def set_seed(self, seed: int) -> None:
+        self._values.set_seed(seed)
+
+    def surprise_me(self) -> None:
+        """Another seed, drawn here so that it is in the recipe."""
+        self._values.draw_seed()
+        if self._card is not None and not self._live:
+            self.run()
+
+    def set_live(self, live: bool) -> None:
+        if live == self._live:
+            return
+        self._live = live
+        self.live_changed.emit(live)
+        if self._card is None or self._card.live:
+            self.settings.set("live", live)
+        if live:
+            self._refresh()
+
+    # ---- jobs ----------------------------------------------------------------------------------
+
+    def job(self, drawings: bool = True) -> Job | None:
+        """What the desk asks for now; None without a model. Live jobs leave the drawings out."""
+        if self._card is None:
+            return None
+        card = self._card
+        images = self._sources.pictures(control.role for control in card.inputs())
+        strokes = self._sources.drawings(images) if drawings else {}
+        return Job(card.family, card.checkpoint, self.values, images, strokes, self.seed)
+
+    def touch(self) -> None:
+        """Something visible changed: fold the burst and, if live, compute."""
+        self._quiet.start()
+        self._refresh()
+
+    def settle(self) -> None:
+        """The edit is over (pen up, or quiet for a while): its result goes to the history."""
+        self._quiet.stop()
+        self._results.settle()
+
+    def run(self) -> None:
+        """Compute once, as a task."""
+        job = self.job()
+        if job is None or self._card is None:
+            return
+        missing = self._missing_input(job)
+        if missing is not None:
+            sentence = f"{self._card.title} needs a picture for “{missing.label}” first."
+            self.failed.emit("result", Failed("input", sentence))
+            return
+        title = self._card.title
+        ticket = self.worker.submit(job, None, title)
+        self._results.expect(ticket, "run", job, title, time.perf_counter())
+        self.tasks.add(title, ticket)
+
+    def submit_tool(self, job: Job, lane: str | None = "tool", title: str = "") -> int:
+        """Run a job that is not the desk's (photo to edges); the answer is `tool_result`."""
+        ticket = self.worker.submit(job, lane, title)
+        self._results.expect(ticket, "tool", job, title or job.family)
+        if lane is None:
+            self.tasks.add(title or job.family, ticket)
+        return ticket
+
+    def cancel(self, id: int) -> None:
+        """Cancel a task of any kind by its number."""
+        if self.tasks.cancel(id):
+            return
+        self.worker.cancel(id)
+        if self._wish is not None and self._wish.ticket == id:
+            self._wish = None
+            self.tasks.apply(id, Cancelled())
+
+    def cancel_all(self) -> None:
+        for id in {*self._results.under_way(), *(task.id for task in self.tasks.running())}:
+            self.cancel(id)
+
+    def _refresh(self, keep: bool = True) -> None:
+        self._results.edited(keep)
+        if self._touched is None:
+            self._touched = time.perf_counter()
+        self.desk.save_soon()
+        if not self._burst.isActive():
+            self._burst.start()
+
+    def _submit_live(self) -> None:
+        touched, self._touched = self._touched, None
+        if not self._live:
+            return
+        job = self.job(drawings=False)
+        if job is None or self._card is None or self._missing_input(job) is not None:
+            return
+        ticket = self.worker.submit(job, LIVE, self._card.title)
+        self._results.expect(ticket, "live", job, self._card.title, touched)
+
+    def _missing_input(self, job: Job) -> ImageInput | SketchInput | None:
+        inputs = self._card.inputs() if self._card else ()
+        return next((c for c in inputs if not c.optional and c.role not in job.images), None)
+
+    # ---- models --------------------------------------------------------------------------------
+
+    def choose_model(self, reference: str) -> None:
+        """Load a model by name, "name@digest" or path; `card_changed` follows, or `failed`."""
+        self._choose(reference)
+
+    def settle_tie(self, digest: str, family: str) -> None:
+        """The answer to `tie`: remembered by digest, then the model is chosen."""
+        self._door.settle_tie(digest, family)
+
+    def _choose(self, reference: str, job: Job | None = None, keep: bool = True) -> None:
+        self._give_up_wish()
+        ticket = self.worker.describe(reference)
+        self._wish = _Wish(reference, ticket, job, keep)
+        self.tasks.add(f"Loading {Path(reference).name.partition('@')[0]}", ticket)
+        self.tasks.begin(ticket)
+
+    def _give_up_wish(self) -> None:
+        if self._wish is not None:
+            self.worker.cancel(self._wish.ticket)
+            self.tasks.forget(self._wish.ticket)
+            self._wish = None
+
+    @Slot(str, object)
+    def _on_described(self, reference: str, answer: ModelCard | Failed) -> None:
+        wish = self._wish
+        if wish is None or wish.reference != reference:
+            return
+        self._wish = None
+        if isinstance(answer, Failed):
+            self.tasks.apply(wish.ticket, answer)
+            self.failed.emit("model", answer)
+            self._fall_back(reference)
+        else:
+            self.tasks.forget(wish.ticket)
+            self._adopt(answer, wish)
+
+    def _adopt(self, card: ModelCard, wish: _Wish) -> None:
+        self._forget_live()
+        self._card = card
+        self.card_changed.emit(card)
+        self._values.adopt(card)
+        self._follow_live(card)
+        self._want_sheet(card, quietly=wish.job is not None)
+        if wish.job is not None:
+            self._assume(wish.job)
+        elif wish.keep:
+            self.touch()
+        else:
+            self._refresh(keep=False)
+
+    def _fall_back(self, failed: str) -> None:
+        """Without any model yet, take the default one."""
+        entry = self.catalogue.default()
+        if self._card is None and entry is not None and _reference(entry) != failed:
+            self._choose(_reference(entry), keep=False)
+
+    def _follow_live(self, card: ModelCard) -> None:
+        live = bool(card.live and self.settings.get("live"))
+        if live != self._live:
+            self._live = live
+            self.live_changed.emit(live)
+
+    def _forget_live(self) -> None:
+        """What is under way for the model before must not appear any more."""
+        for ticket in self._results.forget():
+            self.worker.cancel(ticket)
+
+    def _want_sheet(self, card: ModelCard, quietly: bool) -> None:
+        sheet = next((c.size for c in card.inputs() if isinstance(c, SketchInput)), None)
+        if sheet is not None and sheet != self._sheet:
+            self._sheet = sheet
+            if not quietly:
+                self.canvas_sheet_wanted.emit(sheet)
+
+    @Slot(str)
+    def _on_model_added(self, reference: str) -> None:
+        waiting = self._missing
+        if waiting is not None and _same_model(reference, waiting.checkpoint):
+            self.restore(waiting)
+        else:
+            self._choose(reference)
+
+    # ---- recipes and history -------------------------------------------------------------------
+
+    def recipe_json(self) -> str:
+        """The recipe of the picture shown, else of the desk; "" without a model."""
+        job = self._results.recipe() or self.job()
+        return job.to_json(indent=1) if job else ""
+
+    def restore(self, job: Job, picture: Picture | None = None) -> None:
+        """Bring back model, values, seed, drawings and pictures; `picture` is shown at once.
+
+        Without the model `model_missing` names it, and the recipe waits until its file is opened.
+        """
+        entry = self.catalogue.find(job.checkpoint)
+        if entry is None:
+            name, _, digest = job.checkpoint.partition("@")
+            self._missing = job
+            self.model_missing.emit(name, digest)
+            return
+        self._missing = None
+        self._forget_live()
+        if picture is not None:
+            self._results.bring_back(picture, job)
+        before = self.job()
+
+        def apply(recipe: Job) -> None:
+            self._return_to(recipe)
+
+        if before is None:
+            self._return_to(job)
+        else:
+            self.undo_stack.push(Change("Recipe", ("", "recipe"), before, job, apply, False))
+
+    def restore_history(self, id: str) -> None:
+        self.history.open(id, self._on_history_opened)
+
+    def delete_history(self, ids: Iterable[str]) -> None:
+        """Undoable until the program closes."""
+        ids = [id for id in ids if self.history.entry(id)]
+        if ids:
+            history = self.history
+            deletion = Deletion("Delete results", ids, history.remove, history.put_back)
+            self.undo_stack.push(deletion)
+
+    def search_history(self, text: str) -> list[HistoryEntry]:
+        return self.history.search(text)
+
+    def _return_to(self, job: Job) -> None:
+        """Make the desk that of `job`; if another model is in use, first choose the job's."""
+        if self._card is not None and _same_model(self._card.checkpoint, job.checkpoint):
+            self._give_up_wish()
+            self._assume(job)
+        else:
+            self._choose(job.checkpoint, job, keep=False)
+
+    def _assume(self, job: Job) -> None:
+        self._values.assume(job.values, job.seed)
+        self.recipe_restored.emit(job)
+        self._refresh(keep=False)
+
+    def _on_history_opened(self, answer: Any) -> None:
+        if isinstance(answer, Exception):
+            self.failed.emit("history", Failed("input", sentence(answer)))
+        else:
+            self.restore(*answer)
+
+    # ---- files ---------------------------------------------------------------------------------
+
+    def open_path(self, path: str | Path) -> None:
+        """A drop or a choice in a file dialog: weights, a picture of ours, any picture, a folder."""
+        self._door.open_path(path)
+
+    def run_batch(self, folder: str | Path, target: str | Path) -> int:
+        """Every picture of a folder through the model in use, as one task; 0 if that cannot be."""
+        role = self._batch_role()
+        if role is None or self._card is None:
+            sentence = "The model in use takes no picture, so no folder can go through it."
+            self.failed.emit("drop", Failed("input", sentence))
+            return 0
+        card, values, seed = self._card, self.values, self.seed
+
+        def make(picture: Picture) -> Job:
+            return Job(card.family, card.checkpoint, values, {role: picture}, {}, seed)
+
+        def submit(job: Job, follow: Follow) -> int:
+            ticket = self.worker.submit(job, None, card.title)
+            self._results.expect(ticket, "batch", job, card.title, follow=follow)
+            return ticket
+
+        batch = Batch(
+            Path(folder), Path(target), make, submit, self.worker.cancel, open_picture,
+            self.background, self,
+        )  # fmt: skip
+        return self.tasks.start(batch, f"{Path(folder).name} through {card.title}")
+
+    def run_process(self, command: list[str], title: str) -> int:
+        """Another process as a task: training. See ProcessTask for what it may say."""
+        return self.tasks.start(ProcessTask(command, self), title)
+
+    def export(self, path: str | Path, what: What = "result", quality: int | None = None) -> None:
+        """Save what is shown; `exported` follows, or `failed` at "export"."""
+        job = self._results.recipe()
+        if self.shown is None or job is None:
+            self.failed.emit("export", Failed("input", "There is no result to export yet."))
+            return
+        quality = quality or int(self.settings.get("export_quality"))
+        self._door.export(self.shown.picture, job, Path(path), what, quality)
+
+    def drag_file(self) -> Path | None:
+        """The picture shown as a PNG with its recipe, to be dragged out."""
+        job = self._results.recipe()
+        if self.shown is None or job is None:
+            return None
+        folder = self.folder / "drag"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{job.checkpoint.partition('@')[0] or job.family}-{job.digest[:8]}.png"
+        if not path.exists():
+            save_png(self.shown.picture, job, path)
+        return path
+
+    def _batch_role(self) -> str | None:
+        inputs = self._card.inputs() if self._card else ()
+        return next((c.role for c in inputs if not c.optional), None)
+
+    # ---- the desk ------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """Everything on the desk, as frozen values."""
+        images = self._sources.pictures()
+        drawings = self._sources.drawings(images)
+        family = self._card.family if self._card else ""
+        checkpoint = self._card.checkpoint if self._card else ""
+        if self._wish is not None:
+            checkpoint = self._wish.reference
+        job = Job(family, checkpoint, self.values, images, drawings, self.seed)
+        remembered = {k: dict(v) for k, v in self._values.remembered.items()}
+        return Snapshot(job, remembered, self._sheet)
+
+    def _on_desk(self, snapshot: Snapshot | None) -> None:
+        entry = None
+        if snapshot is not None:
+            job = snapshot.job
+            self._values.remembered = {k: dict(v) for k, v in snapshot.remembered.items()}
+            self._values.take_seed(job.seed)
+            self._sheet = snapshot.sheet
+            self.recipe_restored.emit(job)
+            entry = self.catalogue.find(job.checkpoint) if job.checkpoint else None
+            if entry is None and job.checkpoint:
+                name, _, digest = job.checkpoint.partition("@")
+                self.model_missing.emit(name, digest)
+        entry = entry or self.catalogue.default()
+        if entry is not None and self._wish is None and self._card is None:
+            self._choose(_reference(entry), keep=False)
+
+    @Slot(str)
+    def _on_desk_failed(self, sentence: str) -> None:
+        self.failed.emit("desk", Failed("disk", sentence))
+
+    @Slot(str)
+    def _on_history_failed(self, sentence: str) -> None:
+        self.failed.emit("history", Failed("disk", sentence))
+
+    @Slot(str, object)
+    def _on_setting(self, name: str, value: Any) -> None:
+        if name == "live":
+            self.set_live(bool(value) and (self._card is None or self._card.live))
+        elif name == "autosave_seconds":
+            self.desk.delay = value
+        elif name == "history_megabytes":
+            self.history.limit = value * 1_000_000
+        elif self.settings.options[name].restart:
+            self.worker.renew()
+            if self._card is not None and self._wish is None:
+                self._choose(self._card.checkpoint)
+
+
+def _reference(entry: Any) -> str:
+    return f"{entry.name}@{entry.digest}"
+
+
+def _same_model(one: str, other: str) -> bool:
+    """The digest decides; names may differ."""
+    one_digest, other_digest = one.partition("@")[2], other.partition("@")[2]
+    return one_digest == other_digest if one_digest and other_digest else one == other
