@@ -1,7 +1,8 @@
-"""Pictures from files and to files: every mode Pillow reads becomes an upright sRGB `Picture`. Knows no torch, no Qt.
+"""Pictures from files and to files: every mode becomes an upright sRGB `Picture`. No torch, no Qt.
 
-Orientation is applied, alpha kept, an embedded colour profile converted to sRGB. Numbers beyond 8 bits are scaled, not
-clipped: unsigned 16-bit values by 255 / 65535; 32-bit integers and floats by the rules of `_scaled`.
+Orientation is applied, alpha kept, an embedded colour profile converted to sRGB. Numbers beyond 8
+bits are scaled, not clipped: unsigned 16-bit values by 255 / 65535; 32-bit integers and floats by
+the rules of `_scaled`.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from engines.job import Job, Picture, save_png
 
 MAX_BYTES = 1 << 30
 MAX_PIXELS = 80_000_000  # 8000 x 10000; beyond that a file is refused before it is decoded
-# Formats that Pillow decodes itself: nothing here starts another program (EPS would start Ghostscript).
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "TGA", "ICO", "AVIF", "JPEG2000", "PCX",
-           "PSD", "QOI", "SGI")  # fmt: skip
+# Formats that Pillow decodes itself; none starts another program (EPS would start Ghostscript).
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "TGA", "ICO", "AVIF",
+           "JPEG2000", "PCX", "PSD", "QOI", "SGI")  # fmt: skip
 SAVED = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 _LONGEST = {"JPEG": 65_500, "WEBP": 16_383}  # pixels on a side that the format can hold
-_BROKEN = (OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError, AttributeError,
-           RuntimeError, struct.error, zlib.error, MemoryError, AssertionError)  # fmt: skip
+_BROKEN = (OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError,
+           AttributeError, RuntimeError, AssertionError, struct.error, zlib.error)  # fmt: skip
 _TURNS = {
     2: (0, True),
     3: (2, False),
@@ -43,13 +44,14 @@ class ImageError(ValueError):
     """A picture that cannot be read or written; the message is one sentence for the user."""
 
 
-# ---- reading ------------------------------------------------------------------------------------------------------
+# ---- reading -------------------------------------------------------------------------------------
 
 
 def open_picture(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     """The picture in a file or in the bytes of a file; of an animation its first frame.
 
-    Grey files give (H, W), colour (H, W, 3), anything with transparency (H, W, 4). Raises ImageError.
+    Grey files give (H, W), colour (H, W, 3), anything with transparency (H, W, 4). Raises
+    ImageError.
     """
     name = "The picture" if isinstance(source, bytes) else Path(source).name
     data = source if isinstance(source, bytes) else _read(Path(source))
@@ -89,7 +91,8 @@ def _read(path: Path) -> bytes:
 
 def _too_large(name: str, max_pixels: int) -> ImageError:
     return ImageError(
-        f"{name} has more than {max_pixels // 1_000_000} million pixels; please make it smaller first."
+        f"{name} has more than {max_pixels // 1_000_000} million pixels; "
+        "please make it smaller first."
     )
 
 
@@ -103,7 +106,8 @@ def _decode(data: bytes, name: str, max_pixels: int) -> Picture:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF orientation 1 to 8; 1 where there is none or it is damaged (TIFF pixels are upright once loaded)."""
+    """EXIF orientation, 1 where there is none or it is damaged. Pillow turns TIFF on loading and
+    then forgets the tag."""
     try:
         return int(image.getexif().get(0x0112, 1))
     except _BROKEN:
@@ -135,7 +139,8 @@ def _plain(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    """RGB, RGBA or CMYK converted from the embedded profile; a missing, damaged or sRGB profile changes nothing."""
+    """RGB, RGBA or CMYK converted from the embedded profile; a missing, damaged or sRGB profile
+    changes nothing."""
     mode = "RGB" if image.mode == "CMYK" else image.mode
     data = image.info.get("icc_profile")
     if data:
@@ -150,7 +155,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _deep(image: Image.Image) -> np.ndarray:
-    """More than 8 bits a value as (H, W), or as (H, W, 4) where one value is declared transparent."""
+    """More than 8 bits a value as (H, W); (H, W, 4) where one value is declared transparent."""
     values = np.asarray(image)
     grey = _scaled(
         values, full=65535 if image.mode.startswith("I;16") or image.format == "PPM" else None
@@ -165,9 +170,9 @@ def _deep(image: Image.Image) -> np.ndarray:
 def _scaled(values: np.ndarray, full: int | None) -> np.ndarray:
     """`values` (H, W) as uint8, rounded to the nearest.
 
-    full: the number that means white, if the format says so. Otherwise integers up to 255 and floats up to 1 or to
-    255 are taken as such, integers up to 65535 as 16-bit, and everything else is stretched from its least to its
-    greatest value. What is no number is black.
+    full: the number that means white, if the format says so. Otherwise integers up to 255 and
+    floats up to 1 or to 255 are taken as such, integers up to 65535 as 16-bit, and everything else
+    is stretched from its least to its greatest value. What is no finite number becomes the least.
     """
     whole = np.issubdtype(values.dtype, np.integer)
     values = values.astype(np.float64 if values.dtype.itemsize > 2 else np.float32)
@@ -183,7 +188,7 @@ def _scaled(values: np.ndarray, full: int | None) -> np.ndarray:
     return np.rint((values - low) * 255.0 / max(high - low, 1e-300)).clip(0, 255).astype(np.uint8)
 
 
-# ---- changing -----------------------------------------------------------------------------------------------------
+# ---- changing ------------------------------------------------------------------------------------
 
 
 def flatten(picture: Picture, paper: tuple[int, int, int] = (255, 255, 255)) -> Picture:
@@ -224,8 +229,8 @@ def with_alpha(picture: Picture, alpha: np.ndarray | None) -> Picture:
 
 
 def resize(pixels: np.ndarray, size: tuple[int, int], smooth: bool = True) -> np.ndarray:
-    """`pixels` at `size` (width, height): bicubic with antialiasing, colour premultiplied by alpha; nearest pixel
-    where not `smooth` (labels)."""
+    """`pixels` at `size` (width, height): bicubic with antialiasing, colour premultiplied by alpha;
+    the nearest pixel where not `smooth` (labels)."""
     if (pixels.shape[1], pixels.shape[0]) == tuple(size):
         return pixels
     if min(size) < 1:
@@ -235,7 +240,8 @@ def resize(pixels: np.ndarray, size: tuple[int, int], smooth: bool = True) -> np
 
 
 def fit_inside(picture: Picture, size: tuple[int, int]) -> Picture:
-    """The whole picture, as large as it goes in the middle of a white sheet of `size` (width, height), RGB."""
+    """The whole picture, as large as it goes, centred on a white sheet of `size` (width, height).
+    RGB."""
     scale = min(size[0] / picture.width, size[1] / picture.height)
     inner = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     sheet = np.full((size[1], size[0], 3), 255, np.uint8)
@@ -245,7 +251,7 @@ def fit_inside(picture: Picture, size: tuple[int, int]) -> Picture:
 
 
 def side_by_side(left: Picture, right: Picture) -> Picture:
-    """Both pictures, `left` brought to the height of `right`. Transparent if one of them is, else RGB."""
+    """Both pictures, `left` brought to the height of `right`. RGBA if one of them is, else RGB."""
     if left.height != right.height:
         width = max(1, round(left.width * right.height / left.height))
         left = Picture(_frozen(resize(left.pixels, (width, right.height))))
@@ -260,15 +266,16 @@ def _frozen(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
-# ---- writing ------------------------------------------------------------------------------------------------------
+# ---- writing -------------------------------------------------------------------------------------
 
 
 def save_picture(
     picture: Picture, path: str | Path, quality: int = 92, job: Job | None = None
 ) -> None:
-    """Write by suffix: PNG (with the recipe of `job` inside), JPEG (on white), WebP (100: lossless), TIFF (lossless).
+    """Write by suffix: PNG (the recipe of `job` inside), JPEG (on white), WebP, TIFF (lossless).
 
-    quality 1 to 100, for JPEG and WebP. The file appears whole or not at all. Raises ImageError.
+    quality 1 to 100, for JPEG and WebP; WebP is lossless at 100. The file appears whole or not at
+    all. Raises ImageError.
     """
     path = Path(path)
     suffix = path.suffix.lower()

@@ -55,7 +55,7 @@ def deep_png(values: np.ndarray, colour_type: int, *extra: tuple[bytes, bytes]) 
     return png_chunks(header, rows, *extra)
 
 
-# ---- modes --------------------------------------------------------------------------------------------------------
+# ---- modes ---------------------------------------------------------------------------------------
 
 
 def test_one_bit_becomes_black_and_white() -> None:
@@ -164,8 +164,9 @@ def test_a_dark_16_bit_grey_stays_dark() -> None:
 def test_16_bit_big_endian_tiff() -> None:
     """Written by hand: Pillow writes TIFF in the order of this machine only."""
     body = DEEP.astype(">u2").tobytes()
-    entries = [(256, 3, DEEP.shape[1]), (257, 3, DEEP.shape[0]), (258, 3, 16), (259, 3, 1), (262, 3, 1),
-               (273, 4, 8), (277, 3, 1), (278, 3, DEEP.shape[0]), (279, 4, len(body))]  # fmt: skip
+    height, width = DEEP.shape
+    entries = [(256, 3, width), (257, 3, height), (258, 3, 16), (259, 3, 1), (262, 3, 1),
+               (273, 4, 8), (277, 3, 1), (278, 3, height), (279, 4, len(body))]  # fmt: skip
     directory = struct.pack(">H", len(entries))
     for tag, kind, value in entries:
         number = struct.pack(">HH", value, 0) if kind == 3 else struct.pack(">I", value)
@@ -260,7 +261,7 @@ def test_a_profile_is_converted_to_srgb_and_a_broken_one_ignored() -> None:
 
 
 def linear_profile() -> bytes:
-    """sRGB's primaries with a straight tone curve, made by editing the curves of Pillow's own sRGB profile."""
+    """sRGB's primaries with a straight tone curve: Pillow's own sRGB profile with its curves cut."""
     data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     count = struct.unpack(">I", data[128:132])[0]
     for index in range(count):
@@ -276,7 +277,7 @@ def linear_profile() -> bytes:
     return bytes(data)
 
 
-# ---- orientation --------------------------------------------------------------------------------------------------
+# ---- orientation ---------------------------------------------------------------------------------
 
 UPRIGHT = np.array([[0, 64], [128, 192], [255, 32]], np.uint8)
 STORED = {  # how a camera stores UPRIGHT for each orientation: the inverse of what a reader must do
@@ -318,7 +319,7 @@ def test_16_bit_with_orientation_and_nonsense_orientation() -> None:
     )
 
 
-# ---- sizes and refusals -------------------------------------------------------------------------------------------
+# ---- sizes and refusals --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (3, 257), (2048, 1536)])
@@ -397,7 +398,7 @@ def test_flipped_bytes_never_escape_as_anything_but_a_sentence(kind: str) -> Non
             assert str(error).endswith(".")
 
 
-# ---- changing -----------------------------------------------------------------------------------------------------
+# ---- changing ------------------------------------------------------------------------------------
 
 
 def test_flatten_lays_transparency_on_paper_exactly() -> None:
@@ -462,7 +463,7 @@ def test_to_grey() -> None:
     assert images.to_grey(Picture(np.full((1, 1, 3), 90, np.uint8))).pixels.tolist() == [[90]]
 
 
-# ---- writing ------------------------------------------------------------------------------------------------------
+# ---- writing -------------------------------------------------------------------------------------
 
 
 def test_png_carries_its_recipe(tmp_path: Path) -> None:
