@@ -43,7 +43,6 @@ def test_a_view_writes_into_the_image():
     [
         (QImage.Format.Format_RGB32, 3),
         (QImage.Format.Format_ARGB32_Premultiplied, 4),
-        (QImage.Format.Format_Mono, 3),
         (QImage.Format.Format_Grayscale16, 1),
         (QImage.Format.Format_RGBX64, 3),
     ],
