@@ -1,0 +1,3 @@
+"""Importing this package registers every family: adding a family is adding a folder and its line here."""
+
+from engines.families import pix2pix as pix2pix

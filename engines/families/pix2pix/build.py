@@ -1,0 +1,37 @@
+"""Configuration to network, the one place of the family that imports torch and networks by name."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from engines.checkpoint import Checkpoint, CheckpointError
+from engines.families.pix2pix.config import Config, MultimodalConfig, ResNetConfig, TensorFlowConfig
+from engines.families.pix2pix.multimodal import MultimodalUNet
+from engines.families.pix2pix.net import ResNet, UNet
+from engines.families.pix2pix.tensorflow import TensorFlowUNet, from_variables
+
+
+def build(config: Config) -> nn.Module:
+    if isinstance(config, MultimodalConfig):
+        return MultimodalUNet(config)
+    if isinstance(config, TensorFlowConfig):
+        return TensorFlowUNet(config)
+    return ResNet(config) if isinstance(config, ResNetConfig) else UNet(config)
+
+
+def load_tensorflow(config: TensorFlowConfig, checkpoint: Checkpoint) -> tuple[nn.Module, tuple[str, ...]]:
+    """The port's variables, turned into torch's layout. Strict: raises CheckpointError naming what is missing."""
+    import torch
+
+    net = TensorFlowUNet(config)
+    try:
+        state = from_variables(checkpoint.tensors(), config.depth)
+        net.load_state_dict(state, strict=True)
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointError(
+            "mismatch", f"{checkpoint.path.name} lacks variables of the TensorFlow U-Net (first {error.args[0]!s:.80})."
+        ) from error
+    if not all(bool(torch.isfinite(t).all()) for t in state.values()):
+        raise CheckpointError("nan", f"{checkpoint.path.name} holds numbers that are not finite; its training failed.")
+    note = "Kernels of the TensorFlow port were turned into torch's order; only the generator was taken."
+    return net.eval(), (*checkpoint.notes, note)

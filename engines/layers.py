@@ -1,0 +1,229 @@
+"""Blocks that several families share: normalisation, discriminators, adversarial losses, and a table of any network.
+
+Sources: Isola et al. 2017 (PatchGAN, pixel discriminator), Mao et al. 2017 (least squares), Gulrajani et al. 2017
+(gradient penalty), Wang et al. 2018 (feature matching). Key names are those of the official checkpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Norm = Literal["batch", "instance", "none"]
+
+
+def norm_layer(kind: Norm, channels: int) -> nn.Module:
+    """Batch norm is affine and keeps running statistics; instance norm neither, as the official nets have it."""
+    if kind == "batch":
+        return nn.BatchNorm2d(channels)
+    if kind == "instance":
+        return nn.InstanceNorm2d(channels)
+    return nn.Identity()
+
+
+def init_weights(module: nn.Module, gain: float = 0.02) -> None:
+    """Normal weights of standard deviation `gain`, zero biases, norm gains around one (official default)."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(layer.weight, 0.0, gain)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.weight, 1.0, gain)
+            nn.init.zeros_(layer.bias)
+
+
+def use_batch_statistics(module: nn.Module, on: bool) -> None:
+    """Let batch norms normalise by the picture at hand ("as trained") or by what they remember ("frozen").
+
+    Neither changes what they remember: with `on`, momentum is 0 while they are in training mode.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.train(on)
+            layer.momentum = 0.0 if on else 0.1
+
+
+def has_batch_norm(module: nn.Module) -> bool:
+    return any(isinstance(layer, nn.BatchNorm2d) for layer in module.modules())
+
+
+class SeededDropout(nn.Module):
+    """Dropout that draws from a generator of its own while `noise` is set, and is idle in eval mode without one.
+
+    In training mode it draws from torch's global source, like nn.Dropout. Holds no weights.
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = p
+        self.noise: torch.Generator | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.noise is None:
+            return F.dropout(x, self.p, self.training)
+        keep = torch.rand(x.shape, generator=self.noise) >= self.p
+        return x * keep.to(x) / (1 - self.p)
+
+
+def seed_dropout(module: nn.Module, seed: int | None) -> None:
+    """One generator for all dropouts of `module`, in order of execution; None switches the noise off."""
+    noise = None if seed is None else torch.Generator().manual_seed(seed)
+    for layer in module.modules():
+        if isinstance(layer, SeededDropout):
+            layer.noise = noise
+
+
+# ---- discriminators -------------------------------------------------------------------------------------------------
+
+
+class PatchDiscriminator(nn.Module):
+    """PatchGAN: (B, inputs, H, W) -> score map (B, 1, h, w). Three layers judge patches of 70x70 pixels."""
+
+    def __init__(self, inputs: int, width: int = 64, layers: int = 3, norm: Norm = "batch") -> None:
+        super().__init__()
+        bias = norm != "batch"
+        blocks: list[nn.Module] = [nn.Conv2d(inputs, width, 4, 2, 1), nn.LeakyReLU(0.2, True)]
+        now = width
+        for level in range(1, layers + 1):
+            before, now = now, width * min(2**level, 8)
+            stride = 2 if level < layers else 1
+            blocks += [nn.Conv2d(before, now, 4, stride, 1, bias=bias), norm_layer(norm, now), nn.LeakyReLU(0.2, True)]
+        blocks.append(nn.Conv2d(now, 1, 4, 1, 1))
+        self.model = nn.Sequential(*blocks)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x)
+
+    def receptive_field(self) -> int:
+        """Side in pixels of the patch that one score sees."""
+        return receptive_field([(c.kernel_size[0], c.stride[0]) for c in self.model if isinstance(c, nn.Conv2d)])
+
+
+class PixelDiscriminator(nn.Module):
+    """1x1 PatchGAN: judges colours, (B, inputs, H, W) -> (B, 1, H, W)."""
+
+    def __init__(self, inputs: int, width: int = 64, norm: Norm = "batch") -> None:
+        super().__init__()
+        bias = norm != "batch"
+        self.net = nn.Sequential(
+            nn.Conv2d(inputs, width, 1), nn.LeakyReLU(0.2, True),
+            nn.Conv2d(width, 2 * width, 1, bias=bias), norm_layer(norm, 2 * width), nn.LeakyReLU(0.2, True),
+            nn.Conv2d(2 * width, 1, 1, bias=bias),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
+def receptive_field(convolutions: Sequence[tuple[int, int]]) -> int:
+    """Side of the input patch that one output sees, for (kernel, stride) from input to output."""
+    field = 1
+    for kernel, stride in reversed(convolutions):
+        field = (field - 1) * stride + kernel
+    return field
+
+
+def features(discriminator: nn.Module, x: Tensor) -> list[Tensor]:
+    """The output of every activation of a PatchDiscriminator or PixelDiscriminator, then its scores."""
+    layers = discriminator.get_submodule("model" if hasattr(discriminator, "model") else "net")
+    assert isinstance(layers, nn.Sequential)
+    found = []
+    for layer in layers:
+        x = layer(x)
+        if isinstance(layer, nn.LeakyReLU):
+            found.append(x)
+    return [*found, x]
+
+
+def feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """Mean absolute difference of all features but the scores."""
+    return torch.stack([(f.float() - r.detach().float()).abs().mean() for f, r in zip(fake[:-1], real[:-1])]).mean()
+
+
+# ---- adversarial losses ---------------------------------------------------------------------------------------------
+
+
+class GANLoss(nn.Module):
+    """mode "vanilla" (cross-entropy on logits), "lsgan" (squared distance) or "wgangp" (the mean itself)."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        if mode not in ("vanilla", "lsgan", "wgangp"):
+            raise ValueError(f"The adversarial loss is vanilla, lsgan or wgangp, not “{mode}”.")
+        self.mode = mode
+
+    def forward(self, scores: Tensor, real: bool) -> Tensor:
+        if self.mode == "wgangp":
+            return -scores.mean() if real else scores.mean()
+        target = torch.full_like(scores, float(real))
+        if self.mode == "lsgan":
+            return F.mse_loss(scores, target)
+        return F.binary_cross_entropy_with_logits(scores, target)
+
+
+def gradient_penalty(
+    discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor, weight: float = 10.0
+) -> Tensor:
+    """weight x mean((|gradient at mix*real + (1-mix)*fake| - 1)^2); mix (B, 1) in [0, 1]."""
+    alpha = mix.reshape(-1, *[1] * (real.dim() - 1))
+    between = (alpha * real + (1 - alpha) * fake).detach().requires_grad_(True)
+    scores = discriminator(between)
+    (gradient,) = torch.autograd.grad(scores, between, torch.ones_like(scores), create_graph=True)
+    norms = (gradient.flatten(1) + 1e-16).norm(2, dim=1)
+    return (norms - 1).square().mean() * weight
+
+
+# ---- what a network is made of ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer: its name, kind, output shape, parameters, and multiply-adds for one pass."""
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    parameters: int
+    macs: int
+
+
+def layer_table(module: nn.Module, *inputs: Tensor) -> list[Row]:
+    """Every layer without children, in order of execution, for one pass over `inputs`."""
+    rows: list[Row] = []
+    hooks = []
+
+    def watch(name: str) -> Callable[..., None]:
+        def seen(layer: nn.Module, _: object, output: Tensor) -> None:
+            count = sum(p.numel() for p in layer.parameters(recurse=False))
+            rows.append(Row(name, type(layer).__name__, tuple(output.shape), count, _macs(layer, output)))
+
+        return seen
+
+    for name, layer in module.named_modules():
+        if not any(layer.children()):
+            hooks.append(layer.register_forward_hook(watch(name)))
+    try:
+        with torch.no_grad():
+            module(*inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return rows
+
+
+def _macs(layer: nn.Module, output: Tensor) -> int:
+    if isinstance(layer, nn.Conv2d):
+        return output.numel() * layer.weight[0].numel()
+    if isinstance(layer, nn.ConvTranspose2d):
+        per_input = layer.weight[0].numel()
+        stride = layer.stride[0] * layer.stride[1]
+        return output.numel() // layer.out_channels // stride * layer.in_channels * per_input
+    if isinstance(layer, nn.Linear):
+        return output.numel() * layer.in_features
+    return 0

@@ -1,0 +1,157 @@
+"""The networks and losses of pix2pix against numbers computed by the reference code."""
+
+from __future__ import annotations
+
+import numpy as np
+import parity
+import pytest
+import torch
+from PIL import Image
+
+from engines import images, layers, tensors
+from engines.families.pix2pix.config import ResNetConfig, TensorFlowConfig, UNetConfig
+from engines.families.pix2pix.net import ResNet, UNet
+from engines.families.pix2pix.tensorflow import TensorFlowUNet, from_variables
+
+
+def same_keys(module: torch.nn.Module, manifest: dict) -> None:
+    ours = [[k, list(v.shape)] for k, v in module.state_dict().items()]
+    assert ours == [entry[:2] for entry in manifest["state_dict"]]
+
+
+CASES = {
+    "pix2pix_unet256": lambda: UNet(UNetConfig()),
+    "cyclegan_resnet9": lambda: ResNet(ResNetConfig()),
+    "patchgan70_batch": lambda: layers.PatchDiscriminator(6, norm="batch"),
+    "patchgan70_instance": lambda: layers.PatchDiscriminator(3, norm="instance"),
+    "pixel_d_instance": lambda: layers.PixelDiscriminator(3, norm="instance"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_keys_and_outputs(name: str) -> None:
+    manifest, golden = parity.case(f"pix2pix-cyclegan/{name}")
+    module = CASES[name]()
+    same_keys(module, manifest)
+    assert sum(p.numel() for p in module.parameters()) == manifest["parameters"]
+    parity.fill(module, manifest["fill"]).eval()
+    given = parity.inputs(manifest)
+    for wanted in manifest["golden"]:
+        source, mode = wanted.rsplit(".", 1)
+        layers.use_batch_statistics(module, mode == "batchstats")
+        with torch.inference_mode():
+            parity.check(module(given[source]), wanted, manifest, golden)
+
+
+def test_batch_statistics_leave_the_memory_alone() -> None:
+    net = UNet(UNetConfig(width=4, depth=5)).eval()
+    before = {k: v.clone() for k, v in net.state_dict().items() if "running" in k}
+    layers.use_batch_statistics(net, True)
+    net(torch.randn(1, 3, 32, 32))
+    layers.use_batch_statistics(net, False)
+    assert before and all(torch.equal(v, net.state_dict()[k]) for k, v in before.items())
+
+
+def test_receptive_field_of_the_patch_discriminator_is_70() -> None:
+    assert [layers.PatchDiscriminator(3, 4, n).receptive_field() for n in (1, 2, 3, 4)] == [16, 34, 70, 142]
+
+
+def test_adversarial_losses() -> None:
+    manifest, _ = parity.case("pix2pix-cyclegan/losses_and_preprocess")
+    values = manifest["values"]
+    scores = parity.picture("loss.pred", tuple(values["gan.input"]["shape"]), "normal")
+    for mode in ("lsgan", "vanilla", "wgangp"):
+        for side in ("real", "fake"):
+            found = layers.GANLoss(mode)(scores, side == "real").item()
+            assert found == pytest.approx(values[f"gan.{mode}"][side], rel=1e-4)
+
+
+def test_gradient_penalty() -> None:
+    manifest, _ = parity.case("pix2pix-cyclegan/losses_and_preprocess")
+    values = manifest["values"]
+    net = parity.fill(layers.PatchDiscriminator(3, 8, norm="instance"), values["gp.net"]["fill"])
+    real = parity.picture("loss.gp.real", (2, 3, 64, 64), "uniform")
+    fake = parity.picture("loss.gp.fake", (2, 3, 64, 64), "smooth")
+    mix = parity.picture("loss.gp.alpha", (2, 1), "unit")
+    for name, m in (("real", torch.ones(2, 1)), ("fake", torch.zeros(2, 1)), ("mixed", mix)):
+        found = layers.gradient_penalty(net, real, fake, m).item()
+        assert found == pytest.approx(values[f"gp.{name}"]["value"], rel=1e-4), name
+
+
+def test_pix2pix_losses() -> None:
+    manifest, _ = parity.case("pix2pix-cyclegan/losses_and_preprocess")
+    known = manifest["values"]["pix2pix"]
+    rules = known["setup"]["fill"]
+    generator = parity.fill(UNet(UNetConfig(width=8, depth=7, dropout=False)), rules["G"]).train()
+    judge = parity.fill(layers.PatchDiscriminator(6, 8, norm="batch"), rules["D"]).train()
+    a = parity.picture("loss.p2p.A", (1, 3, 128, 128), "smooth")
+    b = parity.picture("loss.p2p.B", (1, 3, 128, 128), "uniform")
+    criterion = layers.GANLoss("vanilla")
+    with torch.no_grad():
+        fake = generator(a)
+        on_fake = criterion(judge(torch.cat((a, fake), 1)), False).item()
+        on_real = criterion(judge(torch.cat((a, b), 1)), True).item()
+        gan = criterion(judge(torch.cat((a, fake), 1)), True).item()
+        pixel = 100 * (fake - b).abs().mean().item()
+    found = {"D_fake": on_fake, "D_real": on_real, "D": (on_fake + on_real) / 2, "G_GAN": gan, "G_L1": pixel, "G": gan + pixel}
+    for name, value in found.items():
+        assert value == pytest.approx(known[name], rel=1e-4), name
+
+
+def test_cyclegan_losses() -> None:
+    manifest, _ = parity.case("pix2pix-cyclegan/losses_and_preprocess")
+    known = manifest["values"]["cyclegan"]
+    rules = known["setup"]["fill"]
+    nets = {n: parity.fill(ResNet(ResNetConfig(width=8, blocks=6)), rules[n]) for n in ("G_A", "G_B")}
+    nets |= {n: parity.fill(layers.PatchDiscriminator(3, 8, norm="instance"), rules[n]) for n in ("D_A", "D_B")}
+    a = parity.picture("loss.cyc.A", (1, 3, 64, 64), "smooth")
+    b = parity.picture("loss.cyc.B", (1, 3, 64, 64), "uniform")
+    gan = layers.GANLoss("lsgan")
+    fake_b, fake_a = nets["G_A"](a), nets["G_B"](b)
+    parts = {
+        "G_A": gan(nets["D_A"](fake_b), True),
+        "G_B": gan(nets["D_B"](fake_a), True),
+        "cycle_A": 10 * (nets["G_B"](fake_b) - a).abs().mean(),
+        "cycle_B": 10 * (nets["G_A"](fake_a) - b).abs().mean(),
+        "idt_A": 10 * 0.5 * (nets["G_A"](b) - b).abs().mean(),
+        "idt_B": 10 * 0.5 * (nets["G_B"](a) - a).abs().mean(),
+    }
+    total = torch.stack(list(parts.values())).sum()
+    total.backward()
+    grads = torch.cat([p.grad.flatten() for p in nets["G_A"].parameters()])
+    parts |= {"G": total, "grad_norm_G_A": grads.norm()}
+    parts["D_A"] = (gan(nets["D_A"](b), True) + gan(nets["D_A"](fake_b.detach()), False)) / 2
+    parts["D_B"] = (gan(nets["D_B"](a), True) + gan(nets["D_B"](fake_a.detach()), False)) / 2
+    for name, value in parts.items():
+        assert value.item() == pytest.approx(known[name], rel=1e-4), name
+
+
+def test_preprocessing() -> None:
+    manifest, golden = parity.case("pix2pix-cyclegan/losses_and_preprocess")
+    source = parity.source("input:loss.img").integers(0, 256, (97, 150, 3)).astype(np.uint8)
+    sizes = {"pre.resize_and_crop": (256, 256), "pre.none": (152, 96), "pre.scale_width_128_crop64": (128, 82)}
+    for name, size in sizes.items():
+        resized = images.resize(source, size)
+        assert np.array_equal(resized, np.asarray(Image.fromarray(source).resize(size, Image.Resampling.BICUBIC)))
+        signed = tensors.to_tensor(images.Picture(resized), 3)[0]
+        parity.check(signed, name, manifest, golden, 1e-6)
+
+
+def test_tensor_to_picture_as_the_reference_does() -> None:
+    manifest, _ = parity.case("pix2pix-cyclegan/losses_and_preprocess")
+    known = manifest["values"]["tensor2im"]
+    x = torch.tensor(known["values"]).reshape(1, 1, 1, -1)
+    assert tensors.to_picture(x, truncate=True).pixels.ravel().tolist() == known["bytes"]
+
+
+def test_tensorflow_port() -> None:
+    manifest, golden = parity.case("pix2pix-tensorflow/pix2pix_tf_ngf64")
+    shapes = [(v[0], v[1]) for v in manifest["variables"] if v[0].startswith("generator/")]
+    known = dict(manifest["fill"])
+    known["checks"] = {k: v for k, v in known.get("checks", {}).items() if k.startswith("generator/")}
+    net = TensorFlowUNet(TensorFlowConfig()).eval()
+    net.load_state_dict(from_variables(parity.weights(shapes, known, tensorflow=True), 8))
+    x = parity.picture("pt.x", (1, 3, 256, 256), "smooth")
+    with torch.inference_mode():
+        made = net(x).permute(0, 2, 3, 1).contiguous()
+    parity.check(made, "outputs", manifest, golden)
