@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -22,14 +23,20 @@ class Background(QObject):
         super().__init__(parent)
         self._pool = ThreadPoolExecutor(1, "background")
         self._answers: SimpleQueue[tuple[Callable[[Any], None], Any]] = SimpleQueue()
+        self._finished = False
         self._done.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
 
     def do(self, work: Callable[[], Any], then: Callable[[Any], None] | None = None) -> None:
         """Call `work` in the thread, then `then` in the GUI thread with its answer or exception."""
-        self._pool.submit(self._work, work, then)
+        if self._finished:
+            self._work(work, then)
+            self._deliver()
+        else:
+            self._pool.submit(self._work, work, then)
 
     def finish(self) -> None:
-        """Wait for all that was asked and deliver the answers. Nothing can be asked afterwards."""
+        """Wait for all that was asked and deliver the answers; what these ask is done at once."""
+        self._finished = True
         self._pool.shutdown(wait=True)
         self._deliver()
 
@@ -57,9 +64,12 @@ class Background(QObject):
 def sentence(error: Exception) -> str:
     """An exception of reading or writing as one sentence for people."""
     if isinstance(error, OSError) and error.strerror:
-        return f"It could not be read: {error.strerror}."
-    return str(error) or f"It could not be read ({type(error).__name__})."
+        return f"{Path(str(error.filename or 'The file')).name}: {error.strerror}."
+    if isinstance(error, ValueError) and type(error).__module__.startswith(("engines.", "app.")):
+        return str(error)
+    return f"Something went wrong inside ({type(error).__name__}: {error})."
 
 
 def reason(error: Exception) -> str:
+    """The same as the end of a sentence, without its full stop."""
     return (getattr(error, "strerror", None) or str(error)).rstrip(".") or type(error).__name__

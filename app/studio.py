@@ -103,6 +103,7 @@ class Studio(QObject):
         self._wish: _Wish | None = None
         self._missing: Job | None = None
         self._touched: float | None = None
+        self._closed = False
         self._burst = QTimer(self, singleShot=True, interval=0)
         self._burst.timeout.connect(self._submit_live)
         self._quiet = QTimer(self, singleShot=True, interval=SETTLE_MS)
@@ -168,6 +169,9 @@ class Studio(QObject):
 
     def close(self) -> bool:
         """Save, stop everything, wait. False if the engine is in a step that takes longer."""
+        if self._closed:
+            return not self.worker.isRunning()
+        self._closed = True
         self._burst.stop()
         self._quiet.stop()
         self.tasks.stop()
@@ -221,8 +225,9 @@ class Studio(QObject):
 
     def touch(self) -> None:
         """Something visible changed: fold the burst and, if live, compute."""
-        self._quiet.start()
-        self._refresh()
+        if not self._closed:
+            self._quiet.start()
+            self._refresh()
 
     def settle(self) -> None:
         """The edit is over (pen up, or quiet for a while): its result goes to the history."""
@@ -445,7 +450,7 @@ class Studio(QObject):
         """Every picture of a folder through the model in use, as one task; 0 if that cannot be."""
         role = self._batch_role()
         if role is None or self._card is None:
-            sentence = "The model in use takes no picture, so no folder can go through it."
+            sentence = "The model in use takes no picture, so it takes no folder."
             self.failed.emit("drop", Failed("input", sentence))
             return 0
         card, values, seed = self._card, self.values, self.seed

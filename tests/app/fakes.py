@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -148,3 +150,71 @@ class Listener(QObject):
         ends = [e for e in self.of(ticket) if isinstance(e, Result | Failed | Cancelled)]
         assert len(ends) <= 1, ends
         return ends[0] if ends else None
+
+
+@dataclass(frozen=True)
+class FakeEntry:
+    name: str
+    digest: str
+    title: str = ""
+    family: str = ""
+
+
+@dataclass(frozen=True)
+class FakeVerdict:
+    kind: str = "model"
+    digest: str = ""
+    families: tuple[str, ...] = ()
+    message: str = ""
+
+
+class FakeCatalogue:
+    """Models by name, digest or path; `add` takes files named name-digest.pth."""
+
+    def __init__(self, *cards: ModelCard) -> None:
+        self.known: list[FakeEntry] = []
+        self.families: dict[str, str] = {}
+        for known in cards:
+            self.put(known.checkpoint)
+
+    def put(self, checkpoint: str) -> FakeEntry:
+        name, _, digest = checkpoint.partition("@")
+        entry = FakeEntry(name, digest, family=self.families.get(digest, ""))
+        self.known.append(entry)
+        return entry
+
+    def find(self, reference: str) -> FakeEntry | None:
+        name, _, digest = reference.partition("@")
+        for entry in self.known:
+            if (digest and digest == entry.digest) or (not digest and name == entry.name):
+                return entry
+        return None
+
+    def add(self, path: str | Path, family: str = "") -> FakeEntry:
+        name, _, digest = Path(path).stem.partition("-")
+        if family:
+            self.families[digest] = family
+        return self.put(f"{name}@{digest}")
+
+    def default(self) -> FakeEntry | None:
+        return self.known[0] if self.known else None
+
+
+class FakeCanvas:
+    """Holds a picture and strokes, as the sketch canvas does."""
+
+    def __init__(self, size: tuple[int, int] = (8, 6)) -> None:
+        self.size, self.ink = size, 255
+        self.restored: list[Job] = []
+
+    def picture(self) -> Picture:
+        return picture(self.ink, self.size, 1)
+
+    def drawing(self) -> dict[str, Any]:
+        return {"size": list(self.size), "ink": self.ink}
+
+    def restore(self, job: Job) -> None:
+        self.restored.append(job)
+        drawing = job.drawings.get("canvas")
+        if drawing:
+            self.size, self.ink = (drawing["size"][0], drawing["size"][1]), drawing["ink"]
