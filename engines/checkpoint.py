@@ -63,7 +63,9 @@ class Checkpoint:
     metadata: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     objects: Any = None
-    source: dict[str, Any] = field(default_factory=dict)  # our key -> key or lazy tensor in the file
+    source: dict[str, Any] = field(
+        default_factory=dict
+    )  # our key -> key or lazy tensor in the file
 
     def keys(self) -> tuple[str, ...]:
         return tuple(self.infos)
@@ -83,7 +85,9 @@ class Checkpoint:
     @property
     def parameters(self) -> int:
         """Numbers in all floating-point tensors."""
-        return sum(int(np.prod(i.shape, dtype=np.int64)) for i in self.infos.values() if "float" in i.dtype)
+        return sum(
+            int(np.prod(i.shape, dtype=np.int64)) for i in self.infos.values() if "float" in i.dtype
+        )
 
     @property
     def size_bytes(self) -> int:
@@ -108,7 +112,9 @@ def file_digest(path: Path) -> str:
 
 
 def _damaged(path: Path) -> CheckpointError:
-    return CheckpointError("damaged", f"{path.name} is damaged or cut off; please download or copy it again.")
+    return CheckpointError(
+        "damaged", f"{path.name} is damaged or cut off; please download or copy it again."
+    )
 
 
 # ---- opening --------------------------------------------------------------------------------------------------------
@@ -174,7 +180,9 @@ def _open_safetensors(path: Path) -> Checkpoint:
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         if length > min(size - 8, 100 << 20):
-            raise CheckpointError("damaged", f"{path.name} claims a header larger than the file; it is damaged.")
+            raise CheckpointError(
+                "damaged", f"{path.name} claims a header larger than the file; it is damaged."
+            )
         header = json.loads(file.read(length))
     said = header.pop("__metadata__", {})
     room = size - 8 - length
@@ -183,7 +191,9 @@ def _open_safetensors(path: Path) -> Checkpoint:
         dtype, width = _SAFETENSORS[entry["dtype"]]
         shape = tuple(int(n) for n in entry["shape"])
         begin, end = entry["data_offsets"]
-        if not 0 <= begin <= end <= room or end - begin != width * int(np.prod(shape, dtype=object)):
+        if not 0 <= begin <= end <= room or end - begin != width * int(
+            np.prod(shape, dtype=object)
+        ):
             raise _damaged(path)
         infos[key] = TensorInfo(shape, dtype)
     metadata = json.loads(said[METADATA]) if METADATA in said else {}
@@ -202,14 +212,24 @@ def _open_npz(path: Path) -> Checkpoint:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             if member.file_size > max(64 * size, 1 << 24):
-                raise CheckpointError("damaged", f"{path.name} would unpack to far more than it can hold.")
+                raise CheckpointError(
+                    "damaged", f"{path.name} would unpack to far more than it can hold."
+                )
             with archive.open(member) as file:
                 major, _ = np.lib.format.read_magic(file)
-                read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+                read = (
+                    np.lib.format.read_array_header_1_0
+                    if major == 1
+                    else np.lib.format.read_array_header_2_0
+                )
                 shape, _, dtype = read(file)
             if dtype.hasobject:
-                raise CheckpointError("not-weights", f"{path.name} holds Python objects, not only numbers.")
-            infos[member.filename.removesuffix(".npy").removesuffix(":0")] = TensorInfo(shape, str(dtype))
+                raise CheckpointError(
+                    "not-weights", f"{path.name} holds Python objects, not only numbers."
+                )
+            infos[member.filename.removesuffix(".npy").removesuffix(":0")] = TensorInfo(
+                shape, str(dtype)
+            )
     source = {k: k for k in infos}
     return Checkpoint(path, "npz", infos, source=source)
 
@@ -221,7 +241,9 @@ def _open_zip(path: Path) -> Checkpoint:
         return _open_npz(path)
     if any(name.endswith("data.pkl") for name in names):
         return _from_tree(path, "torch-zip", inert.read_zip(path))
-    raise CheckpointError("not-weights", f"{path.name} is a ZIP archive without weights; unpack it first.")
+    raise CheckpointError(
+        "not-weights", f"{path.name} is a ZIP archive without weights; unpack it first."
+    )
 
 
 def _open_pickle(path: Path) -> Checkpoint:
@@ -230,10 +252,20 @@ def _open_pickle(path: Path) -> Checkpoint:
 
 def _open_npy(path: Path) -> Checkpoint:
     array = np.load(path, mmap_mode="r", allow_pickle=False)
-    return Checkpoint(path, "npy", {path.stem: TensorInfo(array.shape, str(array.dtype))}, source={path.stem: path.stem})
+    return Checkpoint(
+        path,
+        "npy",
+        {path.stem: TensorInfo(array.shape, str(array.dtype))},
+        source={path.stem: path.stem},
+    )
 
 
-_OPENERS = {"safetensors": _open_safetensors, "zip": _open_zip, "pickle": _open_pickle, "npy": _open_npy}
+_OPENERS = {
+    "safetensors": _open_safetensors,
+    "zip": _open_zip,
+    "pickle": _open_pickle,
+    "npy": _open_npy,
+}
 
 
 def _from_tree(path: Path, format: str, tree: inert.Tree) -> Checkpoint:
@@ -255,7 +287,9 @@ def _state_dict(root: Any) -> tuple[dict[str, inert.LazyTensor], str]:
     bare = {str(k): v for k, v in root.items() if isinstance(v, inert.LazyTensor)}
     if bare:
         return bare, ""
-    inside = {str(k): _state_dict(v)[0] for k, v in root.items() if isinstance(v, Mapping | inert.Inert)}
+    inside = {
+        str(k): _state_dict(v)[0] for k, v in root.items() if isinstance(v, Mapping | inert.Inert)
+    }
     inside = {k: v for k, v in inside.items() if v}
     for name in WRAPPERS:
         if name in inside and (len(inside) == 1 or name.startswith(("params", "state", "model"))):
@@ -325,11 +359,16 @@ def fill(module: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
     surplus = [k for k in given if k not in wanted]
     wrong = [k for k in wanted if k in given and given[k].shape != wanted[k].shape]
     if missing or surplus or wrong:
-        raise CheckpointError("mismatch", _misfit(checkpoint.path.name, missing, surplus, wrong, wanted, given))
-    bad = [k for k, t in given.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())]
+        raise CheckpointError(
+            "mismatch", _misfit(checkpoint.path.name, missing, surplus, wrong, wanted, given)
+        )
+    bad = [
+        k for k, t in given.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())
+    ]
     if bad:
         raise CheckpointError(
-            "nan", f"{checkpoint.path.name} holds numbers that are not finite (first in {bad[0]}); its training failed."
+            "nan",
+            f"{checkpoint.path.name} holds numbers that are not finite (first in {bad[0]}); its training failed.",
         )
     module.load_state_dict(given, strict=True)
     for note in notes:
@@ -351,18 +390,24 @@ def _misfit(name: str, missing: list[str], surplus: list[str], wrong: list[str],
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
-def repaired(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], list[str]]:
+def repaired(
+    given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], list[str]]:
     """`given` with what torch's history did to old files undone, as far as `wanted` needs it, and a sentence each."""
     given, notes = dict(given), []
     moved = _shifted(given, wanted)
     if moved:
         given = {moved.get(k, k): t for k, t in given.items()}
-        notes.append("Block numbers were shifted by dropout layers that hold no weights; they were put back.")
+        notes.append(
+            "Block numbers were shifted by dropout layers that hold no weights; they were put back."
+        )
     surplus = [k for k in given if k not in wanted and k.rsplit(".", 1)[-1] in STATISTICS]
     if surplus:
         for key in surplus:
             del given[key]
-        notes.append(f"{len(surplus)} running statistics of instance norms, which are not used, were left out.")
+        notes.append(
+            f"{len(surplus)} running statistics of instance norms, which are not used, were left out."
+        )
     counters = [k for k in wanted if k not in given and k.endswith("num_batches_tracked")]
     for key in counters:
         given[key] = wanted[key].clone().zero_()
@@ -388,7 +433,9 @@ def _shifted(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[
             match = _INDEX.match(key)
             if match and key.rsplit(".", 1)[-1] not in STATISTICS:
                 found.setdefault(match[1], []).append(key)
-        return {b: sorted(ks, key=lambda k: (int(_INDEX.match(k)[2]), k)) for b, ks in found.items()}  # pyright: ignore[reportOptionalSubscript]
+        return {
+            b: sorted(ks, key=lambda k: (int(_INDEX.match(k)[2]), k)) for b, ks in found.items()
+        }  # pyright: ignore[reportOptionalSubscript]
 
     old, new = blocks(given), blocks(wanted)
     moved: dict[str, str] = {}
@@ -408,7 +455,9 @@ def _shifted(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[
 # ---- our own format -------------------------------------------------------------------------------------------------
 
 
-def save(path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], half: bool = False) -> None:
+def save(
+    path: str | Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any], half: bool = False
+) -> None:
     """Write a safetensors file of ours; it appears whole or not at all.
 
     metadata is JSON-able (family, config, title, card, ...); with `half`, floating-point tensors become float16.

@@ -103,12 +103,16 @@ class EdgePhotos:
         colours = (hints[..., :3] / np.float32(127.5) - 1) * mask
         return {
             "edges": to_signed(edges[..., None]),
-            "hints": np.ascontiguousarray(np.concatenate((colours, mask), 3).transpose(0, 3, 1, 2), np.float32),
+            "hints": np.ascontiguousarray(
+                np.concatenate((colours, mask), 3).transpose(0, 3, 1, 2), np.float32
+            ),
             "named": named[:, None].astype(np.float32),
             "photo": to_signed(photo),
         }
 
-    def _sample(self, index: int, size: tuple[int, int], rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    def _sample(
+        self, index: int, size: tuple[int, int], rng: np.random.Generator
+    ) -> tuple[np.ndarray, ...]:
         photo, bank = self.photos[index], self.banks[index]
         if self.flip and rng.random() < 0.5:
             photo, bank = photo[:, ::-1], bank[:, ::-1]
@@ -127,13 +131,17 @@ class EdgePhotos:
         """Photo, edges and mask scaled and shifted a little together, at `size`."""
         width, height = self.native
         scale = rng.uniform(0.94, 1.1)
-        shift = rng.uniform(-0.04, 0.04, 2) * (width, height) + (1 - scale) / 2 * np.array((width, height))
+        shift = rng.uniform(-0.04, 0.04, 2) * (width, height) + (1 - scale) / 2 * np.array(
+            (width, height)
+        )
         matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float32)
         photo = cv2.warpAffine(photo, matrix, self.native, borderMode=cv2.BORDER_REFLECT_101)
         edges = cv2.warpAffine(edges, matrix, self.native, borderValue=255)
         solid = cv2.warpAffine(mask.astype(np.uint8) * 255, matrix, self.native)
         if size != self.native:
-            photo, edges, solid = (cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in (photo, edges, solid))
+            photo, edges, solid = (
+                cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in (photo, edges, solid)
+            )
         return photo, edges, solid > 127
 
     def stats(self, samples: int = 400) -> dict[str, tuple[float, float]]:
@@ -145,7 +153,10 @@ class EdgePhotos:
             if drawn["ink"] > 0:
                 measured.append([drawn["ink"], drawn["width"], drawn["extent"]])
         low, high = np.percentile(measured, [5, 95], axis=0)
-        return {name: (float(low[i]), float(high[i])) for i, name in enumerate(("ink", "width", "extent"))}
+        return {
+            name: (float(low[i]), float(high[i]))
+            for i, name in enumerate(("ink", "width", "extent"))
+        }
 
 
 @dataclass
@@ -193,11 +204,16 @@ class Pairs:
         x, y = (int(rng.integers(0, a - b + 1)) for a, b in zip(large, size))
         window = np.s_[y : y + size[1], x : x + size[0]]
         mirror = -1 if self.flip and rng.random() < 0.5 else 1
-        cut = [cv2.resize(p, large, interpolation=cv2.INTER_CUBIC)[window][:, ::mirror] for p in (first, second)]
+        cut = [
+            cv2.resize(p, large, interpolation=cv2.INTER_CUBIC)[window][:, ::mirror]
+            for p in (first, second)
+        ]
         return cut[0], cut[1]
 
 
-def find_pairs(folder: Path, maker: str = "", direction: str = "AtoB", seed: int = 0, **options: Any) -> Pairs:
+def find_pairs(
+    folder: Path, maker: str = "", direction: str = "AtoB", seed: int = 0, **options: Any
+) -> Pairs:
     """Pairs from a folder, its layout recognised without flags (S58).
 
     Subfolders A and B (or trainA and trainB) hold pictures of equal names; otherwise, with `maker`, every picture is
@@ -221,7 +237,9 @@ def find_pairs(folder: Path, maker: str = "", direction: str = "AtoB", seed: int
 
 def _matched(a: Path, b: Path) -> list[tuple[Path | None, Path]]:
     targets = {f.stem: f for f in photo_files(b)}
-    matched: list[tuple[Path | None, Path]] = [(f, targets[f.stem]) for f in photo_files(a) if f.stem in targets]
+    matched: list[tuple[Path | None, Path]] = [
+        (f, targets[f.stem]) for f in photo_files(a) if f.stem in targets
+    ]
     if not matched:
         raise DataError(f"No picture in {a.name} has a partner of the same name in {b.name}.")
     return matched
@@ -240,7 +258,9 @@ def make_dataset(data: dict[str, Any], root: Path, seed: int) -> DataSet:
         folder = root
     if kind == "edges":
         native = tuple(data.pop("native"))
-        style = pairs.EdgeStyle(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.pop("style", {}).items()})
+        style = pairs.EdgeStyle(
+            **{k: tuple(v) if isinstance(v, list) else v for k, v in data.pop("style", {}).items()}
+        )
         return EdgePhotos(folder, (int(native[0]), int(native[1])), seed, style=style, **data)
     if kind == "pairs":
         return find_pairs(folder, seed=seed, **data)

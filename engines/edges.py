@@ -71,7 +71,9 @@ def xdog(rgb: np.ndarray, smooth: float, threshold: float) -> np.ndarray:
     far = cv2.GaussianBlur(grey, (0, 0), max(smooth, 0.3) * 1.6)
     difference = (near - 0.98 * far) * 100
     soft = 1 + np.tanh(2.0 * (difference - threshold / 255))
-    return (np.where(difference >= threshold / 255, 1.0, np.clip(soft, 0, 1)) * 255).astype(np.uint8)
+    return (np.where(difference >= threshold / 255, 1.0, np.clip(soft, 0, 1)) * 255).astype(
+        np.uint8
+    )
 
 
 def drop_short(lines: np.ndarray, shortest: float) -> np.ndarray:
@@ -108,14 +110,23 @@ def subject_mask(rgb: np.ndarray) -> np.ndarray:
     lies from the colours of the corners. A thing may touch the frame, hardly the corners."""
     height, width = rgb.shape[:2]
     scale = min(1.0, 128 / max(height, width))
-    small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else rgb
+    small = (
+        cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        if scale < 1
+        else rgb
+    )
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB).astype(np.float32)
     h, w = lab.shape[:2]
     rim = max(2, round(0.12 * min(h, w)))
     corners = [lab[:rim, :rim], lab[:rim, -rim:], lab[-rim:, :rim], lab[-rim:, -rim:]]
     frame = np.concatenate([corner.reshape(-1, 3) for corner in corners])
     _, _, centres = cv2.kmeans(
-        np.ascontiguousarray(frame), 4, None, (cv2.TERM_CRITERIA_MAX_ITER, 8, 1.0), 1, cv2.KMEANS_PP_CENTERS
+        np.ascontiguousarray(frame),
+        4,
+        None,
+        (cv2.TERM_CRITERIA_MAX_ITER, 8, 1.0),
+        1,
+        cv2.KMEANS_PP_CENTERS,
     )
     distance = np.min(np.linalg.norm(lab[:, :, None] - centres[None, None], axis=3), axis=2)
     level, _ = cv2.threshold(np.clip(distance, 0, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
@@ -123,12 +134,16 @@ def subject_mask(rgb: np.ndarray) -> np.ndarray:
     mask[:rim, :rim] = mask[:rim, -rim:] = cv2.GC_BGD
     if (mask == cv2.GC_PR_FGD).sum() > 20:
         try:
-            cv2.grabCut(small, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), 3, cv2.GC_INIT_WITH_MASK)
+            cv2.grabCut(
+                small, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), 3, cv2.GC_INIT_WITH_MASK
+            )
         except cv2.error:  # all pixels of one colour: nothing to separate
             pass
     subject = ((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)).astype(np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
-    subject = cv2.morphologyEx(cv2.morphologyEx(subject, cv2.MORPH_OPEN, kernel), cv2.MORPH_CLOSE, kernel)
+    subject = cv2.morphologyEx(
+        cv2.morphologyEx(subject, cv2.MORPH_OPEN, kernel), cv2.MORPH_CLOSE, kernel
+    )
     return cv2.resize(subject * 255, (width, height), interpolation=cv2.INTER_LINEAR) > 127
 
 
@@ -167,7 +182,10 @@ def fit(grey: np.ndarray, stats: SketchStats) -> Fit:
     measured = measure(grey)
     if measured["ink"] == 0:
         return Fit(0.0, "The sheet is empty.", measured, fixable=False)
-    scores = {name: _closeness(measured[name], getattr(stats, name)) for name in ("ink", "width", "extent")}
+    scores = {
+        name: _closeness(measured[name], getattr(stats, name))
+        for name in ("ink", "width", "extent")
+    }
     worst = min(scores, key=lambda name: scores[name])
     score = float(np.prod(list(scores.values())) ** 0.5)
     return Fit(score, _sentence(worst, scores[worst], measured, stats), measured,
@@ -183,9 +201,15 @@ def _closeness(value: float, known: tuple[float, float]) -> float:
 
 
 _SENTENCES: Mapping[str, tuple[str, str]] = {
-    "ink": ("There is less drawn than the model knows.", "There is more drawn than the model knows."),
+    "ink": (
+        "There is less drawn than the model knows.",
+        "There is more drawn than the model knows.",
+    ),
     "width": ("Lines are thinner than the model knows.", "Lines are thicker than the model knows."),
-    "extent": ("The drawing is smaller than the model knows.", "The drawing is larger than the model knows."),
+    "extent": (
+        "The drawing is smaller than the model knows.",
+        "The drawing is larger than the model knows.",
+    ),
 }
 
 

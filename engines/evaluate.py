@@ -41,7 +41,9 @@ class Block(nn.Module):
             nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU(),
             nn.Conv2d(b, b, 3, 1, 1, bias=False), nn.BatchNorm2d(b),
         )  # fmt: skip
-        self.skip = nn.Sequential(nn.AvgPool2d(stride), nn.Conv2d(a, b, 1, bias=False), nn.BatchNorm2d(b))
+        self.skip = nn.Sequential(
+            nn.AvgPool2d(stride), nn.Conv2d(a, b, 1, bias=False), nn.BatchNorm2d(b)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.body(x) + self.skip(x))
@@ -79,7 +81,9 @@ def labelled(data: Path, split: str) -> tuple[Labelled, list[str]]:
     for index, (folder, most) in enumerate((("motorbikes", 180), ("cats", 180))):
         path = data / folder / ("train" if split == "train" else "test")
         files += [(f, len(names) - 2 + index) for f in datasets.photo_files(path)[:most]]
-    photos = [cv2.resize(datasets.read_rgb(f), VIEW, interpolation=cv2.INTER_AREA) for f, _ in files]
+    photos = [
+        cv2.resize(datasets.read_rgb(f), VIEW, interpolation=cv2.INTER_AREA) for f, _ in files
+    ]
     return Labelled(np.stack(photos), np.array([label for _, label in files])), names
 
 
@@ -119,14 +123,19 @@ def train_recogniser(data: Path, path: Path, epochs: int = 36, seed: int = 0) ->
         net.train()
         with torch.autocast("cpu", torch.bfloat16):
             scores = net(x)
-        loss = F.cross_entropy(scores.float(), torch.from_numpy(train.labels)[picks], label_smoothing=0.1)
+        loss = F.cross_entropy(
+            scores.float(), torch.from_numpy(train.labels)[picks], label_smoothing=0.1
+        )
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         schedule.step()
         if step % 100 == 99 or step == steps - 1:
             accuracy = recognised(net, held.photos, held.labels)
-            print(f"recogniser {step + 1}/{steps} loss {loss.item():.3f} held-out {accuracy:.3f}", flush=True)
+            print(
+                f"recogniser {step + 1}/{steps} loss {loss.item():.3f} held-out {accuracy:.3f}",
+                flush=True,
+            )
             if accuracy >= best:
                 best = accuracy
                 checkpoint.save(path, net.state_dict(), {"names": names, "accuracy": accuracy})
@@ -181,7 +190,10 @@ def nearest_photos(drawings: np.ndarray, known: np.ndarray, photos: np.ndarray) 
     """For each drawing the training photo whose drawing is nearest after blurring (the trivial baseline)."""
 
     def describe(batch: np.ndarray) -> np.ndarray:
-        small = [cv2.resize(cv2.GaussianBlur(255 - d, (0, 0), 4), (24, 32), interpolation=cv2.INTER_AREA) for d in batch]
+        small = [
+            cv2.resize(cv2.GaussianBlur(255 - d, (0, 0), 4), (24, 32), interpolation=cv2.INTER_AREA)
+            for d in batch
+        ]
         flat = np.stack(small).reshape(len(batch), -1).astype(np.float32)
         return flat / (np.linalg.norm(flat, axis=1, keepdims=True) + 1e-6)
 
@@ -194,7 +206,10 @@ def closeness(made: np.ndarray, real: np.ndarray) -> dict[str, float]:
 
     a, b = (torch.from_numpy(p.transpose(0, 3, 1, 2)).float() / 255 for p in (made, real))
     values = [ssim(x[None], y[None], data_range=1.0) for x, y in zip(a, b)]
-    return {"L1": float((a - b).abs().mean()), "SSIM": float(torch.stack([torch.as_tensor(v) for v in values]).mean())}
+    return {
+        "L1": float((a - b).abs().mean()),
+        "SSIM": float(torch.stack([torch.as_tensor(v) for v in values]).mean()),
+    }
 
 
 def spread(pictures: np.ndarray) -> float:
@@ -204,10 +219,14 @@ def spread(pictures: np.ndarray) -> float:
     return float(np.mean(pairs_))
 
 
-def painted_colour(net: MultimodalUNet, drawings: np.ndarray, masks: np.ndarray) -> dict[str, float]:
+def painted_colour(
+    net: MultimodalUNet, drawings: np.ndarray, masks: np.ndarray
+) -> dict[str, float]:
     """One stroke of a pure colour in the middle of the subject: how far the subject's median colour then lies from
     that colour, and how far without the stroke (mean absolute RGB difference in [0, 1])."""
-    colours = np.array([(190, 25, 30), (25, 60, 170), (30, 120, 50), (225, 190, 40), (20, 20, 22), (235, 235, 230)])
+    colours = np.array(
+        [(190, 25, 30), (25, 60, 170), (30, 120, 50), (225, 190, 40), (20, 20, 22), (235, 235, 230)]
+    )
     with_stroke, without = [], []
     plain = paint(net, drawings, [0] * len(drawings), 1.0)
     for colour in colours:
@@ -216,18 +235,29 @@ def painted_colour(net: MultimodalUNet, drawings: np.ndarray, masks: np.ndarray)
             rows, columns = np.nonzero(mask)
             y, x = int(np.median(rows)), int(np.median(columns))
             w = drawings.shape[2]
-            cv2.line(hint, (x - w // 10, y), (x + w // 10, y + w // 20), (*map(int, colour), 255), max(3, w // 20))
+            cv2.line(
+                hint,
+                (x - w // 10, y),
+                (x + w // 10, y + w // 20),
+                (*map(int, colour), 255),
+                max(3, w // 20),
+            )
         made = paint(net, drawings, [0] * len(drawings), 1.0, hints)
         for picture, bare, mask in zip(made, plain, masks):
             with_stroke.append(np.abs(np.median(picture[mask], 0) - colour).mean() / 255)
             without.append(np.abs(np.median(bare[mask], 0) - colour).mean() / 255)
-    return {"stroke to colour": float(np.mean(with_stroke)), "colour without stroke": float(np.mean(without))}
+    return {
+        "stroke to colour": float(np.mean(with_stroke)),
+        "colour without stroke": float(np.mean(without)),
+    }
 
 
 # ---- all of it ------------------------------------------------------------------------------------------------------
 
 
-def evaluate(name: str, model: Path, data: Path, recogniser: Path) -> tuple[dict[str, float], np.ndarray]:
+def evaluate(
+    name: str, model: Path, data: Path, recogniser: Path
+) -> tuple[dict[str, float], np.ndarray]:
     """The numbers by name, and the sheet (H, W, 3), eight rows: drawing, mean code, two seeds, drawing with a stroke
     of red, its photo; then the real photo and the nearest training photo, which are not ours to publish. The
     drawings of the right half wander and have gaps like a person's."""
@@ -237,18 +267,28 @@ def evaluate(name: str, model: Path, data: Path, recogniser: Path) -> tuple[dict
     train, test = datasets.photo_files(folder), datasets.photo_files(folder.parent / "test")
 
     def read(files: list[Path]) -> np.ndarray:
-        return np.stack([cv2.resize(datasets.read_rgb(f), size, interpolation=cv2.INTER_AREA) for f in files])
+        return np.stack(
+            [cv2.resize(datasets.read_rgb(f), size, interpolation=cv2.INTER_AREA) for f in files]
+        )
 
     def drawn(photos: np.ndarray) -> np.ndarray:
         return np.stack([edges.photo_to_edges(p) for p in photos])
 
     real, known = read(test), read(train)
     rng = np.random.default_rng(0)
-    styles = {"": drawn(real), "hand ": np.stack([pairs.hand_edges(pairs.line_bank(p), pairs.EdgeStyle(), rng) for p in real])}
+    styles = {
+        "": drawn(real),
+        "hand ": np.stack(
+            [pairs.hand_edges(pairs.line_bank(p), pairs.EdgeStyle(), rng) for p in real]
+        ),
+    }
     net = load_generator(model)
     judge, names = load_recogniser(recogniser)
     labels = _labels(name, data, test, names)
-    numbers = {"photos held out": float(len(real)), "recognised real": recognised(judge, real, labels)}
+    numbers = {
+        "photos held out": float(len(real)),
+        "recognised real": recognised(judge, real, labels),
+    }
     sheet: list[np.ndarray] = []
     seeds = list(range(len(real)))
     for style, drawings in styles.items():
@@ -261,7 +301,9 @@ def evaluate(name: str, model: Path, data: Path, recogniser: Path) -> tuple[dict
         picks = np.clip(picks, 0, len(real) - 1)
         sheet.append(_rows(net, real, drawings, base, mean, seeded, picks))
     few = np.linspace(0, len(real) - 1, 24).astype(int)
-    eight = [spread(paint(net, np.repeat(styles[""][i][None], 8, 0), list(range(8)), 1.0)) for i in few]
+    eight = [
+        spread(paint(net, np.repeat(styles[""][i][None], 8, 0), list(range(8)), 1.0)) for i in few
+    ]
     numbers["spread of 8 seeds"] = float(np.mean(eight))
     numbers["spread of real photos"] = spread(real[np.linspace(0, len(real) - 1, 60).astype(int)])
     masks = np.stack([edges.subject_mask(real[i]) for i in few])
@@ -284,11 +326,26 @@ def _rows(net: MultimodalUNet, real: np.ndarray, drawings: np.ndarray, base: np.
     hints = np.zeros((len(picks), *drawings.shape[1:], 4), np.uint8)
     h, w = drawings.shape[1:]
     for hint in hints:
-        cv2.line(hint, (int(w * 0.38), int(h * 0.5)), (int(w * 0.62), int(h * 0.54)), (190, 25, 30, 255), w // 20)
+        cv2.line(
+            hint,
+            (int(w * 0.38), int(h * 0.5)),
+            (int(w * 0.62), int(h * 0.54)),
+            (190, 25, 30, 255),
+            w // 20,
+        )
     red = paint(net, drawings[picks], [int(p) for p in picks], 1.0, hints)
     ink = np.repeat(drawings[picks][..., None], 3, 3)
     marked = np.where(hints[..., 3:] > 0, hints[..., :3], ink)
-    rows: list[np.ndarray] = [ink, mean[picks], seeded[picks], other, marked, red, real[picks], base[picks]]
+    rows: list[np.ndarray] = [
+        ink,
+        mean[picks],
+        seeded[picks],
+        other,
+        marked,
+        red,
+        real[picks],
+        base[picks],
+    ]
     return np.concatenate([np.concatenate(list(row), 1) for row in rows], 0)
 
 
@@ -300,7 +357,9 @@ def main(argv: list[str] | None = None, say: Callable[[str], object] = print) ->
     parser.add_argument("--recogniser", type=Path, default=ROOT / "runs" / "recogniser.safetensors")
     parser.add_argument("--epochs", type=int, default=36)
     parser.add_argument("--sheet", type=Path)
-    parser.add_argument("--write", action="store_true", help="store numbers in the model and its card")
+    parser.add_argument(
+        "--write", action="store_true", help="store numbers in the model and its card"
+    )
     options = parser.parse_args(argv)
     options.recogniser.parent.mkdir(parents=True, exist_ok=True)
     if options.name == "recogniser" or not options.recogniser.exists():
@@ -313,8 +372,13 @@ def main(argv: list[str] | None = None, say: Callable[[str], object] = print) ->
     target = options.sheet or ROOT / "docs" / "models" / f"{options.name}.jpg"
     target.parent.mkdir(parents=True, exist_ok=True)
     ours = sheet[: sheet.shape[0] * 6 // 8]  # the rows below show photos of the data set
-    for path, picture in ((target, ours), (options.recogniser.parent / f"{options.name}-full.jpg", sheet)):
-        cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    for path, picture in (
+        (target, ours),
+        (options.recogniser.parent / f"{options.name}-full.jpg", sheet),
+    ):
+        cv2.imwrite(
+            str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88]
+        )
     if options.write:
         write_numbers(model, numbers)
     return 0

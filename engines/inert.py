@@ -214,8 +214,12 @@ def _load(file: BinaryIO, storage: Callable[[Any], Any]) -> tuple[Any, Reader]:
             continue
         except RecursionError as error:
             raise InertError("is nested too deeply to be weights") from error
-        except Exception as error:  # a pickle is a program: any opcode of a damaged one may raise anything
-            raise InertError("is damaged or is no weights file; please download or copy it again") from error
+        except (
+            Exception
+        ) as error:  # a pickle is a program: any opcode of a damaged one may raise anything
+            raise InertError(
+                "is damaged or is no weights file; please download or copy it again"
+            ) from error
     raise InertError("holds text in an unknown encoding")
 
 
@@ -241,7 +245,9 @@ def read_zip(path: Path) -> Tree:
         def storage(pid: Any) -> Storage:
             found = _storage_of(pid)
             if sizes.get(f"{folder}data/{found.key}", -1) < found.count * WIDTH[found.dtype]:
-                raise InertError("is damaged: numbers are missing; please download or copy it again")
+                raise InertError(
+                    "is damaged: numbers are missing; please download or copy it again"
+                )
             return found
 
         root, reader = _load(io.BytesIO(archive.read(main)), storage)
@@ -266,7 +272,9 @@ def _legacy(path: Path) -> _Legacy:
         view = pid[5] if len(pid) > 5 else None
         found[made.key] = made
         if view is not None:
-            raise InertError("shares numbers between tensors in a way of torch 0.1 that Ganvas does not read")
+            raise InertError(
+                "shares numbers between tensors in a way of torch 0.1 that Ganvas does not read"
+            )
         return made
 
     size = path.stat().st_size
@@ -289,7 +297,9 @@ def _legacy(path: Path) -> _Legacy:
                 raise InertError("is cut off; please download or copy it again")
             file.seek(count * WIDTH[known.dtype], io.SEEK_CUR)
     if missing := set(found) - set(places):
-        raise InertError(f"is cut off: {len(missing)} tensors have no numbers; please download or copy it again")
+        raise InertError(
+            f"is cut off: {len(missing)} tensors have no numbers; please download or copy it again"
+        )
     return _Legacy(root, reader.notes(), places)
 
 
@@ -309,17 +319,24 @@ def read_tensors(path: Path, format: str, lazy: Mapping[str, LazyTensor]) -> dic
         dtype = getattr(torch, storages[key].dtype)
         raw[key] = torch.frombuffer(data, dtype=dtype) if len(data) else torch.empty(0, dtype=dtype)
     return {
-        name: torch.as_strided(raw[t.storage.key], t.shape, t.strides, t.offset).contiguous().clone()
+        name: torch.as_strided(raw[t.storage.key], t.shape, t.strides, t.offset)
+        .contiguous()
+        .clone()
         for name, t in lazy.items()
     }
 
 
-def _bytes(path: Path, format: str, storages: Mapping[str, Storage]) -> Iterator[tuple[str, bytearray]]:
+def _bytes(
+    path: Path, format: str, storages: Mapping[str, Storage]
+) -> Iterator[tuple[str, bytearray]]:
     if format == "torch-zip":
         with zipfile.ZipFile(path) as archive:
             main = next(name for name in archive.namelist() if name.endswith("data.pkl"))
             folder = main.removesuffix("data.pkl")
-            big = f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") == b"big"
+            big = (
+                f"{folder}byteorder" in archive.namelist()
+                and archive.read(f"{folder}byteorder") == b"big"
+            )
             for key, storage in storages.items():
                 data = archive.read(f"{folder}data/{key}")[: storage.count * WIDTH[storage.dtype]]
                 yield key, _native(data, WIDTH[storage.dtype], big)

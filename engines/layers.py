@@ -93,7 +93,11 @@ class PatchDiscriminator(nn.Module):
         for level in range(1, layers + 1):
             before, now = now, width * min(2**level, 8)
             stride = 2 if level < layers else 1
-            blocks += [nn.Conv2d(before, now, 4, stride, 1, bias=bias), norm_layer(norm, now), nn.LeakyReLU(0.2, True)]
+            blocks += [
+                nn.Conv2d(before, now, 4, stride, 1, bias=bias),
+                norm_layer(norm, now),
+                nn.LeakyReLU(0.2, True),
+            ]
         blocks.append(nn.Conv2d(now, 1, 4, 1, 1))
         self.model = nn.Sequential(*blocks)
 
@@ -102,7 +106,9 @@ class PatchDiscriminator(nn.Module):
 
     def receptive_field(self) -> int:
         """Side in pixels of the patch that one score sees."""
-        return receptive_field([(c.kernel_size[0], c.stride[0]) for c in self.model if isinstance(c, nn.Conv2d)])
+        return receptive_field(
+            [(c.kernel_size[0], c.stride[0]) for c in self.model if isinstance(c, nn.Conv2d)]
+        )
 
 
 class PixelDiscriminator(nn.Module):
@@ -143,7 +149,9 @@ def features(discriminator: nn.Module, x: Tensor) -> list[Tensor]:
 
 def feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     """Mean absolute difference of all features but the scores."""
-    return torch.stack([(f.float() - r.detach().float()).abs().mean() for f, r in zip(fake[:-1], real[:-1])]).mean()
+    return torch.stack(
+        [(f.float() - r.detach().float()).abs().mean() for f, r in zip(fake[:-1], real[:-1])]
+    ).mean()
 
 
 # ---- adversarial losses ---------------------------------------------------------------------------------------------
@@ -168,7 +176,11 @@ class GANLoss(nn.Module):
 
 
 def gradient_penalty(
-    discriminator: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, mix: Tensor, weight: float = 10.0
+    discriminator: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake: Tensor,
+    mix: Tensor,
+    weight: float = 10.0,
 ) -> Tensor:
     """weight x mean((|gradient at mix*real + (1-mix)*fake| - 1)^2); mix (B, 1) in [0, 1]."""
     alpha = mix.reshape(-1, *[1] * (real.dim() - 1))
@@ -201,7 +213,9 @@ def layer_table(module: nn.Module, *inputs: Tensor) -> list[Row]:
     def watch(name: str) -> Callable[..., None]:
         def seen(layer: nn.Module, _: object, output: Tensor) -> None:
             count = sum(p.numel() for p in layer.parameters(recurse=False))
-            rows.append(Row(name, type(layer).__name__, tuple(output.shape), count, _macs(layer, output)))
+            rows.append(
+                Row(name, type(layer).__name__, tuple(output.shape), count, _macs(layer, output))
+            )
 
         return seen
 

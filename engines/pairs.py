@@ -14,7 +14,13 @@ import numpy as np
 from engines import edges
 
 # (low, high, smooth, shortest line as share of the width): from every fold to the strongest lines only
-CANNY = ((40, 100, 1.2, 0.06), (60, 140, 1.4, 0.08), (90, 200, 1.6, 0.10), (90, 220, 2.2, 0.16), (60, 150, 3.0, 0.2))
+CANNY = (
+    (40, 100, 1.2, 0.06),
+    (60, 140, 1.4, 0.08),
+    (90, 200, 1.6, 0.10),
+    (90, 220, 2.2, 0.16),
+    (60, 150, 3.0, 0.2),
+)
 SUBJECT = 1 << 7  # the bit of the subject's mask in a line bank
 OUTLINE = len(CANNY)
 
@@ -37,7 +43,9 @@ class EdgeStyle:
     """How much the drawn edges vary. Widths in pixels of a picture 192 wide; probabilities in [0, 1]."""
 
     width: tuple[float, float] = (1.6, 4.2)
-    jitter: float = 2.0  # largest shift of a line by an unsteady hand, in pixels of a picture 192 wide
+    jitter: float = (
+        2.0  # largest shift of a line by an unsteady hand, in pixels of a picture 192 wide
+    )
     gaps: int = 5
     drop: float = 0.35
     outline: float = 0.3
@@ -62,13 +70,17 @@ def _pick_lines(bank: np.ndarray, style: EdgeStyle, rng: np.random.Generator) ->
     drawn = (bank >> rng.integers(0, len(CANNY))) & 1
     if outline.any() and rng.random() < style.outline:
         drawn = outline if rng.random() < 0.6 else outline | ((bank >> 3) & 1)
-    if drawn.sum() < bank.shape[1]:  # a photo of low contrast: the finest lines, or at least the outline
+    if (
+        drawn.sum() < bank.shape[1]
+    ):  # a photo of low contrast: the finest lines, or at least the outline
         drawn = (bank & 1) | outline
     return drawn.astype(bool)
 
 
 def _drop_some(lines: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(lines.astype(np.uint8), connectivity=8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        lines.astype(np.uint8), connectivity=8
+    )
     small = stats[:, cv2.CC_STAT_AREA] < lines.shape[1]
     keep = ~(small & (rng.random(count) < share))
     keep[0] = False
@@ -82,7 +94,9 @@ def wander(drawn: np.ndarray, reach: float, rng: np.random.Generator) -> np.ndar
     height, width = drawn.shape
     field = rng.uniform(-reach, reach, (2, 9, 7)).astype(np.float32)
     dx, dy = (cv2.resize(part, (width, height), interpolation=cv2.INTER_CUBIC) for part in field)
-    columns, rows = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    columns, rows = np.meshgrid(
+        np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    )
     return cv2.remap(drawn, columns + dx, rows + dy, cv2.INTER_LINEAR, borderValue=255)
 
 
@@ -135,7 +149,9 @@ def grey(rgb: np.ndarray) -> np.ndarray:
 def low_resolution(rgb: np.ndarray, factor: int = 4) -> np.ndarray:
     """The photo seen through fewer pixels, at its own size again (area, then bicubic)."""
     height, width = rgb.shape[:2]
-    small = cv2.resize(rgb, (max(1, width // factor), max(1, height // factor)), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        rgb, (max(1, width // factor), max(1, height // factor)), interpolation=cv2.INTER_AREA
+    )
     return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
@@ -156,7 +172,9 @@ def regions(rgb: np.ndarray, count: int = 8) -> np.ndarray:
     criteria = (cv2.TERM_CRITERIA_MAX_ITER | cv2.TERM_CRITERIA_EPS, 20, 0.5)
     _, groups, centres = cv2.kmeans(points, count, None, criteria, 1, cv2.KMEANS_PP_CENTERS)
     rank = np.argsort(np.argsort(centres[:, 0]))
-    hues = np.stack([np.arange(count) * 180 // count, np.full(count, 200), np.linspace(80, 255, count)], 1)
+    hues = np.stack(
+        [np.arange(count) * 180 // count, np.full(count, 200), np.linspace(80, 255, count)], 1
+    )
     palette = cv2.cvtColor(hues.astype(np.uint8)[None], cv2.COLOR_HSV2RGB)[0]
     return palette[rank[groups[:, 0]]].reshape(rgb.shape)
 

@@ -100,7 +100,9 @@ class Trainer(Protocol):
         ...
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]: ...
-    def step(self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator) -> dict[str, Tensor]:
+    def step(
+        self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
+    ) -> dict[str, Tensor]:
         """One step of every optimiser; the losses by name, detached."""
         ...
 
@@ -149,7 +151,10 @@ def train_file(
     read = load_recipe(recipe)
     if steps is not None:
         share = steps / read.steps
-        read = replace(read, stages=tuple(replace(s, steps=max(1, round(s.steps * share))) for s in read.stages))
+        read = replace(
+            read,
+            stages=tuple(replace(s, steps=max(1, round(s.steps * share))) for s in read.stages),
+        )
     found = datasets.make_dataset(dict(read.data), Path(data), read.seed)
     yield from train(read, out or Path("runs") / read.name, found, device, devices, resume, minutes)
 
@@ -194,7 +199,9 @@ def train(
 class _Run:
     """The live side of one training on one rank."""
 
-    def __init__(self, recipe: Recipe, out: Path, data: datasets.DataSet, device: str, devices: int | str) -> None:
+    def __init__(
+        self, recipe: Recipe, out: Path, data: datasets.DataSet, device: str, devices: int | str
+    ) -> None:
         self.recipe, self.out, self.data = recipe, out, data
         self.fabric = Fabric(accelerator=device, devices=devices, precision=recipe.precision)  # pyright: ignore[reportArgumentType]
         self.fabric.launch()
@@ -233,11 +240,16 @@ class _Run:
         share = (step - begin) / max(stage.steps, 1)
         for optimiser in self.trainer.optimisers().values():
             for group in optimiser.param_groups:
-                group["lr"] = (stage.rate + (last - stage.rate) * share) * group.get("rate_scale", 1.0)
+                group["lr"] = (stage.rate + (last - stage.rate) * share) * group.get(
+                    "rate_scale", 1.0
+                )
         batch = {
-            name: self.fabric.to_device(torch.from_numpy(a)) for name, a in next(self.iterator).items()
+            name: self.fabric.to_device(torch.from_numpy(a))
+            for name, a in next(self.iterator).items()
         }
-        noise = torch.Generator().manual_seed(hash((self.recipe.seed, step, self.fabric.global_rank)) & 0x7FFFFFFF)
+        noise = torch.Generator().manual_seed(
+            hash((self.recipe.seed, step, self.fabric.global_rank)) & 0x7FFFFFFF
+        )
         losses = self.trainer.step(self.fabric, batch, noise)
         for name, average in self.averages.items():
             average.update(getattr(self.trainer, name), step)
@@ -315,7 +327,9 @@ class _Run:
 def event_line(event: Event) -> str:
     """One JSON line for whoever reads our standard output; pictures are left to the samples folder."""
     if isinstance(event, Progress):
-        return json.dumps({"event": "progress", "done": event.done, "total": event.total, "note": event.note})
+        return json.dumps(
+            {"event": "progress", "done": event.done, "total": event.total, "note": event.note}
+        )
     if isinstance(event, Result):
         return json.dumps({"event": "result", "texts": list(event.texts), "seconds": event.seconds})
     return json.dumps({"event": type(event).__name__.lower()})

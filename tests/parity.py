@@ -14,14 +14,18 @@ import numpy as np
 import pytest
 import torch
 
-ROOT = Path(os.environ.get("GANVAS_PARITY", Path(__file__).resolve().parents[2] / "shared" / "parity"))
+ROOT = Path(
+    os.environ.get("GANVAS_PARITY", Path(__file__).resolve().parents[2] / "shared" / "parity")
+)
 
 
 def case(name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """(manifest, golden arrays) of "family/case"; skips the test where the fixtures are absent."""
     folder = ROOT / name
     if not folder.is_dir():
-        pytest.skip(f"The parity fixtures are not here ({name}); set GANVAS_PARITY to their folder.")
+        pytest.skip(
+            f"The parity fixtures are not here ({name}); set GANVAS_PARITY to their folder."
+        )
     manifest = json.loads((folder / "manifest.json").read_text())
     golden = folder / "golden.npz"
     return manifest, dict(np.load(golden)) if golden.exists() else {}
@@ -38,7 +42,9 @@ def _gain(key: str, fill: dict[str, Any]) -> float:
     return float(fill["gain"])
 
 
-def tensor(key: str, shape: tuple[int, ...], fill: dict[str, Any], tensorflow: bool = False) -> np.ndarray:
+def tensor(
+    key: str, shape: tuple[int, ...], fill: dict[str, Any], tensorflow: bool = False
+) -> np.ndarray:
     """The value of one weight, from its name and shape."""
     last = key.rsplit("/" if tensorflow else ".", 1)[-1]
     if last == "num_batches_tracked":
@@ -56,7 +62,9 @@ def tensor(key: str, shape: tuple[int, ...], fill: dict[str, Any], tensorflow: b
     return n * np.float32(_gain(key, fill) / float(fan) ** 0.5)
 
 
-def weights(shapes: Iterable[tuple[str, Any]], fill: dict[str, Any], tensorflow: bool = False) -> dict[str, torch.Tensor]:
+def weights(
+    shapes: Iterable[tuple[str, Any]], fill: dict[str, Any], tensorflow: bool = False
+) -> dict[str, torch.Tensor]:
     """Every weight by the rule, checked against the crc32 that the fixture states."""
     made = {key: np.asarray(tensor(key, tuple(shape), fill, tensorflow)) for key, shape in shapes}
     for key, known in fill.get("checks", {}).items():
@@ -90,10 +98,18 @@ def picture(name: str, shape: tuple[int, ...], kind: str) -> torch.Tensor:
 
 
 def inputs(manifest: dict[str, Any]) -> dict[str, torch.Tensor]:
-    return {name: picture(name, tuple(i["shape"]), i["kind"]) for name, i in manifest["inputs"].items()}
+    return {
+        name: picture(name, tuple(i["shape"]), i["kind"]) for name, i in manifest["inputs"].items()
+    }
 
 
-def check(output: torch.Tensor, name: str, manifest: dict[str, Any], golden: dict[str, np.ndarray], tolerance: float = 1e-4) -> None:
+def check(
+    output: torch.Tensor,
+    name: str,
+    manifest: dict[str, Any],
+    golden: dict[str, np.ndarray],
+    tolerance: float = 1e-4,
+) -> None:
     """Shape, mean, spread and samples of an output against the golden values."""
     known = manifest["golden"][name]
     found = output.detach().numpy().astype(np.float64)

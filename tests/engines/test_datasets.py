@@ -37,7 +37,10 @@ def test_two_folders_are_matched_by_name(tmp_path: Path, names: tuple[str, str])
 def test_photos_alone_get_their_inputs_made(tmp_path: Path) -> None:
     write(tmp_path / "a.png", (30, 90, 160))
     first, second = datasets.find_pairs(tmp_path, maker="grey").pair(0)
-    assert np.ptp(first.astype(int), axis=2).max() == 0 and np.ptp(second.astype(int), axis=2).max() > 50
+    assert (
+        np.ptp(first.astype(int), axis=2).max() == 0
+        and np.ptp(second.astype(int), axis=2).max() > 50
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,7 +48,9 @@ def test_photos_alone_get_their_inputs_made(tmp_path: Path) -> None:
     [("nothing", "There is no folder"), ("empty", "no picture"), ("single", "not a joined A|B"),
      ("strangers", "has a partner"), ("maker", "is one of edges")],
 )  # fmt: skip
-def test_a_wrong_folder_is_named_in_one_sentence(tmp_path: Path, layout: str, sentence: str) -> None:
+def test_a_wrong_folder_is_named_in_one_sentence(
+    tmp_path: Path, layout: str, sentence: str
+) -> None:
     folder, maker = tmp_path / "set", ""
     if layout != "nothing":
         folder.mkdir()
@@ -87,10 +92,14 @@ def test_edge_photos_give_drawings_hints_and_photos_that_belong_together(tmp_pat
     mask = batch["hints"][:, 3:]
     assert mask.max() == 1 and set(np.unique(mask)) <= {0, 1}
     assert not batch["hints"][:, :3][np.broadcast_to(mask == 0, batch["hints"][:, :3].shape)].any()
-    difference = np.abs(batch["hints"][:, :3] - batch["photo"])[np.broadcast_to(mask > 0, batch["photo"].shape)]
+    difference = np.abs(batch["hints"][:, :3] - batch["photo"])[
+        np.broadcast_to(mask > 0, batch["photo"].shape)
+    ]
     assert np.median(difference) < 0.25
     stats = data.stats(20)
-    assert set(stats) == {"ink", "width", "extent"} and all(0 < low <= high for low, high in stats.values())
+    assert set(stats) == {"ink", "width", "extent"} and all(
+        0 < low <= high for low, high in stats.values()
+    )
 
 
 def test_prefetched_batches_come_in_order_and_stop_cleanly(tmp_path: Path) -> None:
@@ -98,7 +107,10 @@ def test_prefetched_batches_come_in_order_and_stop_cleanly(tmp_path: Path) -> No
     data = datasets.find_pairs(tmp_path, maker="grey")
     got = list(datasets.Prefetch(data, 2, (16, 16), 3, 8, workers=3))
     assert len(got) == 5
-    assert all(np.array_equal(b["target"], data.batch(3 + i, 2, (16, 16))["target"]) for i, b in enumerate(got))
+    assert all(
+        np.array_equal(b["target"], data.batch(3 + i, 2, (16, 16))["target"])
+        for i, b in enumerate(got)
+    )
     half = iter(datasets.Prefetch(data, 2, (16, 16), 0, 100))
     next(half)
     half.close()

@@ -28,7 +28,9 @@ def test_hints_carry_the_colours_beneath_them(photo: np.ndarray) -> None:
     hints, named = pairs.colour_hints(photo, mask, 6, np.random.default_rng(3))
     hinted = hints[..., 3] > 0
     assert hinted.any() and set(np.unique(hints[..., 3])) <= {0, 255}
-    nearest = np.abs(hints[hinted][:, None, :3].astype(int) - [(235, 230, 220), (170, 30, 40), (90, 10, 20)])
+    nearest = np.abs(
+        hints[hinted][:, None, :3].astype(int) - [(235, 230, 220), (170, 30, 40), (90, 10, 20)]
+    )
     assert np.median(nearest.max(2).min(1)) < 40
     assert named.any()
 

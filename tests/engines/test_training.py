@@ -22,7 +22,7 @@ seed = 3
 [data]
 kind = "edges"
 folder = "."
-native = [32, 32]
+native = [64, 64]
 [network]
 widths = [8, 12, 16]
 code = 4
@@ -32,11 +32,11 @@ losses = 1
 samples = 4
 state = 2
 [[stage]]
-size = [16, 16]
+size = [32, 32]
 batch = 4
 steps = 4
 [[stage]]
-size = [32, 32]
+size = [64, 64]
 batch = 4
 steps = 4
 last_rate = 1e-5
@@ -90,7 +90,9 @@ def weights(path: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("text", [MULTIMODAL, PAIRED], ids=["multimodal", "paired"])
-def test_events_files_and_a_model_that_its_family_recognises(tmp_path: Path, photos: Path, text: str) -> None:
+def test_events_files_and_a_model_that_its_family_recognises(
+    tmp_path: Path, photos: Path, text: str
+) -> None:
     out = tmp_path / "run"
     events = list(training.train_file(recipe(tmp_path, text), photos, out, device="cpu"))
     assert isinstance(events[-1], Result) and sum(isinstance(e, Result) for e in events) == 1
@@ -134,7 +136,9 @@ def test_resumes_after_kill_9(tmp_path: Path, photos: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", code, str(path), str(photos), str(out)],
                                cwd=Path(training.__file__).parent.parent)  # fmt: skip
     deadline = time.monotonic() + 120
-    while not (out / "state.pt").exists() and process.poll() is None and time.monotonic() < deadline:
+    while (
+        not (out / "state.pt").exists() and process.poll() is None and time.monotonic() < deadline
+    ):
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -165,7 +169,7 @@ def test_every_shipped_recipe_is_sound() -> None:
 
 def test_the_trained_net_learns_the_task(tmp_path: Path, photos: Path) -> None:
     """A few dozen steps must halve the pixel loss on this trivial task (grey to colour of six squares)."""
-    text = PAIRED.replace("steps = 6", "steps = 60").replace("batch = 2", "batch = 6")
+    text = PAIRED.replace("steps = 6", "steps = 60\nrate = 1e-3").replace("batch = 2", "batch = 6")
     events = training.train_file(recipe(tmp_path, text), photos, tmp_path / "run", device="cpu")
     notes = [dict(zip(*[iter(e.note.split())] * 2)) for e in events if isinstance(e, Progress)]
     pixel = [float(n["pixel"]) for n in notes]

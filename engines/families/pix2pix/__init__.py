@@ -11,7 +11,16 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from engines import edges
-from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, SketchInput, Slider, Toggle
+from engines.controls import (
+    Choice,
+    Control,
+    ImageInput,
+    ModelCard,
+    SizeRule,
+    SketchInput,
+    Slider,
+    Toggle,
+)
 from engines.families.pix2pix.config import (
     NETWORKS,
     Config,
@@ -68,7 +77,12 @@ class Pix2Pix(Family):
             self.id,
             f"{kind}, {config.inputs} to {config.outputs} channels",
             controls=controls,
-            size=SizeRule(config.multiple_of, config.multiple_of, native=native, fixed=not isinstance(config, ResNetConfig)),
+            size=SizeRule(
+                config.multiple_of,
+                config.multiple_of,
+                native=native,
+                fixed=not isinstance(config, ResNetConfig),
+            ),
             rooms=("draw",),
             seeded=any(getattr(c, "name", "") == "noise" for c in controls),
             network=kind,
@@ -141,7 +155,11 @@ def _fit(card: ModelCard, drawn: Picture | None) -> Fit | None:
         return None
     import numpy as np
 
-    grey = drawn.pixels if drawn.pixels.ndim == 2 else np.ascontiguousarray(drawn.pixels[..., :3].min(axis=2))
+    grey = (
+        drawn.pixels
+        if drawn.pixels.ndim == 2
+        else np.ascontiguousarray(drawn.pixels[..., :3].min(axis=2))
+    )
     return edges.fit(grey, card.sketch)
 
 
@@ -208,7 +226,9 @@ def _half(picture: Picture, direction: str) -> Picture:
     if picture.width != 2 * picture.height or picture.height < 32:
         return picture
     middle = picture.width // 2
-    return Picture(picture.pixels[:, :middle] if direction == "AtoB" else picture.pixels[:, middle:])
+    return Picture(
+        picture.pixels[:, :middle] if direction == "AtoB" else picture.pixels[:, middle:]
+    )
 
 
 register(Pix2Pix())

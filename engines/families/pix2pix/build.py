@@ -19,7 +19,9 @@ def build(config: Config) -> nn.Module:
     return ResNet(config) if isinstance(config, ResNetConfig) else UNet(config)
 
 
-def load_tensorflow(config: TensorFlowConfig, checkpoint: Checkpoint) -> tuple[nn.Module, tuple[str, ...]]:
+def load_tensorflow(
+    config: TensorFlowConfig, checkpoint: Checkpoint
+) -> tuple[nn.Module, tuple[str, ...]]:
     """The port's variables, turned into torch's layout. Strict: raises CheckpointError naming what is missing."""
     import torch
 
@@ -29,9 +31,12 @@ def load_tensorflow(config: TensorFlowConfig, checkpoint: Checkpoint) -> tuple[n
         net.load_state_dict(state, strict=True)
     except (KeyError, RuntimeError) as error:
         raise CheckpointError(
-            "mismatch", f"{checkpoint.path.name} lacks variables of the TensorFlow U-Net (first {error.args[0]!s:.80})."
+            "mismatch",
+            f"{checkpoint.path.name} lacks variables of the TensorFlow U-Net (first {error.args[0]!s:.80}).",
         ) from error
     if not all(bool(torch.isfinite(t).all()) for t in state.values()):
-        raise CheckpointError("nan", f"{checkpoint.path.name} holds numbers that are not finite; its training failed.")
+        raise CheckpointError(
+            "nan", f"{checkpoint.path.name} holds numbers that are not finite; its training failed."
+        )
     note = "Kernels of the TensorFlow port were turned into torch's order; only the generator was taken."
     return net.eval(), (*checkpoint.notes, note)

@@ -106,7 +106,12 @@ def _is_convolution(shape: tuple[int, ...] | None, kernel: int) -> bool:
 def recognise_unet(checkpoint: Checkpoint) -> UNetConfig | None:
     """model.model.0.weight is the outermost convolution; each deeper level adds `model.1.model` or `model.3.model`."""
     first, last = checkpoint.shape("model.model.0.weight"), checkpoint.shape("model.model.3.weight")
-    if first is None or last is None or not _is_convolution(first, 4) or not _is_convolution(last, 4):
+    if (
+        first is None
+        or last is None
+        or not _is_convolution(first, 4)
+        or not _is_convolution(last, 4)
+    ):
         return None
     depth, prefix, width = 1, "model.model.1.model.", first[0]
     while _is_convolution(checkpoint.shape(f"{prefix}1.weight"), 4):
@@ -117,7 +122,9 @@ def recognise_unet(checkpoint: Checkpoint) -> UNetConfig | None:
     norm: Norm = "batch" if checkpoint.shape("model.model.1.model.2.weight") else "instance"
     if norm == "instance" and checkpoint.shape("model.model.1.model.1.bias") is None:
         norm = "none" if depth < 3 else "batch"
-    dropout = bool(checkpoint.metadata.get("config", {}).get("dropout", depth > 5 and norm == "batch"))
+    dropout = bool(
+        checkpoint.metadata.get("config", {}).get("dropout", depth > 5 and norm == "batch")
+    )
     return UNetConfig(first[1], last[1], width, depth, norm, dropout)
 
 
@@ -137,7 +144,13 @@ def recognise_resnet(checkpoint: Checkpoint) -> ResNetConfig | None:
             halves.setdefault(int(match[1]), []).append(int(match[2]))
     blocks = len(halves)
     last = checkpoint.shape(f"model.{17 + blocks}.weight")
-    if not halves or min(halves) != 10 or last is None or not _is_convolution(last, 7) or last[1] != width:
+    if (
+        not halves
+        or min(halves) != 10
+        or last is None
+        or not _is_convolution(last, 7)
+        or last[1] != width
+    ):
         return None
     if any(len(layers) != 2 for layers in halves.values()):
         return None

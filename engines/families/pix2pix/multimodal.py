@@ -69,7 +69,8 @@ class MultimodalUNet(nn.Module):
                                      nn.LeakyReLU(0.2))  # fmt: skip
         self.stem = nn.Conv2d(5 * 4, widths[0], 3, padding=1)
         self.down = nn.ModuleList(
-            nn.Conv2d(a + 4, b, 4, stride=2, padding=1, bias=False) for a, b in zip(widths, widths[1:])
+            nn.Conv2d(a + 4, b, 4, stride=2, padding=1, bias=False)
+            for a, b in zip(widths, widths[1:])
         )
         self.middle = nn.ModuleList([Residual(widths[-1], style)])
         below = (widths[-1], *(self._up_width(w) for w in widths[-2:0:-1]))
@@ -134,7 +135,11 @@ class CodeEncoder(nn.Module):
         widths = (width, 2 * width, 3 * width, 4 * width)
         layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         for a, b in zip(widths, widths[1:]):
-            layers += [nn.Conv2d(a, b, 4, stride=2, padding=1), nn.GroupNorm(8, b), nn.LeakyReLU(0.2)]
+            layers += [
+                nn.Conv2d(a, b, 4, stride=2, padding=1),
+                nn.GroupNorm(8, b),
+                nn.LeakyReLU(0.2),
+            ]
         self.features = nn.Sequential(*layers)
         self.head = nn.Linear(2 * widths[-1], 2 * code)
 

@@ -64,7 +64,9 @@ def _level(level: int, depth: int, outer: int, inner: int, config: UNetConfig, d
         return SkipBlock([down, *_some(deeper), nn.ReLU(), up, nn.Tanh()], True)
     if deeper is None:
         up = nn.ConvTranspose2d(inner, outer, 4, 2, 1, bias=bias)
-        return SkipBlock([nn.LeakyReLU(0.2), down, nn.ReLU(), up, norm_layer(config.norm, outer)], False)
+        return SkipBlock(
+            [nn.LeakyReLU(0.2), down, nn.ReLU(), up, norm_layer(config.norm, outer)], False
+        )
     up = nn.ConvTranspose2d(inner * 2, outer, 4, 2, 1, bias=bias)
     layers = [nn.LeakyReLU(0.2), down, norm_layer(config.norm, inner), deeper, nn.ReLU(), up,
               norm_layer(config.norm, outer)]  # fmt: skip
@@ -82,7 +84,11 @@ class ResNetBlock(nn.Module):
         super().__init__()
 
         def half() -> list[nn.Module]:
-            return [nn.ReflectionPad2d(1), nn.Conv2d(channels, channels, 3, bias=bias), norm_layer(norm, channels)]
+            return [
+                nn.ReflectionPad2d(1),
+                nn.Conv2d(channels, channels, 3, bias=bias),
+                norm_layer(norm, channels),
+            ]
 
         noise = [SeededDropout()] if dropout else []
         self.conv_block = nn.Sequential(*half(), nn.ReLU(True), *noise, *half())
@@ -101,7 +107,11 @@ class ResNet(nn.Module):
         layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(config.inputs, width, 7, bias=bias),
                                    norm_layer(norm, width), nn.ReLU(True)]  # fmt: skip
         for _ in range(2):
-            layers += [nn.Conv2d(width, 2 * width, 3, 2, 1, bias=bias), norm_layer(norm, 2 * width), nn.ReLU(True)]
+            layers += [
+                nn.Conv2d(width, 2 * width, 3, 2, 1, bias=bias),
+                norm_layer(norm, 2 * width),
+                nn.ReLU(True),
+            ]
             width *= 2
         layers += [ResNetBlock(width, norm, config.dropout, bias) for _ in range(config.blocks)]
         for _ in range(2):

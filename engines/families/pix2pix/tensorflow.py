@@ -44,7 +44,8 @@ class TensorFlowUNet(nn.Module):
         self.encoder_norm = nn.ModuleList(BatchStatistics(w) for w in widths[1:])
         outs = [config.outputs, *widths]
         self.decoder = nn.ModuleList(
-            nn.ConvTranspose2d(widths[i] * (1 if i == depth - 1 else 2), outs[i], 4, 2, 1) for i in range(depth)
+            nn.ConvTranspose2d(widths[i] * (1 if i == depth - 1 else 2), outs[i], 4, 2, 1)
+            for i in range(depth)
         )
         self.decoder_norm = nn.ModuleList(BatchStatistics(w) for w in widths[:-1])
         self.noise = nn.ModuleList(SeededDropout() for _ in range(min(3, depth - 1)))
@@ -69,7 +70,9 @@ def from_variables(given: Mapping[str, Tensor], depth: int) -> dict[str, Tensor]
     for level in range(1, depth + 1):
         for side, kind in (("encoder", "conv2d"), ("decoder", "conv2d_transpose")):
             name = f"generator/{side}_{level}"
-            state[f"{side}.{level - 1}.weight"] = given[f"{name}/{kind}/kernel"].permute(3, 2, 0, 1).contiguous()
+            state[f"{side}.{level - 1}.weight"] = (
+                given[f"{name}/{kind}/kernel"].permute(3, 2, 0, 1).contiguous()
+            )
             state[f"{side}.{level - 1}.bias"] = given[f"{name}/{kind}/bias"]
             if level > 1:
                 norm = f"{side}_norm.{level - 2}"

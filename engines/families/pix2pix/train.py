@@ -10,16 +10,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines.datasets import EdgePhotos
-from engines.families.pix2pix.multimodal import CodeEncoder, MultimodalConfig, MultimodalUNet
+from engines import layers
+from engines.datasets import EdgePhotos, Pairs
+from engines.families.pix2pix.build import build
+from engines.families.pix2pix.config import Config, MultimodalConfig, ResNetConfig, UNetConfig
+from engines.families.pix2pix.multimodal import CodeEncoder, MultimodalUNet
 from engines.job import Picture
-from engines.training import Recipe
+from engines.training import Recipe, RecipeError
 
 
 class ScalesDiscriminator(nn.Module):
@@ -32,10 +36,16 @@ class ScalesDiscriminator(nn.Module):
 
     @staticmethod
     def _one(channels: int, width: int, layers: int) -> nn.ModuleList:
-        blocks: list[nn.Module] = [nn.Sequential(nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2))]
+        blocks: list[nn.Module] = [
+            nn.Sequential(nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2))
+        ]
         for level in range(1, layers):
             a, b = width * 2 ** (level - 1), width * 2**level
-            blocks.append(nn.Sequential(nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.InstanceNorm2d(b), nn.LeakyReLU(0.2)))
+            blocks.append(
+                nn.Sequential(
+                    nn.Conv2d(a, b, 4, 2, 1, bias=False), nn.InstanceNorm2d(b), nn.LeakyReLU(0.2)
+                )
+            )
         blocks.append(nn.Conv2d(width * 2 ** (layers - 1), 1, 3, 1, 1))
         return nn.ModuleList(blocks)
 
@@ -54,7 +64,9 @@ class ScalesDiscriminator(nn.Module):
 def scores_loss(found: list[list[Tensor]], real: bool) -> Tensor:
     """Least squares against 1 or 0 (Mao et al. 2017), averaged over scales."""
     target = 1.0 if real else 0.0
-    return torch.stack([(features[-1].float() - target).square().mean() for features in found]).mean()
+    return torch.stack(
+        [(features[-1].float() - target).square().mean() for features in found]
+    ).mean()
 
 
 def matching_loss(fake: list[list[Tensor]], real: list[list[Tensor]]) -> Tensor:
@@ -83,11 +95,22 @@ class MultimodalTrainer:
             "encoder": torch.optim.Adam(self.encoder.parameters(), 2e-4, betas),
             "discriminator": torch.optim.Adam(self.discriminator.parameters(), 2e-4, betas),
         }
-        weights = {"pixel": 10.0, "matching": 10.0, "gan": 1.0, "code": 0.5, "kl": 0.01, "hint": 10.0}
+        weights = {
+            "pixel": 10.0,
+            "matching": 10.0,
+            "gan": 1.0,
+            "code": 0.5,
+            "kl": 0.01,
+            "hint": 10.0,
+        }
         self.weights = weights | dict(recipe.losses)
 
     def modules(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator, "encoder": self.encoder, "discriminator": self.discriminator}
+        return {
+            "generator": self.generator,
+            "encoder": self.encoder,
+            "discriminator": self.discriminator,
+        }
 
     def averaged(self) -> tuple[str, ...]:
         return ("generator", "encoder")
@@ -95,7 +118,9 @@ class MultimodalTrainer:
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return self._optimisers
 
-    def step(self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator) -> dict[str, Tensor]:
+    def step(
+        self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
+    ) -> dict[str, Tensor]:
         edges, hints, photo = (_last(batch[n]) for n in ("edges", "hints", "photo"))
         own = len(photo) // 2
         mean, logvar = self.encoder(photo)
@@ -114,7 +139,9 @@ class MultimodalTrainer:
         self._optimisers["encoder"].step()
         return losses | parts
 
-    def _discriminate(self, fabric: Fabric, edges: Tensor, photo: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    def _discriminate(
+        self, fabric: Fabric, edges: Tensor, photo: Tensor, fake: Tensor
+    ) -> dict[str, Tensor]:
         both = torch.cat((torch.cat((edges, photo), 1), torch.cat((edges, fake.detach()), 1)))
         found = self.discriminator(both)
         half = len(edges)
@@ -164,9 +191,7 @@ class MultimodalTrainer:
             for strength, first in ((0.0, 0), (1.0, 0), (1.0, 8)):
                 codes = generator.sample_code(list(range(first, first + 8)), strength)
                 rows.append(generator(edges, hints, codes.to(device)))
-        sheet = torch.cat([torch.cat(list(row.float().cpu()), 2) for row in rows], 1)
-        pixels = ((sheet.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-        return Picture(pixels)
+        return _sheet(rows)
 
     @torch.inference_mode()
     def fit_codes(self, generator: MultimodalUNet, encoder: nn.Module, most: int = 1024) -> None:
@@ -176,9 +201,9 @@ class MultimodalTrainer:
         size = self.recipe.stages[-1].size
         codes = []
         for part in np.array_split(chosen, max(1, len(chosen) // 32)):
-            import cv2
-
-            photos = np.stack([cv2.resize(self.data.photos[i], size, interpolation=cv2.INTER_AREA) for i in part])
+            photos = np.stack(
+                [cv2.resize(self.data.photos[i], size, interpolation=cv2.INTER_AREA) for i in part]
+            )
             x = torch.from_numpy(photos).permute(0, 3, 1, 2).to(device).float() / 127.5 - 1
             codes.append(encoder(x)[0].float().cpu())
         found = torch.cat(codes)
@@ -187,19 +212,162 @@ class MultimodalTrainer:
         generator.code_spread.copy_(spread)
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        from dataclasses import asdict
-
-        from engines.checkpoint import save
-
         generator = averages["generator"]
         assert isinstance(generator, MultimodalUNet)
         self.fit_codes(generator, averages["encoder"])
-        metadata: dict[str, Any] = {
-            "family": "pix2pix",
-            "config": {"network": "multimodal", **asdict(self.config)},
-            "card": dict(self.recipe.card) | {"sketch": self.data.stats()},
+        _export(
+            generator,
+            self.config,
+            dict(self.recipe.card) | {"sketch": self.data.stats()},
+            path,
+            half,
+        )
+
+
+class Pix2PixTrainer:
+    """Trains a U-Net or ResNet generator on pairs (Isola et al. 2017): adversarial loss, an L_p pixel loss, and as an
+    extra the feature matching of Wang et al. 2018.
+
+    [network]  generator "unet" | "resnet", depth (downsamplings or residual blocks), width, norm "batch" | "instance",
+               dropout; discriminator "patch" | "pixel", discriminator_layers, discriminator_width
+    [losses]   mode "vanilla" | "lsgan" | "wgangp", gan, pixel (weight), p (of the pixel norm), matching (weight)
+    """
+
+    def __init__(self, recipe: Recipe, data: Pairs) -> None:
+        self.recipe, self.data = recipe, data
+        network = _NETWORK | dict(recipe.network)
+        self.losses = _LOSSES | dict(recipe.losses)
+        for table, known in ((network, _NETWORK), (self.losses, _LOSSES)):
+            if unknown := set(table) - set(known):
+                raise RecipeError(f"The recipe's entry “{sorted(unknown)[0]}” is unknown.")
+        self.config = _generator_config(network)
+        self.generator = build(self.config)
+        layers.init_weights(self.generator)
+        self.discriminator = _discriminator(network)
+        layers.init_weights(self.discriminator)
+        self.criterion = layers.GANLoss(str(self.losses["mode"]))
+        self._optimisers: dict[str, torch.optim.Optimizer] = {
+            "generator": torch.optim.Adam(self.generator.parameters(), 2e-4, (0.5, 0.999)),
+            "discriminator": torch.optim.Adam(self.discriminator.parameters(), 2e-4, (0.5, 0.999)),
         }
-        save(path, generator.state_dict(), metadata, half=half)
+
+    def modules(self) -> dict[str, nn.Module]:
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+    def averaged(self) -> tuple[str, ...]:
+        return ("generator",)
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        return self._optimisers
+
+    def step(
+        self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
+    ) -> dict[str, Tensor]:
+        given, target = _last(batch["input"]), _last(batch["target"])
+        torch.manual_seed(
+            int(torch.randint(2**31, (1,), generator=noise))
+        )  # dropout draws from the global source
+        self.generator.train()
+        fake = self.generator(given).float()
+        pairs_ = torch.cat((given, target), 1), torch.cat((given, fake), 1)
+        losses = self._discriminate(fabric, pairs_[0], pairs_[1].detach(), noise)
+        self.discriminator.requires_grad_(False)
+        parts = self._judge(pairs_[1], pairs_[0], fake, target)
+        optimiser = self._optimisers["generator"]
+        optimiser.zero_grad(set_to_none=True)
+        fabric.backward(
+            torch.stack([float(self.losses[n]) * part for n, part in parts.items()]).sum()
+        )
+        self.discriminator.requires_grad_(True)
+        optimiser.step()
+        return losses | {name: part.detach() for name, part in parts.items()}
+
+    def _discriminate(
+        self, fabric: Fabric, real: Tensor, fake: Tensor, noise: torch.Generator
+    ) -> dict[str, Tensor]:
+        optimiser = self._optimisers["discriminator"]
+        optimiser.zero_grad(set_to_none=True)
+        on_real = self.criterion(self.discriminator(real).float(), True)
+        on_fake = self.criterion(self.discriminator(fake).float(), False)
+        loss = (on_real + on_fake) / 2
+        if self.losses["mode"] == "wgangp":
+            mix = torch.rand((len(real), 1), generator=noise).to(real)
+            loss = loss + layers.gradient_penalty(self.discriminator, real, fake, mix)
+        fabric.backward(loss)
+        optimiser.step()
+        return {"D_real": on_real.detach(), "D_fake": on_fake.detach()}
+
+    def _judge(
+        self, judged: Tensor, real: Tensor, fake: Tensor, target: Tensor
+    ) -> dict[str, Tensor]:
+        power = float(self.losses["p"])
+        parts = {
+            "gan": self.criterion(self.discriminator(judged).float(), True),
+            "pixel": (fake - target).abs().pow(power).mean(),
+        }
+        if self.losses["matching"]:
+            with torch.no_grad():
+                wanted = layers.features(self.discriminator, real)
+            parts["matching"] = layers.feature_matching(
+                layers.features(self.discriminator, judged), wanted
+            )
+        return parts
+
+    def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
+        """Rows: input, output, target, for up to six fixed training samples."""
+        generator = averages["generator"]
+        raw = self.data.batch(
+            0xFFFF, min(6, max(2, len(self.data))), self.recipe.stages[-1].size, rank=99
+        )
+        given, target = torch.from_numpy(raw["input"]), torch.from_numpy(raw["target"])
+        with torch.inference_mode():
+            made = generator(given.to(next(generator.parameters()).device)).float().cpu()
+        return _sheet([given.expand_as(target), made, target])
+
+    def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
+        _export(averages["generator"], self.config, dict(self.recipe.card), path, half)
+
+
+_NETWORK: dict[str, Any] = {
+    "generator": "unet", "depth": 8, "width": 64, "norm": "batch", "dropout": True, "inputs": 3, "outputs": 3,
+    "discriminator": "patch", "discriminator_layers": 3, "discriminator_width": 64,
+}  # fmt: skip
+_LOSSES: dict[str, Any] = {"mode": "vanilla", "gan": 1.0, "pixel": 100.0, "p": 1.0, "matching": 0.0}
+
+
+def _generator_config(network: Mapping[str, Any]) -> UNetConfig | ResNetConfig:
+    shared = {name: network[name] for name in ("inputs", "outputs", "width", "norm", "dropout")}
+    if network["generator"] == "unet":
+        return UNetConfig(depth=network["depth"], **shared)
+    if network["generator"] == "resnet":
+        return ResNetConfig(blocks=network["depth"], **shared)
+    raise RecipeError(f"The generator is unet or resnet, not “{network['generator']}”.")
+
+
+def _discriminator(network: Mapping[str, Any]) -> nn.Module:
+    inputs, width = network["inputs"] + network["outputs"], network["discriminator_width"]
+    if network["discriminator"] == "pixel":
+        return layers.PixelDiscriminator(inputs, width, network["norm"])
+    if network["discriminator"] == "patch":
+        return layers.PatchDiscriminator(
+            inputs, width, network["discriminator_layers"], network["norm"]
+        )
+    raise RecipeError(f"The discriminator is patch or pixel, not “{network['discriminator']}”.")
+
+
+def _export(
+    generator: nn.Module, config: Config, card: dict[str, Any], path: Path, half: bool
+) -> None:
+    from engines.checkpoint import save
+    from engines.families.pix2pix import Pix2Pix
+
+    metadata = {"family": Pix2Pix.id, "config": Pix2Pix().to_dict(config), "card": card}
+    save(path, generator.state_dict(), metadata, half=half)
+
+
+def _sheet(rows: list[Tensor]) -> Picture:
+    sheet = torch.cat([torch.cat(list(row.float().cpu()), 2) for row in rows], 1)
+    return Picture(((sheet.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy())
 
 
 def _last(x: Tensor) -> Tensor:
