@@ -261,7 +261,7 @@ def test_a_profile_is_converted_to_srgb_and_a_broken_one_ignored() -> None:
 
 
 def linear_profile() -> bytes:
-    """sRGB's primaries with a straight tone curve: Pillow's own sRGB profile with its curves cut."""
+    """sRGB's primaries with a straight tone curve: Pillow's sRGB profile with its curves cut."""
     data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     count = struct.unpack(">I", data[128:132])[0]
     for index in range(count):
