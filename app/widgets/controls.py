@@ -1,0 +1,300 @@
+"""The form made from a model card: one small factory for each kind of control, and the seed.
+
+Knows controls and values, not the studio: `changed` goes up, `set_value` comes down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from PySide6.QtCore import QRegularExpression, Qt, Signal
+from PySide6.QtGui import QRegularExpressionValidator
+from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QVBoxLayout, QWidget
+
+from app.i18n import say, signals, tr
+from app.widgets.images import ImageWell
+from app.widgets.parts import Segments, Slider, Switch, label, row, tool
+from engines import controls as kinds
+from engines.controls import Control, ModelCard
+from engines.job import Picture, Value
+
+SEGMENTS = 3  # so many options stand side by side; more go into a list
+
+
+class Field(QWidget):
+    """A control as shown: emits `edited`, shows what `show_value` says without emitting."""
+
+    edited = Signal(object)
+
+    def show_value(self, value: Value) -> None:
+        raise NotImplementedError
+
+
+class SliderField(Field):
+    def __init__(self, control: kinds.Slider) -> None:
+        super().__init__()
+        self.control = control
+        c = control
+        self.slider = Slider(c.low, c.high, c.step, c.default, c.trained)
+        self.number = QLabel()
+        say(self.slider, "setAccessibleName", c.label)
+        self.slider.moved.connect(self._on_moved)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(0)
+        box.addLayout(row(label(c.label), None, self.number))
+        box.addWidget(self.slider)
+        self.show_value(c.default)
+
+    def show_value(self, value: Value) -> None:
+        number = float(value)  # type: ignore[arg-type]
+        self.slider.show_number(number)
+        self._write(number)
+
+    def _on_moved(self, number: float) -> None:
+        self._write(number)
+        self.edited.emit(number)
+
+    def _write(self, number: float) -> None:
+        c = self.control
+        places = 0 if c.step >= 1 else 1 if c.step >= 0.1 else 2
+        unit = f" {tr(c.unit)}" if c.unit else ""
+        self.number.setText(f"{number:.{places}f}{unit}")
+        outside = c.trained is not None and not c.trained[0] <= number <= c.trained[1]
+        self.number.setProperty("role", "failure" if outside else "")
+        self.number.setToolTip(tr("Beyond what the model was trained on.") if outside else "")
+        self.number.style().unpolish(self.number)
+        self.number.style().polish(self.number)
+
+
+class SegmentsField(Field):
+    def __init__(self, control: kinds.Choice) -> None:
+        super().__init__()
+        self.segments = Segments(control.options, control.label)
+        self.segments.chosen.connect(self.edited)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        box.addWidget(label(control.label))
+        box.addWidget(self.segments)
+        self.show_value(control.default)
+
+    def show_value(self, value: Value) -> None:
+        self.segments.show_value(str(value))
+
+
+class ListField(Field):
+    def __init__(self, control: kinds.Choice) -> None:
+        super().__init__()
+        self.control, self.list = control, QComboBox()
+        for value, _ in control.options:
+            self.list.addItem("", value)
+        say(self.list, "setAccessibleName", control.label)
+        say(self, "set_words", control.label)
+        self.list.activated.connect(self._on_activated)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        box.addWidget(label(control.label))
+        box.addWidget(self.list)
+        self.show_value(control.default)
+
+    def set_words(self, _text: str) -> None:
+        for n, (_, text) in enumerate(self.control.options):
+            self.list.setItemText(n, tr(text))
+
+    def show_value(self, value: Value) -> None:
+        self.list.setCurrentIndex(max(self.list.findData(value), 0))
+
+    def _on_activated(self) -> None:
+        self.edited.emit(self.list.currentData())
+
+
+class ToggleField(Field):
+    def __init__(self, control: kinds.Toggle) -> None:
+        super().__init__()
+        self.switch = Switch(control.label)
+        self.switch.clicked.connect(self.edited)
+        self.setLayout(row(label(control.label), None, self.switch))
+        self.show_value(control.default)
+
+    def show_value(self, value: Value) -> None:
+        self.switch.setChecked(bool(value))
+
+
+class TextField(Field):
+    def __init__(self, control: kinds.Text) -> None:
+        super().__init__()
+        self.line = QLineEdit()
+        self.line.setMaxLength(control.longest)
+        say(self.line, "setAccessibleName", control.label)
+        if control.placeholder:
+            say(self.line, "setPlaceholderText", control.placeholder)
+        self.line.textEdited.connect(self.edited)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        box.addWidget(label(control.label))
+        box.addWidget(self.line)
+        self.show_value(control.default)
+
+    def show_value(self, value: Value) -> None:
+        if self.line.text() != value:
+            self.line.setText(str(value))
+
+
+class AttributesField(Field):
+    """A slider for every label; of an exclusive group one at most is above the lowest."""
+
+    def __init__(self, control: kinds.Attributes) -> None:
+        super().__init__()
+        self.control = control
+        self.sliders: list[SliderField] = []
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(6)
+        start = control.default or (control.low,) * len(control.labels)
+        for n, name in enumerate(control.labels):
+            part = SliderField(kinds.Slider(name, name, control.low, control.high, 0.01, start[n]))
+            part.edited.connect(lambda _value, n=n: self._on_edited(n))
+            self.sliders.append(part)
+            box.addWidget(part)
+
+    def show_value(self, value: Value) -> None:
+        for part, number in zip(self.sliders, value, strict=True):  # type: ignore[arg-type]
+            part.show_value(number)
+
+    def _on_edited(self, moved: int) -> None:
+        name = self.control.labels[moved]
+        for group in self.control.exclusive:
+            if name in group and self.sliders[moved].slider.number() > self.control.low:
+                for other in group:
+                    if other != name:
+                        self.sliders[self.control.labels.index(other)].show_value(self.control.low)
+        self.edited.emit([part.slider.number() for part in self.sliders])
+
+
+class SeedField(QWidget):
+    """The number behind the chance; the dice draws another one unless it is locked."""
+
+    edited = Signal(int)
+    dice = Signal()
+    locked = Signal(bool)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = QLineEdit("0")
+        self.line.setFixedWidth(104)
+        self.line.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.line.setValidator(QRegularExpressionValidator(QRegularExpression(r"\d{1,10}")))
+        say(self.line, "setAccessibleName", "Seed")
+        self.roll = tool("dice", "Surprise me: another seed")
+        self.lock = tool("unlock", "Keep this seed for every new drawing", checkable=True)
+        self.line.editingFinished.connect(self._on_edited)
+        self.roll.clicked.connect(self.dice)
+        self.lock.toggled.connect(self._on_lock)
+        self.setLayout(row(label("Seed"), None, self.line, self.roll, self.lock, space=4))
+
+    def show_seed(self, seed: int) -> None:
+        if self.line.text() != str(seed):
+            self.line.setText(str(seed))
+
+    def show_locked(self, locked: bool) -> None:
+        self.lock.setChecked(locked)
+
+    def _on_edited(self) -> None:
+        if self.line.isModified() and self.line.text():
+            self.line.setModified(False)
+            self.edited.emit(int(self.line.text()))
+
+    def _on_lock(self, locked: bool) -> None:
+        from app import theme
+
+        self.lock.setIcon(theme.icon("lock" if locked else "unlock"))
+        self.roll.setEnabled(not locked)
+        self.locked.emit(locked)
+
+
+def field(control: Control) -> Field | None:
+    """How a control is shown; None for what is drawn or dropped instead."""
+    if isinstance(control, kinds.Choice):
+        few = len(control.options) <= SEGMENTS
+        return SegmentsField(control) if few else ListField(control)
+    makers: dict[type, Callable[[Any], Field]] = {
+        kinds.Slider: SliderField,
+        kinds.Toggle: ToggleField,
+        kinds.Text: TextField,
+        kinds.Attributes: AttributesField,
+    }
+    maker = makers.get(type(control))
+    return maker(control) if maker else None
+
+
+class ControlPanel(QWidget):
+    """Everything of a card that has a value, its picture wells, and the seed where there is one."""
+
+    changed = Signal(str, object)  # control, value
+    picture_changed = Signal(str)  # role of a well
+    files_dropped = Signal(list)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fields: dict[str, Field] = {}
+        self.wells: dict[str, ImageWell] = {}
+        self.seed = SeedField()
+        self.seed.hide()
+        self._empty = label("This model has nothing to set.", "quiet", wrap=True)
+        self._body = QVBoxLayout(self)
+        self._body.setContentsMargins(0, 0, 0, 0)
+        self._body.setSpacing(12)
+        self._body.addWidget(self._empty)
+        self._body.addWidget(self.seed)
+        signals.changed.connect(self._say_numbers)
+
+    def build(self, card: ModelCard | None) -> None:
+        """Another model: another form."""
+        for old in (*self.fields.values(), *self.wells.values()):
+            self._body.removeWidget(old)
+            old.hide()
+            old.deleteLater()
+        self.fields, self.wells = {}, {}
+        for control in card.controls if card else ():
+            if isinstance(control, kinds.ImageInput):
+                self._add_well(control)
+            elif made := field(control):
+                self._add_field(control, made)
+        self.seed.setVisible(bool(card and card.seeded))
+        say(
+            self._empty,
+            "setText",
+            "This model has nothing to set." if card else "No model is loaded.",
+        )
+        self._empty.setVisible(not self.fields and not self.wells and self.seed.isHidden())
+
+    def set_value(self, name: str, value: Value) -> None:
+        if name in self.fields:
+            self.fields[name].show_value(value)
+
+    def picture(self, role: str) -> Picture | None:
+        return self.wells[role].picture() if role in self.wells else None
+
+    def _add_field(self, control: Control, made: Field) -> None:
+        name = control.name  # type: ignore[union-attr]
+        made.edited.connect(lambda value: self.changed.emit(name, value))
+        if control.help:  # type: ignore[union-attr]
+            say(made, "setToolTip", control.help)  # type: ignore[union-attr]
+        self.fields[name] = made
+        self._body.insertWidget(self._body.count() - 2, made)
+
+    def _add_well(self, control: kinds.ImageInput) -> None:
+        well = ImageWell(control.label)
+        well.changed.connect(lambda: self.picture_changed.emit(control.role))
+        well.files_dropped.connect(self.files_dropped)
+        self.wells[control.role] = well
+        self._body.insertWidget(self._body.count() - 2, well)
+
+    def _say_numbers(self) -> None:
+        for made in self.fields.values():
+            if isinstance(made, SliderField):
+                made._write(made.slider.number())

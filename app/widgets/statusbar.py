@@ -1,0 +1,66 @@
+"""The honest numbers, always visible: device, memory, engine time, stroke to picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QLabel, QWidget
+
+from app.i18n import signals, tr
+from app.widgets.parts import row
+
+DEVICES = {"cuda": "CUDA", "mps": "Apple graphics", "cpu": "Processor"}
+GIB = 1024**3
+
+
+def memory_words(used: int, budget: int) -> str:
+    """ "0.4 of 139 GB": what the models take of what they may take."""
+
+    def size(n: int) -> str:
+        return f"{n / GIB:.1f}" if n < 9.95 * GIB else f"{n / GIB:.0f}"
+
+    if budget <= 0:
+        return tr("{used} GB", used=size(used))
+    return tr("{used} of {budget} GB", used=size(used), budget=size(budget))
+
+
+class StatusBar(QFrame):
+    def __init__(self, tray: QWidget) -> None:
+        super().__init__()
+        self.setObjectName("StatusBar")
+        self.setFixedHeight(28)
+        self.device, self.engine, self.stroke = QLabel(), QLabel(), QLabel()
+        for part in (self.device, self.engine, self.stroke):
+            part.setTextFormat(Qt.TextFormat.RichText)
+            part.setProperty("role", "small")
+        box = row(self.device, self.engine, self.stroke, None, tray, space=20)
+        box.setContentsMargins(12, 0, 6, 0)
+        self.setLayout(box)
+        self._status: Any = None
+        signals.changed.connect(self._write)
+
+    def show_status(self, status: Any) -> None:
+        """status: device, memory_used, memory_budget, engine_ms, stroke_ms"""
+        self._status = status
+        self._write()
+
+    def _write(self, *_: object) -> None:
+        s = self._status
+        if s is None or not s.device:
+            self.device.setText(tr("The engine is starting…"))
+        else:
+            kind, _, name = s.device.partition(" ")
+            kind = DEVICES.get(kind.partition(":")[0], kind)
+            what = f"<b>{tr(kind)}</b> {name}".strip()
+            self.device.setText(f"{what} · {memory_words(s.memory_used, s.memory_budget)}")
+            self.device.setToolTip(tr("What computes, and the memory that models take of it."))
+        self._time(self.engine, tr("engine"), s.engine_ms if s else None)
+        self._time(self.stroke, tr("stroke to picture"), s.stroke_ms if s else None)
+
+    @staticmethod
+    def _time(shown: QLabel, what: str, milliseconds: float | None) -> None:
+        shown.setVisible(milliseconds is not None)
+        if milliseconds is not None:
+            shown.setText(f"{what} <b>{milliseconds:.0f} ms</b>")
+            shown.setAccessibleName(f"{what} {milliseconds:.0f} ms")
