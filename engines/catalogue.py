@@ -19,7 +19,6 @@ from engines.folders import data_folder
 SHIPPED = Path(__file__).resolve().parent.parent / "resources"
 
 
-
 @dataclass(frozen=True)
 class Entry:
     """One model. `path` does not exist while a shipped model is not installed."""
@@ -170,14 +169,20 @@ class Catalogue:
         self._own.parent.mkdir(parents=True, exist_ok=True)
         part = self._own.with_name(f".{self._own.name}.{os.getpid()}.part")
         bodies = [{**asdict(e), "path": str(e.path)} for e in self._users.values()]
-        part.write_text(json.dumps({"models": bodies}, indent=1, ensure_ascii=False), encoding="utf-8")
+        part.write_text(
+            json.dumps({"models": bodies}, indent=1, ensure_ascii=False), encoding="utf-8"
+        )
         part.replace(self._own)
 
 
 def _name(path: Path) -> str:
     """A file's name for people; the official files are all called latest_net_G.pth, so their folder's name counts."""
     stem = path.name.split(".", 1)[0] or path.name
-    return path.parent.name if stem.startswith("latest_net") and path.parent.name else stem.replace("@", "-")
+    return (
+        path.parent.name
+        if stem.startswith("latest_net") and path.parent.name
+        else stem.replace("@", "-")
+    )
 
 
 def _from_dict(body: dict[str, Any]) -> Entry:

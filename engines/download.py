@@ -28,7 +28,9 @@ def fetch(urls: Sequence[str], sha256: str, target: Path) -> Iterator[Progress]:
     Raises DownloadError.
     """
     if not urls:
-        raise DownloadError(f"It is not known where {target.name} can be downloaded; open the file from disk.")
+        raise DownloadError(
+            f"It is not known where {target.name} can be downloaded; open the file from disk."
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     reasons = []
@@ -37,7 +39,12 @@ def fetch(urls: Sequence[str], sha256: str, target: Path) -> Iterator[Progress]:
             try:
                 yield from _pull(url, part)
                 break
-            except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+            except (
+                urllib.error.URLError,
+                http.client.HTTPException,
+                ConnectionError,
+                TimeoutError,
+            ) as error:
                 reason = _reason(error)
                 if isinstance(error, urllib.error.HTTPError):
                     break
@@ -54,7 +61,9 @@ def fetch(urls: Sequence[str], sha256: str, target: Path) -> Iterator[Progress]:
             return
         part.unlink()
         reasons.append("the file that came is not the one that was promised")
-    raise DownloadError(f"{target.name} could not be downloaded: {'; '.join(dict.fromkeys(reasons))}.")
+    raise DownloadError(
+        f"{target.name} could not be downloaded: {'; '.join(dict.fromkeys(reasons))}."
+    )
 
 
 def _pull(url: str, part: Path) -> Iterator[Progress]:

@@ -10,9 +10,15 @@ import platformdirs
 
 def data_folder() -> Path:
     home = os.environ.get("GANVAS_HOME")
-    return Path(home) / "data" if home else Path(platformdirs.user_data_dir("ganvas", appauthor=False))
+    return (
+        Path(home) / "data" if home else Path(platformdirs.user_data_dir("ganvas", appauthor=False))
+    )
 
 
 def cache_folder() -> Path:
     home = os.environ.get("GANVAS_HOME")
-    return Path(home) / "cache" if home else Path(platformdirs.user_cache_dir("ganvas", appauthor=False))
+    return (
+        Path(home) / "cache"
+        if home
+        else Path(platformdirs.user_cache_dir("ganvas", appauthor=False))
+    )

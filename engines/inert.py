@@ -128,7 +128,7 @@ _PLAIN: dict[tuple[str, str], Any] = {
     ("builtins", "frozenset"): frozenset,
 }
 DANGEROUS = ("os", "posix", "nt", "subprocess", "sys", "builtins", "__builtin__", "shutil", "socket", "importlib",
-             "runpy", "ctypes", "pty", "commands", "webbrowser", "operator", "functools", "types", "code")  # fmt: skip
+             "runpy", "ctypes", "pty", "io", "_io", "pathlib", "pickle", "marshal", "tempfile", "urllib", "http", "commands", "webbrowser", "operator", "functools", "types", "code")  # fmt: skip
 
 
 def _rebuild(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Any:
