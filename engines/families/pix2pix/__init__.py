@@ -54,7 +54,7 @@ class Pix2Pix(Family):
         return build.build(config)
 
     def load(self, config: Config, checkpoint: Checkpoint) -> tuple[nn.Module, tuple[str, ...]]:
-        if not isinstance(config, TensorFlowConfig):
+        if not isinstance(config, TensorFlowConfig) or checkpoint.shape("encoder.0.weight"):
             return super().load(config, checkpoint)
         from engines.families.pix2pix import build
 

@@ -164,8 +164,19 @@ def recognise_tensorflow(checkpoint: Checkpoint) -> TensorFlowConfig | None:
     first = checkpoint.shape("generator/encoder_1/conv2d/kernel")
     last = checkpoint.shape("generator/decoder_1/conv2d_transpose/kernel")
     if first is None or last is None or len(first) != 4 or len(last) != 4:
-        return None
+        return _converted_tensorflow(checkpoint)
     depth = 1
     while checkpoint.shape(f"generator/encoder_{depth + 1}/conv2d/kernel") is not None:
         depth += 1
     return TensorFlowConfig(first[2], last[2], first[3], depth)
+
+
+def _converted_tensorflow(checkpoint: Checkpoint) -> TensorFlowConfig | None:
+    """The port's U-Net in a file of ours, its kernels already in torch's order."""
+    first, last = checkpoint.shape("encoder.0.weight"), checkpoint.shape("decoder.0.weight")
+    if not _is_convolution(first, 4) or not _is_convolution(last, 4) or first is None or last is None:
+        return None
+    depth = 1
+    while _is_convolution(checkpoint.shape(f"encoder.{depth}.weight"), 4):
+        depth += 1
+    return TensorFlowConfig(first[1], last[1], first[0], depth)
