@@ -53,6 +53,9 @@ class Family:
         ""  # "module:Class" below this family's package, imported only to train
     )
     tool: ClassVar[bool] = False  # True: needs no checkpoint (photo to edges, ...)
+    shrinks: ClassVar[bool] = (
+        False  # True: short of memory it may run on smaller pictures, and the result be enlarged
+    )
 
     def recognise(self, checkpoint: Checkpoint) -> Any | None:
         """All that build() needs, read from key names and shapes alone; None if these are not ours.

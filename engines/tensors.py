@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engines.images import flatten, to_grey
+from engines.images import ImageError, flatten, to_grey
 from engines.job import Picture
 
 
-class TensorError(ValueError):
+class TensorError(ImageError):
     """A picture that a network cannot take; the message is one sentence for the user."""
 
 

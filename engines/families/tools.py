@@ -1,0 +1,62 @@
+"""Tools: work on pictures that needs no network, as jobs like any other. None imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from engines import edges, images
+from engines.controls import Choice, ImageInput, ModelCard, Slider
+from engines.family import Family, Model, register
+from engines.job import Event, Job, Picture, Progress, Result
+
+
+class Edges(Family):
+    """Photo to edge drawing (H, W), 255 paper, 0 ink.
+
+    With a size, the photo is first fitted into a white sheet of that size, so that line widths are
+    pixels of the sheet; without one the drawing has the size of the photo.
+    """
+
+    id, title, tool = "edges", "Photo to edges", True
+
+    def card(self, config: Any) -> ModelCard:
+        return ModelCard(
+            self.id,
+            self.title,
+            controls=(
+                ImageInput("photo", "Photo"),
+                Choice("method", "Lines",
+                       (("canny", "Thin lines"), ("outline", "Outline"), ("xdog", "Ink")),
+                       "canny",
+                       help="Thin lines: at strong changes of colour. Outline: the thing against "
+                       "its background. Ink: lines and dark areas, as with a brush."),
+                Slider("low", "Faintest line", 0, 300, 1, 60,
+                       help="A weaker change of colour is never a line."),
+                Slider("high", "Sure line", 0, 400, 1, 140,
+                       help="A stronger change of colour is always a line; one between, if it "
+                       "touches a sure line."),
+                Slider("width", "Line width", 0.5, 12, 0.1, 2.5, unit="px"),
+                Slider("smooth", "Smoothing", 0, 8, 0.1, 1.4, unit="px",
+                       help="Blurs the photo first: more leaves fewer, calmer lines."),
+                Slider("shortest", "Shortest line", 0, 0.5, 0.01, 0.06,
+                       help="Shorter lines are dropped; a share of the photo's width."),
+            ),
+            live=True,
+            half_ok=False,
+            summary="Draws the edges of a photo as lines on white.",
+            paper="Canny 1986, A Computational Approach to Edge Detection; "
+            "Winnemoeller et al. 2012, XDoG: An eXtended Difference-of-Gaussians",
+        )  # fmt: skip
+
+    def run(self, model: Model | None, job: Job) -> Iterator[Event]:
+        photo = job.images["photo"]
+        if job.size is not None:
+            photo = images.fit_inside(photo, job.size)
+        yield Progress(0, 1)
+        rgb = images.flatten(photo).pixels
+        drawn = edges.photo_to_edges(rgb, **job.values)  # pyright: ignore[reportArgumentType]
+        yield Result((Picture(drawn),))
+
+
+register(Edges())

@@ -1,0 +1,140 @@
+"""From a reference to a weights file, and what the file says of itself. Knows neither torch nor
+networks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engines.checkpoint import Checkpoint, CheckpointError, file_digest
+from engines.controls import ModelCard, SketchStats
+from engines.errors import EngineError
+
+if TYPE_CHECKING:
+    from engines.catalogue import Catalogue, Entry
+
+_DIGEST = re.compile(r"(?P<name>.*)@(?P<digest>[0-9a-f]{16})", re.DOTALL)
+_SENTENCES = ("title", "summary", "data", "paper", "licence", "sheet")
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """(name or path, digest or "") of "name@digest"."""
+    match = _DIGEST.fullmatch(reference)
+    return (match["name"], match["digest"]) if match else (reference, "")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A weights file that is there; `family` is what settles a tie, "" if nobody did."""
+
+    path: Path
+    name: str
+    digest: str
+    family: str = ""
+
+    @property
+    def reference(self) -> str:
+        return f"{self.name}@{self.digest}"
+
+
+class Shelf:
+    """Finds weights through the catalogue, or by path where the catalogue does not know them."""
+
+    def __init__(self, catalogue: Catalogue | None = None) -> None:
+        self._catalogue = catalogue
+        self._digests: dict[tuple[str, int, int], str] = {}
+
+    @property
+    def catalogue(self) -> Catalogue:
+        if self._catalogue is None:
+            from engines.catalogue import Catalogue
+
+            self._catalogue = Catalogue()
+        return self._catalogue
+
+    def chosen_family(self, digest: str) -> str:
+        """The family that a person chose for these weights, "" if none."""
+        return self.catalogue.family_of(digest)
+
+    def find(self, reference: str) -> Weights:
+        """The file of a path, "name" or "name@digest". Raises EngineError when it is not here, or
+        when what is here are other weights than the digest says."""
+        if not reference:
+            raise EngineError("missing-model", "No model is chosen; choose one or open its file.")
+        name, digest = split_reference(reference)
+        entry = self._entry(reference)
+        if entry is not None:
+            return self._checked(
+                Weights(entry.path, entry.name, digest or entry.digest, entry.family)
+            )
+        path = Path(name)
+        if _is_file(path):
+            stem = path.name.split(".", 1)[0].replace("@", "-") or path.name
+            return self._checked(Weights(path, stem, digest))
+        if not digest and (path.suffix or path.parent != Path()):
+            raise EngineError("missing-model", f"There is no file {name}.")
+        raise EngineError("missing-model", self.catalogue.explain(reference))
+
+    def _entry(self, reference: str) -> Entry | None:
+        try:
+            return self.catalogue.find(reference)
+        except CheckpointError as error:
+            raise EngineError("checkpoint", str(error), error.kind) from error
+
+    def _checked(self, found: Weights) -> Weights:
+        """`found` with the digest and family of what is on disk now."""
+        digest = self._digest(found)
+        if found.digest and digest != found.digest:
+            raise EngineError(
+                "missing-model",
+                f"The file of {found.name} holds other weights now ({digest}) than those asked for "
+                f"({found.digest}); open the right file.",
+            )
+        return replace(found, digest=digest, family=found.family or self.chosen_family(digest))
+
+    def _digest(self, found: Weights) -> str:
+        """Cached by path, size and time of change."""
+        try:
+            status = found.path.stat()
+            key = (str(found.path), status.st_size, status.st_mtime_ns)
+            if key not in self._digests:
+                self._digests[key] = file_digest(found.path)
+            return self._digests[key]
+        except OSError as error:
+            raise EngineError(
+                "missing-model", f"{found.path} cannot be read: {error.strerror or error}."
+            ) from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or a NUL inside
+        return False
+
+
+def told_card(card: ModelCard, checkpoint: Checkpoint) -> tuple[ModelCard, tuple[str, ...]]:
+    """`card` completed by what our own files say of themselves (metadata "card"), and remarks on
+    it."""
+    told = checkpoint.metadata.get("card")
+    if not told:
+        return card, ()
+    try:
+        return replace(card, **_told(told)), ()
+    except (TypeError, ValueError, AttributeError, KeyError):
+        return card, ("What the file says of itself is damaged and was left out.",)
+
+
+def _told(body: Mapping[str, Any]) -> dict[str, Any]:
+    changes: dict[str, Any] = {name: str(body[name]) for name in _SENTENCES if name in body}
+    if body.get("numbers"):
+        changes["numbers"] = {str(k): float(v) for k, v in body["numbers"].items()}
+    if body.get("rooms"):
+        changes["rooms"] = tuple(str(room) for room in body["rooms"])
+    if body.get("sketch"):
+        bounds = {k: (float(v[0]), float(v[1])) for k, v in body["sketch"].items()}
+        changes["sketch"] = SketchStats(**bounds)
+    return changes
