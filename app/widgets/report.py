@@ -1,4 +1,4 @@
-"""What is said about a model: the doctor's report on a file, a tie to settle, all details of a card,
+"""What is said about a model: the doctor's report on a file, a tie to settle, details of a card,
 its sample sheet. Knows verdicts and cards as data.
 """
 
