@@ -400,9 +400,9 @@ def _picked(checkpoint: Checkpoint, weights: Weights, wanted: str) -> tuple[Fami
             return family, config
     if found:
         raise EngineError("checkpoint", f"{weights.name} holds no weights of “{wanted}”.")
-    raise EngineError(
-        "checkpoint", f"{weights.name} is no network that Ganvas knows; it was not loaded."
-    )
+    from engines import doctor
+
+    raise EngineError("checkpoint", doctor.inspect(weights.path).message)
 
 
 def _largest(job: Job) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 
 _WORDS = ("out of memory", "can't allocate memory", "not enough memory", "insufficient memory",
@@ -105,21 +106,30 @@ def pass_bytes(
     try:
         with (
             torch.set_grad_enabled(gradients),
-            FakeTensorMode(allow_non_fake_inputs=True) as fake,
+            FakeTensorMode(allow_non_fake_inputs=True),
         ):
-            given = [_fake(fake, x) for x in inputs]
-            extra = {name: _fake(fake, x) for name, x in named.items()}
+            given = [_fake(x) for x in inputs]
+            extra = {name: _fake(x) for name, x in named.items()}
+            state = {name: _fake(x) for name, x in _state(module)}
             with watch:
-                module(*given, **extra)
+                functional_call(module, state, tuple(given), extra)
     except (RuntimeError, NotImplementedError, TypeError, ValueError, AttributeError):
         return None
     return int(watch.peak * _SCRATCH)
 
 
-def _fake(mode: Any, value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return torch.empty(value.shape, dtype=value.dtype, device=value.device)
-    return value
+def _fake(value: Any) -> Any:
+    """A tensor like `value` without numbers (inside FakeTensorMode)."""
+    if not isinstance(value, Tensor):
+        return value
+    return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=value.device)
+
+
+def _state(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Parameters and buffers; fake ones stand in for them, lest the pass change what a net
+    remembers."""
+    yield from module.named_parameters()
+    yield from module.named_buffers()
 
 
 class _Watch(TorchDispatchMode):
