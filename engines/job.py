@@ -22,6 +22,8 @@ from PIL import Image, PngImagePlugin
 
 VERSION = 1
 PNG_KEY = "ganvas"
+# The recipe of a 24-megapixel photo takes up to 100 MB; Pillow refuses to open a PNG beyond 64 MB.
+PngImagePlugin.MAX_TEXT_MEMORY = 1 << 30
 
 Value = float | int | bool | str | list | None
 

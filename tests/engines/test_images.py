@@ -473,6 +473,13 @@ def test_png_carries_its_recipe(tmp_path: Path) -> None:
     assert open_picture(tmp_path / "a.png") == Picture(ramp())
 
 
+def test_a_recipe_larger_than_pillow_reads_by_itself_can_be_read(tmp_path: Path) -> None:
+    job = Job("edges", drawings={"photo": "x" * 70_000_000})
+    save_picture(Picture(ramp()), tmp_path / "a.png", job=job)
+    assert open_picture(tmp_path / "a.png") == Picture(ramp())
+    assert job_from_png(tmp_path / "a.png") == job
+
+
 @pytest.mark.parametrize("suffix", [".png", ".webp", ".tif", ".tiff"])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_lossless_formats_keep_every_pixel(suffix: str, channels: int, tmp_path: Path) -> None:
