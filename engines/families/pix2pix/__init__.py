@@ -44,6 +44,7 @@ PAPER = "Isola et al. 2017, Image-to-Image Translation with Conditional Adversar
 class Pix2Pix(Family):
     id, title = "pix2pix", "Sketch to photo"
     trainer = "pix2pix.train:Pix2PixTrainer"
+    shrinks = True
 
     def recognise(self, checkpoint: Checkpoint) -> Config | None:
         return recognise(checkpoint)
