@@ -15,7 +15,7 @@ import struct
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +106,13 @@ class Checkpoint:
 
 
 def file_digest(path: Path) -> str:
-    """First 16 hex digits of the sha256 of a file."""
+    """First 16 hex digits of the sha256 of a file; computed once while the file stays as it is."""
+    status = path.stat()
+    return _digest(path, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _digest(path: Path, *_: int) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 

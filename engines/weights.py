@@ -41,19 +41,17 @@ class Weights:
 
 
 class Shelf:
-    """Finds weights through the catalogue, or by path where the catalogue does not know them."""
+    """Finds weights through a catalogue, or by path where the catalogue does not know them. Without
+    one it reads the person's catalogue anew each time, since the window may have added to it."""
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         self._catalogue = catalogue
-        self._digests: dict[tuple[str, int, int], str] = {}
 
     @property
     def catalogue(self) -> Catalogue:
-        if self._catalogue is None:
-            from engines.catalogue import Catalogue
+        from engines.catalogue import Catalogue
 
-            self._catalogue = Catalogue()
-        return self._catalogue
+        return self._catalogue if self._catalogue is not None else Catalogue()
 
     def chosen_family(self, digest: str) -> str:
         """The family that a person chose for these weights, "" if none."""
@@ -86,7 +84,7 @@ class Shelf:
 
     def _checked(self, found: Weights) -> Weights:
         """`found` with the digest and family of what is on disk now."""
-        digest = self._digest(found)
+        digest = _digest(found.path)
         if found.digest and digest != found.digest:
             raise EngineError(
                 "missing-model",
@@ -95,18 +93,14 @@ class Shelf:
             )
         return replace(found, digest=digest, family=found.family or self.chosen_family(digest))
 
-    def _digest(self, found: Weights) -> str:
-        """Cached by path, size and time of change."""
-        try:
-            status = found.path.stat()
-            key = (str(found.path), status.st_size, status.st_mtime_ns)
-            if key not in self._digests:
-                self._digests[key] = file_digest(found.path)
-            return self._digests[key]
-        except OSError as error:
-            raise EngineError(
-                "missing-model", f"{found.path} cannot be read: {error.strerror or error}."
-            ) from error
+
+def _digest(path: Path) -> str:
+    try:
+        return file_digest(path)
+    except OSError as error:
+        raise EngineError(
+            "missing-model", f"{path} cannot be read: {error.strerror or error}."
+        ) from error
 
 
 def _is_file(path: Path) -> bool:

@@ -246,6 +246,16 @@ def test_a_tie_is_settled_by_the_person_once(
     assert "pix2pix" in sentence
 
 
+def test_what_the_window_adds_later_is_found(
+    family: TinyFamily, twin: TinyFamily, model: str
+) -> None:
+    engine = Engine("cpu")
+    refusal(lambda: engine.load("small"), "missing-model")
+    reference = Catalogue().add(model, family="tiny").reference
+    assert engine.load(reference).family.id == "tiny"
+    assert engine.load("small").checkpoint == reference
+
+
 # ---- running -------------------------------------------------------------------------------------
 
 
