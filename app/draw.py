@@ -1,4 +1,4 @@
-"""The Draw room: drawing left, photo right, controls at the edge. Lays out, wires nothing to Studio."""
+"""The Draw room: drawing left, photo right, controls at the edge. Lays out; wires no Studio."""
 
 from __future__ import annotations
 

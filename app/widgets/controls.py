@@ -72,7 +72,7 @@ class SegmentsField(Field):
     def __init__(self, control: kinds.Choice) -> None:
         super().__init__()
         self.segments = Segments(control.options, control.label)
-        self.segments.chosen.connect(self.edited)
+        self.segments.chosen.connect(self.edited.emit)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
@@ -115,7 +115,7 @@ class ToggleField(Field):
     def __init__(self, control: kinds.Toggle) -> None:
         super().__init__()
         self.switch = Switch(control.label)
-        self.switch.clicked.connect(self.edited)
+        self.switch.clicked.connect(self.edited.emit)
         self.setLayout(row(label(control.label), None, self.switch))
         self.show_value(control.default)
 
@@ -131,7 +131,7 @@ class TextField(Field):
         say(self.line, "setAccessibleName", control.label)
         if control.placeholder:
             say(self.line, "setPlaceholderText", control.placeholder)
-        self.line.textEdited.connect(self.edited)
+        self.line.textEdited.connect(self.edited.emit)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)

@@ -77,7 +77,7 @@ class ChoiceField(QWidget):
         self.list = QComboBox()
         if len(option.choices) <= 3:
             self.segments = Segments(option.choices, option.label)
-            self.segments.chosen.connect(self.edited)
+            self.segments.chosen.connect(self.edited.emit)
             self.setLayout(row(self.segments))
         else:
             for value, _ in option.choices:
@@ -107,7 +107,7 @@ class ToggleField(QWidget):
     def __init__(self, option: Any) -> None:
         super().__init__()
         self.switch = Switch(option.label)
-        self.switch.clicked.connect(self.edited)
+        self.switch.clicked.connect(self.edited.emit)
         self.setLayout(row(self.switch, None))
 
     def show_value(self, value: Any) -> None:

@@ -1,0 +1,252 @@
+"""Everything the window asks in a dialog of its own: files, folders, reports, settings, edges."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, QPoint, QUrl
+from PySide6.QtGui import QDesktopServices
+from PySide6.QtWidgets import QDialog, QFileDialog, QMenu
+
+from app.actions import known_keys
+from app.i18n import tr
+from app.opening import PICTURES, open_picture
+from app.widgets.edges import EdgesDialog
+from app.widgets.models import ModelsDialog
+from app.widgets.report import CardDetails, DoctorReport, SheetView
+from app.widgets.settings import SettingsDialog
+from engines.job import Job, Picture, Result
+
+if TYPE_CHECKING:
+    from app.window import MainWindow
+
+WEIGHTS = "*.safetensors *.pth *.pt *.pkl *.ckpt *.bin *.t7 *.npz *.onnx *.h5 *.pb *.tar"
+FILTERS = {"png": "PNG (*.png)", "jpg": "JPEG (*.jpg *.jpeg)", "webp": "WebP (*.webp)",
+           "tiff": "TIFF (*.tif *.tiff)"}  # fmt: skip
+
+
+class Asking(QObject):
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self.window, self.studio = window, window.studio
+        self.edges: EdgesDialog | None = None
+        self.settings: SettingsDialog | None = None
+        self.shown: QDialog | None = None
+        self._verdict: Any = None
+        self._asked_edges: Job | None = None
+        self.studio.tool_result.connect(self._on_edges)
+
+    # ---- files ---------------------------------------------------------------------------------
+
+    def for_file(self) -> None:
+        patterns = " ".join(f"*{suffix}" for suffix in sorted(PICTURES))
+        filters = [tr("Pictures, recipes and models ({patterns})", patterns="*"),
+                   tr("Pictures ({patterns})", patterns=patterns),
+                   tr("Models ({patterns})", patterns=WEIGHTS)]  # fmt: skip
+        self.window.open_files(self._open_names(tr("Open"), filters))
+
+    def for_model(self) -> None:
+        filters = [tr("Models ({patterns})", patterns=WEIGHTS), tr("All files (*)")]
+        self.window.open_files(self._open_names(tr("Open model file"), filters))
+
+    def for_photo(self) -> None:
+        patterns = " ".join(f"*{suffix}" for suffix in sorted(PICTURES))
+        filters = [tr("Pictures ({patterns})", patterns=patterns), tr("All files (*)")]
+        for path in self._open_names(tr("Choose a photo"), filters)[:1]:
+            self.studio.background.do(lambda path=path: open_picture(Path(path)), self._on_photo)
+
+    def for_export(self) -> None:
+        """Where the result goes; the format follows the name."""
+        shown = self.studio.shown
+        if shown is None:
+            return
+        what, form, quality = self.window.top.export.choices()
+        name = f"{shown.job.checkpoint.partition('@')[0] or 'ganvas'}-{shown.job.digest[:6]}.{form}"
+        chosen = [FILTERS[form], *(f for key, f in FILTERS.items() if key != form)]
+        path, _ = QFileDialog.getSaveFileName(
+            self.window, tr("Save as"), str(self._folder() / name), ";;".join(chosen)
+        )
+        if path:
+            path = path if Path(path).suffix else f"{path}.{form}"
+            self._keep_folder(path)
+            self.studio.export(path, what, quality)  # type: ignore[arg-type]
+
+    def for_copy(self, id: str) -> None:
+        """A copy of a kept result, with its recipe."""
+        entry = self.studio.history.entry(id)
+        if entry is None:
+            return
+        name = f"{entry.checkpoint.partition('@')[0] or 'ganvas'}-{entry.id[-9:]}.png"
+        path, _ = QFileDialog.getSaveFileName(
+            self.window, tr("Save as"), str(self._folder() / name), FILTERS["png"]
+        )
+        if path:
+            self._keep_folder(path)
+            self.studio.background.do(
+                lambda: shutil.copyfile(entry.path, path), lambda a: self._on_copied(path, a)
+            )
+
+    def for_batch(self, folder: str) -> None:
+        target = QFileDialog.getExistingDirectory(
+            self.window, tr("Where to save the results"), folder
+        )
+        if target and Path(target) == Path(folder):
+            target = str(Path(folder) / "ganvas")
+        if target:
+            self.studio.run_batch(folder, target)
+
+    def show_in_folder(self, path: str) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(Path(path).parent)))
+
+    def _open_names(self, title: str, filters: list[str]) -> list[str]:
+        paths, _ = QFileDialog.getOpenFileNames(
+            self.window, title, str(self._folder()), ";;".join(filters)
+        )
+        if paths:
+            self._keep_folder(paths[0])
+        return paths
+
+    def _folder(self) -> Path:
+        kept = Path(str(self.studio.settings.recall("folder", "")) or Path.home())
+        return kept if kept.is_dir() else Path.home()
+
+    def _keep_folder(self, path: str) -> None:
+        self.studio.settings.remember("folder", str(Path(path).parent))
+
+    def _on_photo(self, answer: Any) -> None:
+        if isinstance(answer, Picture):
+            self.window.take_picture(answer)
+        else:
+            self.window.tell(str(answer))
+
+    def _on_copied(self, path: str, answer: Any) -> None:
+        if isinstance(answer, Exception):
+            name = Path(path).name
+            reason = getattr(answer, "strerror", None) or str(answer)
+            self.window.tell(f"{name} could not be saved: {reason}.")
+        else:
+            self.studio.exported.emit(path)
+
+    # ---- models --------------------------------------------------------------------------------
+
+    def for_models(self) -> None:
+        card = self.studio.card
+        dialog = ModelsDialog(
+            self.studio.catalogue.entries(),  # type: ignore[attr-defined]
+            card.checkpoint if card else "",
+            self.window,
+        )
+        dialog.chosen.connect(self.studio.choose_model)
+        dialog.file_wanted.connect(self.for_model)
+        self._open(dialog)
+
+    def for_details(self) -> None:
+        if self.studio.card is not None:
+            self._open(CardDetails(self.studio.card, self.window))
+
+    def for_sheet(self) -> None:
+        """The model's sample sheet: a path, or the name of a file beside the models."""
+        card = self.studio.card
+        if card is None or not card.sheet:
+            return
+        from app.theme import RESOURCES
+
+        places = (Path(card.sheet), RESOURCES / card.sheet, RESOURCES / "models" / card.sheet)
+        path = next((p for p in places if p.is_file()), None)
+        if path is None:
+            self.window.tell("The sample sheet of this model is not here.")
+        else:
+            self.studio.background.do(lambda: open_picture(path), self._on_sheet)
+
+    def report(self, verdict: Any) -> None:
+        """The doctor has looked at a file. What it can load is told in a line, with the report
+        behind a button; what it cannot is told where the failure is."""
+        self._verdict = verdict
+        if verdict.kind == "model":
+            self.window.tell(verdict.message, "Report", self.last_report, kind="info", stays=True)
+
+    def last_report(self) -> None:
+        if self._verdict is not None:
+            self._open(DoctorReport(self._verdict, _names(), False, self.window))
+
+    def tie(self, verdict: Any) -> None:
+        dialog = DoctorReport(verdict, _names(), True, self.window)
+        dialog.settled.connect(self.studio.settle_tie)
+        self._open(dialog)
+
+    def _on_sheet(self, answer: Any) -> None:
+        if isinstance(answer, Picture):
+            self._open(SheetView("Sample sheet", answer, self.window))
+        else:
+            self.window.tell(str(answer))
+
+    # ---- edges ---------------------------------------------------------------------------------
+
+    def for_edges(self) -> None:
+        """The reference photo, or one that is chosen now, becomes lines on the sheet."""
+        photo = self.window.sheet.reference
+        if photo is None:
+            self.for_photo()
+            return
+        from engines.family import families
+
+        card = families()["edges"].card(None)
+        self.edges = EdgesDialog(photo, card, self.window)
+        self.edges.wanted.connect(self._ask_edges)
+        self.edges.used.connect(self.window.sheet.import_edges)
+        self.edges.finished.connect(self._edges_closed)
+        self._open(self.edges)
+        self.edges.ask()
+
+    def _ask_edges(self, values: dict[str, Any]) -> None:
+        if self.edges is not None:
+            size = self.window.sheet.size()
+            photo = {"photo": self.edges.photo}
+            self._asked_edges = Job("edges", values=values, images=photo, size=size)
+            self.studio.submit_tool(self._asked_edges, "edges", "Photo to edges")
+
+    def _on_edges(self, job: Job, result: Result) -> None:
+        if self.edges is not None and job.family == "edges" and result.pictures:
+            self.edges.show_edges(result.pictures[0])
+
+    def _edges_closed(self) -> None:
+        self.edges = None
+
+    # ---- settings and menu ---------------------------------------------------------------------
+
+    def for_settings(self) -> None:
+        settings = self.studio.settings
+        self.settings = SettingsDialog(
+            settings.options.values(), settings.get, settings.set, known_keys(), self.window,
+            settings.note,
+        )  # fmt: skip
+        self.settings.finished.connect(self._settings_closed)
+        self._open(self.settings)
+
+    def take_setting(self, name: str, value: Any) -> None:
+        if self.settings is not None:
+            self.settings.show_value(name, value)
+
+    def _settings_closed(self) -> None:
+        self.settings = None
+
+    def menu(self) -> None:
+        menu = QMenu(self.window)
+        self.window.actions_.fill(menu)
+        logo = self.window.rail.logo
+        menu.aboutToHide.connect(menu.deleteLater)
+        menu.popup(logo.mapToGlobal(QPoint(logo.width() + 4, 0)))
+
+    def _open(self, dialog: QDialog) -> None:
+        """Over the window, without stopping it: what computes goes on."""
+        self.shown = dialog
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+
+def _names() -> dict[str, str]:
+    from engines.family import families
+
+    return {id: family.title for id, family in families().items()}

@@ -1,0 +1,492 @@
+"""MainWindow: the rail, the bars, the Draw room, the film and the status line, wired to Studio.
+
+The only wiring there is: signals of widgets go up to Studio here, what Studio says comes down here.
+"""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QByteArray, Qt, QTimer
+from PySide6.QtGui import (
+    QCloseEvent,
+    QColor,
+    QDragEnterEvent,
+    QDropEvent,
+    QGuiApplication,
+    QIcon,
+    QPainter,
+    QPixmap,
+)
+from PySide6.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QMainWindow,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app import pictures, theme
+from app.actions import TOOLS, Actions
+from app.asking import Asking
+from app.draw import DrawRoom
+from app.i18n import set_language
+from app.results import Shown
+from app.sheet import Sheet
+from app.studio import Studio
+from app.widgets.history import Filmstrip
+from app.widgets.parts import Notice
+from app.widgets.rail import Rail
+from app.widgets.statusbar import StatusBar
+from app.widgets.tasks import TaskTray
+from app.widgets.toolbar import TopBar
+from engines.controls import ModelCard
+from engines.job import Failed, Job
+
+ROOMS = (("draw", "Draw", "draw"),)
+NOTICE_MS = 8000  # good news go by themselves; failures stay until they are read
+PLACES = {"result": "photo", "controls": "photo", "model": "top"}
+
+
+class MainWindow(QMainWindow):
+    def __init__(self, studio: Studio) -> None:
+        super().__init__()
+        self.studio = studio
+        self.setWindowTitle("Ganvas")
+        self.setWindowIcon(_window_icon())
+        self.setAcceptDrops(True)
+        self.actions_ = Actions(self)
+        self.rail = Rail(ROOMS)
+        bar_actions = ("live", "run", "cancel", "undo", "redo", "copy")
+        self.top = TopBar({id: self.actions_[id] for id in bar_actions})
+        self.notice = Notice()
+        self.room = DrawRoom(self.actions_)
+        self.film = Filmstrip()
+        self.tray = TaskTray()
+        self.status = StatusBar(self.tray)
+        self.sheet = Sheet(self.room, studio)
+        self.asking = Asking(self)
+        self._remedies: dict[Notice, Any] = {}
+        self._fading = QTimer(self, singleShot=True, interval=NOTICE_MS)
+        self._lay_out()
+        self._wire_actions()
+        self._wire_widgets()
+        self._wire_studio()
+        self._recall()
+        self._on_card(studio.card)
+        self._on_history()
+        self._enable()
+
+    # ---- layout --------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        self.halves = QSplitter(Qt.Orientation.Vertical)
+        self.halves.setHandleWidth(4)
+        self.halves.setChildrenCollapsible(False)
+        self.halves.addWidget(self.room)
+        self.halves.addWidget(self.film)
+        self.halves.setStretchFactor(0, 1)
+        self.film.setMinimumHeight(76)
+        self.halves.setSizes([640, 118])
+        self._notice_holder = QWidget()
+        holder = QVBoxLayout(self._notice_holder)
+        holder.setContentsMargins(12, 8, 12, 2)
+        holder.addWidget(self.notice)
+        self._notice_holder.hide()
+        column = QVBoxLayout()
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        for part in (self.top, self._notice_holder, self.halves, self.status):
+            column.addWidget(part, 1 if part is self.halves else 0)
+        desk = QWidget()
+        desk.setObjectName("Desk")
+        box = QHBoxLayout(desk)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(0)
+        box.addWidget(self.rail)
+        box.addLayout(column, 1)
+        self.setCentralWidget(desk)
+        self.setMinimumSize(1040, 640)
+
+    def _recall(self) -> None:
+        """The window as it was left."""
+        recall = self.studio.settings.recall
+        self.resize(1440, 900)
+        if geometry := recall("geometry"):
+            self.restoreGeometry(QByteArray(base64.b64decode(geometry)))
+        for name, splitter in (("room", self.room), ("halves", self.halves)):
+            sizes = recall(f"sizes_{name}")
+            if isinstance(sizes, list) and len(sizes) == splitter.count():
+                splitter.setSizes([int(n) for n in sizes])
+        locked = bool(recall("seed_locked", False))
+        self.room.controls.seed.show_locked(locked)
+        self.sheet.set_reference_opacity(float(recall("reference_opacity", 0.4)))
+
+    def _remember(self) -> None:
+        remember = self.studio.settings.remember
+        remember("geometry", base64.b64encode(self.saveGeometry().data()).decode())
+        remember("sizes_room", self.room.sizes())
+        remember("sizes_halves", self.halves.sizes())
+
+    # ---- actions -------------------------------------------------------------------------------
+
+    def _wire_actions(self) -> None:
+        studio, room, asking = self.studio, self.room, self.asking
+        does = {
+            "new": self.sheet.clear, "open": asking.for_file, "open_model": asking.for_model,
+            "export": asking.for_export, "recipe": self.copy_recipe, "quit": self.close,
+            "undo": studio.undo_stack.undo, "redo": studio.undo_stack.redo,
+            "copy": self.copy_result, "paste": self.paste, "fit": self.sheet.fit,
+            "edges": asking.for_edges, "smaller": lambda: self.sheet.grow_brush(-1),
+            "larger": lambda: self.sheet.grow_brush(1), "layer": self.sheet.other_layer,
+            "swap": self.sheet.swap_colours, "symmetry": self.sheet.next_symmetry,
+            "run": studio.run, "cancel": studio.cancel_all, "surprise": self.surprise,
+            "fullscreen": room.viewer.show_fullscreen, "zoom_in": room.canvas.zoom_in,
+            "zoom_out": room.canvas.zoom_out, "zoom_fit": room.canvas.zoom_fit,
+            "find": self.film.search.setFocus, "light": self.other_theme,
+            "choose_model": self.top.picker.open_menu, "settings": asking.for_settings,
+            "menu": asking.menu,
+        }  # fmt: skip
+        for id, act in does.items():
+            self.actions_[id].triggered.connect(lambda _=False, act=act: act())
+        for id in TOOLS:
+            self.actions_[id].triggered.connect(lambda _=False, id=id: self.sheet.choose_tool(id))
+        self.actions_["live"].toggled.connect(studio.set_live)
+        self.actions_["wipe"].toggled.connect(self.sheet.set_wipe)
+        stack = studio.undo_stack
+        stack.canUndoChanged.connect(self.actions_["undo"].setEnabled)
+        stack.canRedoChanged.connect(self.actions_["redo"].setEnabled)
+
+    def _enable(self, *_: object) -> None:
+        """Actions that would do nothing now are grey."""
+        card, shown = self.studio.card, self.studio.shown is not None
+        for id in ("copy", "export", "wipe"):
+            self.actions_[id].setEnabled(shown)
+        self.top.export.set_ready(shown)
+        self.actions_["run"].setEnabled(card is not None)
+        self.actions_["recipe"].setEnabled(card is not None)
+        self.actions_["live"].setEnabled(card is None or card.live)
+        self.top.live.setEnabled(card is None or card.live)
+        self.actions_["fit"].setEnabled(bool(card and card.sketch))
+        locked = self.room.controls.seed.lock.isChecked()
+        self.actions_["surprise"].setEnabled(bool(card and card.seeded and not locked))
+        self.actions_["cancel"].setEnabled(bool(self.studio.tasks.running()))
+        self.actions_["undo"].setEnabled(self.studio.undo_stack.canUndo())
+        self.actions_["redo"].setEnabled(self.studio.undo_stack.canRedo())
+
+    # ---- widgets to studio ---------------------------------------------------------------------
+
+    def _wire_widgets(self) -> None:
+        studio, room, top, film = self.studio, self.room, self.top, self.film
+        top.picker.opened.connect(self._list_models)
+        top.picker.chosen.connect(studio.choose_model)
+        top.picker.file_wanted.connect(self.asking.for_model)
+        top.export.save_wanted.connect(self.asking.for_export)
+        top.export.recipe_wanted.connect(self.copy_recipe)
+        top.export.changed.connect(self._on_export_choice)
+        room.controls.changed.connect(studio.set_value)
+        room.controls.picture_changed.connect(lambda _role: studio.touch())
+        room.controls.files_dropped.connect(self.open_files)
+        seed = room.controls.seed
+        seed.edited.connect(studio.set_seed)
+        seed.dice.connect(self.surprise)
+        seed.locked.connect(self._on_locked)
+        room.gauge.fix_wanted.connect(self.sheet.fit)
+        room.details_wanted.connect(self.asking.for_details)
+        room.sheet_wanted.connect(self.asking.for_sheet)
+        room.canvas.files_dropped.connect(self.open_files)
+        room.canvas.picture_dropped.connect(self.take_picture)
+        room.viewer.files_dropped.connect(self.open_files)
+        room.viewer.action_clicked.connect(studio.run)
+        room.viewer.set_drag_source(studio.drag_file)
+        room.head.reference_menu.file_wanted.connect(self.asking.for_photo)
+        room.head.reference_menu.edges_wanted.connect(self.asking.for_edges)
+        film.restore_wanted.connect(studio.restore_history)
+        film.delete_wanted.connect(studio.delete_history)
+        film.export_wanted.connect(self.asking.for_copy)
+        film.recipe_wanted.connect(self.copy_recipe_of)
+        film.search_changed.connect(self._on_history)
+        self.tray.cancel_wanted.connect(studio.cancel)
+        self.tray.dismiss_wanted.connect(studio.tasks.dismiss)
+        self.rail.menu_wanted.connect(self.asking.menu)
+        self.rail.models_wanted.connect(self.asking.for_models)
+        self.rail.settings_wanted.connect(self.asking.for_settings)
+        self._fading.timeout.connect(self._hide_notice)
+        for notice in (self.notice, room.notice):
+            notice.acted.connect(lambda notice=notice: self._on_remedy(notice))
+            notice.closed.connect(lambda notice=notice: self._on_closed(notice))
+
+    # ---- studio to widgets ---------------------------------------------------------------------
+
+    def _wire_studio(self) -> None:
+        studio = self.studio
+        studio.card_changed.connect(self._on_card)
+        studio.value_changed.connect(self.room.controls.set_value)
+        studio.seed_changed.connect(self.room.controls.seed.show_seed)
+        studio.live_changed.connect(self.actions_["live"].setChecked)
+        studio.result_shown.connect(self._on_result)
+        studio.preview_shown.connect(self.room.viewer.show_preview)
+        studio.tasks_changed.connect(self._on_tasks)
+        studio.history_changed.connect(self._on_history)
+        studio.status_changed.connect(self.status.show_status)
+        studio.failed.connect(self._on_failed)
+        studio.reported.connect(self.asking.report)
+        studio.tie.connect(self.asking.tie)
+        studio.model_missing.connect(self._on_missing)
+        studio.picture_opened.connect(self.take_picture)
+        studio.folder_opened.connect(self._on_folder)
+        studio.exported.connect(self._on_exported)
+        studio.settings.changed.connect(self._on_setting)
+        self.actions_["live"].setChecked(studio.live)
+        self.actions_.set_keys(studio.settings.get("shortcuts"))
+        self.actions_["pen"].setChecked(True)
+        get = studio.settings.get
+        self.top.export.show_choices(
+            get("export_what"), get("export_format"), get("export_quality")
+        )
+        self.actions_["wipe"].setChecked(bool(get("wipe")))
+        if studio.settings.note:
+            self.tell(studio.settings.note)
+
+    def _on_card(self, card: ModelCard | None) -> None:
+        entry = self.studio.catalogue.find(card.checkpoint) if card else None
+        self.top.picker.show_card(card, bool(entry and getattr(entry, "shipped", False)))
+        self.room.show_card(card)
+        self.sheet.adopt(card)
+        if self._remedies.get(self.notice) == self.asking.for_model:
+            self._hide_notice()
+        self._enable()
+        self._on_tasks()
+
+    def _on_result(self, shown: Shown) -> None:
+        self.sheet.show_result(shown)
+        self.room.photo_head.show_time(shown.result.seconds * 1000 or None)
+        if shown.result.fit is not None:
+            self.room.gauge.show_fit(shown.result.fit)
+        if shown.result.notes:
+            self.tell(" ".join(shown.result.notes), kind="info")
+        self.room.notice.hide()
+        self._mark()
+        self._enable()
+
+    def _on_history(self, *_: object) -> None:
+        total = len(self.studio.history.entries())
+        self.film.show_entries(self.studio.search_history(self.film.search.text()), total)
+        self._mark()
+
+    def _mark(self) -> None:
+        """Frame the result on the film that lies on the desk."""
+        shown = self.studio.shown
+        digest = shown.job.digest if shown else ""
+        kept = (e.id for e in self.studio.history.entries() if e.digest == digest)
+        self.film.mark(next(kept, ""))
+
+    def _on_tasks(self) -> None:
+        self.tray.show_tasks(self.studio.tasks)
+        loading = any(t.title.startswith("Loading") for t in self.studio.tasks.running())
+        ready = "ready" if self.studio.card else "none"
+        self.top.picker.show_state("loading" if loading else ready)
+        self.actions_["cancel"].setEnabled(bool(self.studio.tasks.running()))
+
+    def _on_failed(self, place: str, failed: Failed) -> None:
+        if place == "tool" and self.asking.edges is not None:
+            self.asking.edges.show_failure(failed.message)
+            return
+        if place == "result":
+            self.sheet.show_failure(failed)
+        remedy, act = "", None
+        if place == "model" or failed.kind == "missing-model":
+            self.top.picker.show_state("ready" if self.studio.card else "failed")
+            remedy, act = "Open model file…", self.asking.for_model
+        elif failed.kind == "checkpoint" and place == "drop":
+            remedy, act = "Report", self.asking.last_report
+        elif failed.details:
+            remedy, act = "Copy details", lambda: _copy(f"{failed.message}\n{failed.details}")
+        where = self.room.notice if PLACES.get(place) == "photo" else self.notice
+        self.tell(failed.message, remedy, act, where=where)
+
+    def _on_missing(self, name: str, digest: str) -> None:
+        sentence = f"The recipe needs the model “{name}” ({digest}), which is not here."
+        self.tell(sentence, "Open model file…", self.asking.for_model)
+
+    def _on_folder(self, path: str, count: int) -> None:
+        card = self.studio.card
+        if card is None:
+            self.tell("Choose a model first: a folder runs through the model in use.")
+            return
+        sentence = (
+            f"{Path(path).name} holds {count} pictures; they can all run through {card.title}."
+        )
+        act = lambda: self.asking.for_batch(path)  # noqa: E731
+        self.tell(sentence, "Choose where to save…", act, kind="info", stays=True)
+
+    def _on_exported(self, path: str) -> None:
+        act = lambda: self.asking.show_in_folder(path)  # noqa: E731
+        self.tell(f"Saved as {Path(path).name}.", "Show in folder", act, kind="info")
+
+    def _on_export_choice(self, name: str, value: Any) -> None:
+        self.studio.settings.set(f"export_{name}", value)
+
+    def _on_locked(self, locked: bool) -> None:
+        self.studio.settings.remember("seed_locked", locked)
+        self._enable()
+
+    def _on_setting(self, name: str, value: Any) -> None:
+        app = QApplication.instance()
+        if name == "theme" and isinstance(app, QApplication):
+            theme.apply(app, value)
+        elif name == "language":
+            set_language(value)
+        elif name == "shortcuts":
+            self.actions_.set_keys(value)
+        elif name in ("export_what", "export_format", "export_quality"):
+            get = self.studio.settings.get
+            self.top.export.show_choices(
+                get("export_what"), get("export_format"), get("export_quality")
+            )
+        self.sheet.take_setting(name, value)
+        self.asking.take_setting(name, value)
+
+    def _list_models(self) -> None:
+        self.top.picker.show_models(self.studio.catalogue.entries())
+
+    # ---- what a person asks for ----------------------------------------------------------------
+
+    def surprise(self) -> None:
+        if self.actions_["surprise"].isEnabled():
+            self.studio.surprise_me()
+
+    def other_theme(self) -> None:
+        self.studio.settings.set("theme", "light" if theme.theme() == "dark" else "dark")
+
+    def copy_result(self) -> None:
+        shown = self.studio.shown
+        if shown is not None:
+            file = self.studio.drag_file()
+            mime = pictures.mime_for(shown.picture, [file] if file else [])
+            QGuiApplication.clipboard().setMimeData(mime)
+            self.tell("The result is on the clipboard.", kind="info")
+
+    def copy_recipe(self) -> None:
+        if text := self.studio.recipe_json():
+            _copy(text)
+            self.tell("The recipe is on the clipboard, as JSON.", kind="info")
+
+    def copy_recipe_of(self, id: str) -> None:
+        self.studio.history.open(id, self._on_recipe)
+
+    def _on_recipe(self, answer: Any) -> None:
+        if isinstance(answer, Exception):
+            self.tell(str(answer))
+        else:
+            _copy(answer[0].to_json(indent=1))
+            self.tell("The recipe is on the clipboard, as JSON.", kind="info")
+
+    def paste(self) -> None:
+        mime = QGuiApplication.clipboard().mimeData()
+        payload = pictures.read_mime(mime)
+        text = mime.text().strip() if mime.hasText() else ""
+        if payload.files:
+            self.open_files(list(payload.files))
+        elif payload.picture is not None:
+            self.take_picture(payload.picture)
+        elif text.startswith("{"):
+            try:
+                self.studio.restore(Job.from_json(text))
+            except ValueError as error:
+                self.tell(str(error))
+        else:
+            self.tell("There is no picture on the clipboard.")
+
+    def open_files(self, files: list[str]) -> None:
+        for file in files:
+            self.studio.open_path(file)
+
+    def take_picture(self, picture: Any) -> None:
+        """A photo that came by drop, paste or file lies under the drawing."""
+        if self.sheet.take_photo(picture):
+            sentence = "The photo lies under the drawing; draw over it, or take its edges."
+            self.tell(sentence, "Turn into edges…", self.asking.for_edges, kind="info", stays=True)
+
+    # ---- notices -------------------------------------------------------------------------------
+
+    def tell(
+        self,
+        sentence: str,
+        remedy: str = "",
+        act: Any = None,
+        kind: str = "failure",
+        where: Notice | None = None,
+        stays: bool = False,
+    ) -> None:
+        """One sentence, at the top unless `where` says beside what."""
+        notice = where or self.notice
+        self._remedies[notice] = act
+        notice.tell(sentence, remedy, kind)
+        if notice is self.notice:
+            self._notice_holder.show()
+            if kind == "info" and not stays:
+                self._fading.start()
+            else:
+                self._fading.stop()
+
+    def _hide_notice(self) -> None:
+        self._fading.stop()
+        self.notice.hide()
+        self._notice_holder.hide()
+
+    def _on_remedy(self, notice: Notice) -> None:
+        act = self._remedies.get(notice)
+        notice.hide()
+        self._on_closed(notice)
+        if act is not None:
+            act()
+
+    def _on_closed(self, notice: Notice) -> None:
+        if notice is self.notice:
+            self._hide_notice()
+
+    # ---- the window itself ---------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if pictures.has_payload(event.mimeData()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        payload = pictures.read_mime(event.mimeData())
+        if payload.files:
+            self.open_files(list(payload.files))
+        elif payload.picture is not None:
+            self.take_picture(payload.picture)
+        event.acceptProposedAction()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self._fading.stop()
+        self._remember()
+        self.studio.close()
+        super().closeEvent(event)
+
+
+def _copy(text: str) -> None:
+    QGuiApplication.clipboard().setText(text)
+
+
+def _window_icon() -> QIcon:
+    """A pencil on amber, drawn here so that it is sharp at every size."""
+    icon = QIcon()
+    for side in (16, 32, 64, 128, 256):
+        drawn = QPixmap(side, side)
+        drawn.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(drawn)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(theme.TOKENS["accent"][0]))
+        painter.drawRoundedRect(drawn.rect(), side * 0.2, side * 0.2)
+        box = theme.QRectF(side * 0.18, side * 0.18, side * 0.64, side * 0.64)
+        theme.paint_icon(painter, "pen", box, QColor(theme.TOKENS["on_accent"][0]))
+        painter.end()
+        icon.addPixmap(drawn)
+    return icon
