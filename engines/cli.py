@@ -55,7 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     from importlib.metadata import PackageNotFoundError, version
 
     parser = argparse.ArgumentParser(
-        "ganvas", description="Without a command the studio opens. The commands work without a window."
+        "ganvas",
+        description="Without a command the studio opens. The commands work without a window.",
     )
     try:
         parser.add_argument("--version", action="version", version=f"ganvas {version('ganvas')}")
@@ -63,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument("--version", action="version", version="ganvas")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def command(name: str, do: Callable[[argparse.Namespace], int], help: str) -> argparse.ArgumentParser:
+    def command(
+        name: str, do: Callable[[argparse.Namespace], int], help: str
+    ) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=help, description=help)
         made.set_defaults(do=do)
         return made
@@ -75,16 +78,28 @@ def _parser() -> argparse.ArgumentParser:
     c.add_argument("file", type=Path)
     c.add_argument("--json", action="store_true", help="as JSON")
 
-    c = command("run", run, "Make one picture from a model and pictures, or again from a PNG of Ganvas.")
-    c.add_argument("recipe", nargs="?", type=Path, help="a PNG of Ganvas (or a recipe as JSON) to make again")
+    c = command(
+        "run", run, "Make one picture from a model and pictures, or again from a PNG of Ganvas."
+    )
+    c.add_argument(
+        "recipe", nargs="?", type=Path, help="a PNG of Ganvas (or a recipe as JSON) to make again"
+    )
     c.add_argument("--model", help="name, name@digest or file of the model")
-    c.add_argument("--image", action="append", default=[], metavar="[ROLE=]PATH", help="an input picture")
-    c.add_argument("--set", action="append", default=[], metavar="CONTROL=VALUE", help="the value of a control")
+    c.add_argument(
+        "--image", action="append", default=[], metavar="[ROLE=]PATH", help="an input picture"
+    )
+    c.add_argument(
+        "--set", action="append", default=[], metavar="CONTROL=VALUE", help="the value of a control"
+    )
     c.add_argument("--seed", type=int, help="the source of randomness (0)")
-    c.add_argument("-o", "--output", type=Path, required=True, help="png (recipe inside), jpg, webp or tif")
+    c.add_argument(
+        "-o", "--output", type=Path, required=True, help="png (recipe inside), jpg, webp or tif"
+    )
     c.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
 
-    c = command("batch", batch, "Run a model over every picture of a folder; goes on where it was stopped.")
+    c = command(
+        "batch", batch, "Run a model over every picture of a folder; goes on where it was stopped."
+    )
     c.add_argument("--model", required=True)
     c.add_argument("--images", type=Path, required=True, metavar="DIR")
     c.add_argument("--role", help="the input that the pictures are for, if the model has several")
@@ -95,7 +110,13 @@ def _parser() -> argparse.ArgumentParser:
 
     c = command("edges", edges, "Draw the edges of a photo as the studio does.")
     c.add_argument("photo", type=Path)
-    c.add_argument("--set", action="append", default=[], metavar="CONTROL=VALUE", help="method, low, high, width, ...")
+    c.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="CONTROL=VALUE",
+        help="method, low, high, width, ...",
+    )
     c.add_argument("-o", "--output", type=Path, required=True)
 
     c = command("prepare", prepare, "Make joined A|B training pairs from a folder of photos.")
@@ -105,13 +126,19 @@ def _parser() -> argparse.ArgumentParser:
 
     c = command("train", train, "Train a model by a recipe.")
     c.add_argument("recipe", help="a .toml file, or the name of a shipped recipe")
-    c.add_argument("--data", type=Path, required=True, help="the folder that the recipe's data folder lies in")
-    c.add_argument("-o", "--output", type=Path, help="where state, samples and the model go (runs/NAME)")
+    c.add_argument(
+        "--data", type=Path, required=True, help="the folder that the recipe's data folder lies in"
+    )
+    c.add_argument(
+        "-o", "--output", type=Path, help="where state, samples and the model go (runs/NAME)"
+    )
     c.add_argument("--device", default="auto")
     c.add_argument("--devices", default="1", help="how many, or auto")
     c.add_argument("--steps", type=int, help="a trial of so many steps in all")
     c.add_argument("--minutes", type=float, help="stop in time, to be resumed")
-    c.add_argument("--resume", action="store_true", help="go on from the state in the output folder")
+    c.add_argument(
+        "--resume", action="store_true", help="go on from the state in the output folder"
+    )
     c.add_argument("--json", action="store_true", help="one JSON line per event on standard output")
 
     c = command("convert", convert, "Convert old weights to a safe file of Ganvas.")
@@ -163,15 +190,27 @@ def run(options: argparse.Namespace) -> int:
         job = _changed(_recipe(options.recipe), options, engine)
     elif options.model:
         card = engine.describe(options.model)
-        job = Job(card.family, card.checkpoint, _values(options.set), _images(options.image, card), seed=options.seed or 0)
+        job = Job(
+            card.family,
+            card.checkpoint,
+            _values(options.set),
+            _images(options.image, card),
+            seed=options.seed or 0,
+        )
     else:
         raise Refused("Name a model with --model, or a PNG of Ganvas to make again.")
     result = _finish(engine.run(job))
     if not result.pictures:
         raise Refused("This model gave no picture.")
     _write(result.pictures[0], job, options.output)
-    note = _difference(options.recipe, result.pictures[0]) if options.recipe and not _is_changed(options) else ""
-    print(f"{options.output}  {result.pictures[0].width}x{result.pictures[0].height}  {1000 * result.seconds:.0f} ms{note}")
+    note = (
+        _difference(options.recipe, result.pictures[0])
+        if options.recipe and not _is_changed(options)
+        else ""
+    )
+    print(
+        f"{options.output}  {result.pictures[0].width}x{result.pictures[0].height}  {1000 * result.seconds:.0f} ms{note}"
+    )
     return 0
 
 
@@ -238,7 +277,9 @@ def train(options: argparse.Namespace) -> int:
 
     recipe = Path(options.recipe)
     if not recipe.suffix:
-        recipe = Path(__file__).resolve().parent.parent / "resources" / "recipes" / f"{recipe.name}.toml"
+        recipe = (
+            Path(__file__).resolve().parent.parent / "resources" / "recipes" / f"{recipe.name}.toml"
+        )
     devices = int(options.devices) if options.devices.isdigit() else options.devices
     events = training.train_file(recipe, options.data, options.output, options.device, devices, options.resume,
                                  options.steps, options.minutes)  # fmt: skip
@@ -355,7 +396,9 @@ def _images(arguments: Iterable[str], card: ModelCard) -> dict[str, Picture]:
 def _single_role(card: ModelCard) -> str:
     needed = [c.role for c in card.inputs() if not c.optional]
     if len(needed) != 1:
-        raise Refused(f"{card.title} takes {', '.join(c.role for c in card.inputs())}; say which with ROLE=PATH.")
+        raise Refused(
+            f"{card.title} takes {', '.join(c.role for c in card.inputs())}; say which with ROLE=PATH."
+        )
     return needed[0]
 
 
@@ -383,7 +426,10 @@ def _made_already(target: Path, job: Job, engine: Engine) -> bool:
     if not target.is_file():
         return False
     try:
-        return job_from_png(target).digest in (job.digest, checked(job, engine.describe(job.checkpoint)).digest)
+        return job_from_png(target).digest in (
+            job.digest,
+            checked(job, engine.describe(job.checkpoint)).digest,
+        )
     except JobError:
         return False
 
@@ -405,4 +451,9 @@ def _bar(done: int, total: int, note: str) -> None:
     if not sys.stderr.isatty() and os.environ.get("GANVAS_PROGRESS") != "1":
         return
     full = 24 * done // max(total, 1)
-    print(f"\r[{'#' * full}{'.' * (24 - full)}] {done}/{total} {note[:32]:32}", end="", file=sys.stderr, flush=True)
+    print(
+        f"\r[{'#' * full}{'.' * (24 - full)}] {done}/{total} {note[:32]:32}",
+        end="",
+        file=sys.stderr,
+        flush=True,
+    )

@@ -22,8 +22,18 @@ def shipped(tmp_path: Path) -> Path:
     folder = tmp_path / "resources"
     model(folder / "models" / "edges-to-shoes.safetensors")
     listing = [
-        {"name": "edges-to-shoes", "title": "Edges to shoes", "family": "pix2pix", "file": "edges-to-shoes.safetensors"},
-        {"name": "edges-to-hats", "title": "Edges to hats", "family": "pix2pix", "file": "edges-to-hats.safetensors"},
+        {
+            "name": "edges-to-shoes",
+            "title": "Edges to shoes",
+            "family": "pix2pix",
+            "file": "edges-to-shoes.safetensors",
+        },
+        {
+            "name": "edges-to-hats",
+            "title": "Edges to hats",
+            "family": "pix2pix",
+            "file": "edges-to-hats.safetensors",
+        },
     ]
     (folder / "models.json").write_text(json.dumps({"models": listing}))
     return folder
@@ -41,9 +51,18 @@ def test_shipped_models_come_first_and_missing_ones_are_said(shipped: Path, tmp_
 def test_finding_by_name_digest_beginning_and_path(shipped: Path, tmp_path: Path) -> None:
     catalogue = Catalogue(shipped, tmp_path / "own.json")
     shoes = catalogue.entries()[0]
-    own = catalogue.add(model(tmp_path / "mine" / "boots.safetensors", 2.0, card={"title": "Boots"}))
+    own = catalogue.add(
+        model(tmp_path / "mine" / "boots.safetensors", 2.0, card={"title": "Boots"})
+    )
     assert own.title == "Boots" and own.family == "pix2pix" and not own.shipped
-    for reference in (own.reference, f"@{own.digest}", "boots", "boo", str(own.path), f"renamed@{own.digest}"):
+    for reference in (
+        own.reference,
+        f"@{own.digest}",
+        "boots",
+        "boo",
+        str(own.path),
+        f"renamed@{own.digest}",
+    ):
         assert catalogue.find(reference) == own, reference
     assert catalogue.find(shoes.reference) == shoes and catalogue.find("edges-to") == shoes
     assert catalogue.find("") is None and catalogue.find("boots@0000000000000000") is None
@@ -74,7 +93,10 @@ def test_official_files_are_named_by_their_folder(shipped: Path, tmp_path: Path)
     folder = tmp_path / "edges2shoes_pretrained"
     folder.mkdir()
     torch.save({"w": torch.zeros(1)}, folder / "latest_net_G.pth")
-    assert Catalogue(shipped, tmp_path / "own.json").add(folder / "latest_net_G.pth").name == "edges2shoes_pretrained"
+    assert (
+        Catalogue(shipped, tmp_path / "own.json").add(folder / "latest_net_G.pth").name
+        == "edges2shoes_pretrained"
+    )
 
 
 def test_a_file_that_is_no_model_is_not_added(shipped: Path, tmp_path: Path) -> None:
@@ -93,4 +115,9 @@ def test_a_broken_list_is_set_aside(shipped: Path, tmp_path: Path) -> None:
 
 def test_listing_models_loads_no_torch() -> None:
     code = "import sys; from engines.catalogue import Catalogue; Catalogue().entries(); sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(checkpoint.__file__).parent.parent).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=Path(checkpoint.__file__).parent.parent
+        ).returncode
+        == 0
+    )

@@ -12,7 +12,9 @@ from engines.job import Job, Picture
 
 SLIDER = Slider("width", "Width", 0, 10, 0.5, 3, trained=(1, 5))
 CHOICE = Choice("norm", "Norm", (("trained", "As trained"), ("frozen", "Frozen")), "trained")
-HAIR = Attributes("face", "Face", ("smile", "black", "blond"), -1, 1, exclusive=(("black", "blond"),))
+HAIR = Attributes(
+    "face", "Face", ("smile", "black", "blond"), -1, 1, exclusive=(("black", "blond"),)
+)
 CARD = ModelCard(
     "pix2pix", "Shoes",
     (SLIDER, CHOICE, Toggle("noise", "Noise", True), Text("word", "Word", longest=5), HAIR,
@@ -52,7 +54,13 @@ def test_a_card_survives_json() -> None:
 
 
 def test_defaults_and_lookup() -> None:
-    assert defaults(CARD) == {"width": 3, "norm": "trained", "noise": True, "word": "", "face": [0.0, 0.0, 0.0]}
+    assert defaults(CARD) == {
+        "width": 3,
+        "norm": "trained",
+        "noise": True,
+        "word": "",
+        "face": [0.0, 0.0, 0.0],
+    }
     assert CARD.control("edges") is CARD.controls[5] and CARD.control("nothing") is None
     assert [c.role for c in CARD.inputs()] == ["edges", "style"]
 

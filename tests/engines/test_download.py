@@ -93,9 +93,15 @@ def test_the_next_mirror_is_tried(server: Server, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("paths", "words"),
-    [(["/missing"], "the server answers 404"), (["/other"], "not the one that was promised"), ([], "not known where")],
+    [
+        (["/missing"], "the server answers 404"),
+        (["/other"], "not the one that was promised"),
+        ([], "not known where"),
+    ],
 )
-def test_when_no_mirror_helps_it_is_said_and_nothing_is_left(server: Server, tmp_path: Path, paths: list[str], words: str) -> None:
+def test_when_no_mirror_helps_it_is_said_and_nothing_is_left(
+    server: Server, tmp_path: Path, paths: list[str], words: str
+) -> None:
     with pytest.raises(DownloadError, match=words):
         list(fetch([url(server, p) for p in paths], HASH, tmp_path / "w.pth"))
     assert not (tmp_path / "w.pth").exists()
@@ -106,7 +112,9 @@ def test_nobody_answers(tmp_path: Path) -> None:
         list(fetch(["http://127.0.0.1:9/w"], HASH, tmp_path / "w.pth"))
 
 
-def test_a_full_disk_is_named(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_named(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 

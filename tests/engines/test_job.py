@@ -40,7 +40,9 @@ def test_a_picture_survives_png_and_pickle(channels: int) -> None:
     assert pickle.loads(pickle.dumps(a)) == a
 
 
-@pytest.mark.parametrize("bad", [np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2)), np.zeros((0, 2), np.uint8)])
+@pytest.mark.parametrize(
+    "bad", [np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2)), np.zeros((0, 2), np.uint8)]
+)
 def test_what_is_no_picture_is_refused(bad: np.ndarray) -> None:
     with pytest.raises(JobError):
         Picture(bad)
@@ -61,7 +63,14 @@ def test_a_job_survives_every_way_of_travelling(tmp_path: Path) -> None:
 
 def test_the_digest_follows_what_determines_the_picture() -> None:
     a = job()
-    changes = [{"seed": 8}, {"values": {}}, {"checkpoint": "x@1"}, {"images": {}}, {"size": None}, {"family": "f"}]
+    changes = [
+        {"seed": 8},
+        {"values": {}},
+        {"checkpoint": "x@1"},
+        {"images": {}},
+        {"size": None},
+        {"family": "f"},
+    ]
     assert len({a.digest, *(a.with_(**c).digest for c in changes)}) == 7
     assert a.with_(drawings={}).digest == a.digest
 
@@ -101,7 +110,9 @@ def test_a_png_of_somebody_else_says_so(tmp_path: Path) -> None:
         job_from_png(tmp_path / "broken.png")
 
 
-@pytest.mark.parametrize("text", ["", "[]", "7", "{}", '{"ganvas": 1}', '{"ganvas": "x", "family": 1}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "7", "{}", '{"ganvas": 1}', '{"ganvas": "x", "family": 1}']
+)
 def test_damaged_recipes(text: str) -> None:
     with pytest.raises(JobError, match="not a Ganvas recipe"):
         Job.from_json(text)

@@ -14,7 +14,12 @@ import torch
 from engines import checkpoint
 from engines.controls import ImageInput, ModelCard, SketchInput, checked
 from engines.engine import Engine
-from engines.families.pix2pix.config import MultimodalConfig, ResNetConfig, TensorFlowConfig, UNetConfig
+from engines.families.pix2pix.config import (
+    MultimodalConfig,
+    ResNetConfig,
+    TensorFlowConfig,
+    UNetConfig,
+)
 from engines.family import Family, candidates, families
 from engines.job import Event, Job, Picture, Progress, Result, job_from_png, save_png
 
@@ -30,7 +35,9 @@ TINY: dict[str, list[Any]] = {
     ],
 }
 CASES = [(name, config) for name, configs in TINY.items() for config in configs]
-each = pytest.mark.parametrize(("name", "config"), CASES, ids=lambda v: v if isinstance(v, str) else type(v).__name__)
+each = pytest.mark.parametrize(
+    ("name", "config"), CASES, ids=lambda v: v if isinstance(v, str) else type(v).__name__
+)
 
 
 def tensorflow_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -40,7 +47,9 @@ def tensorflow_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     for key, value in state.items():
         side, level, last = key.split(".")
         if side.endswith("_norm"):
-            found[f"generator/{side[:-5]}_{int(level) + 2}/batch_normalization/{names[last][0]}"] = value
+            found[
+                f"generator/{side[:-5]}_{int(level) + 2}/batch_normalization/{names[last][0]}"
+            ] = value
         else:
             kind = "conv2d" if side == "encoder" else "conv2d_transpose"
             turned = value.permute(2, 3, 1, 0).contiguous() if value.dim() == 4 else value
@@ -77,9 +86,13 @@ def test_every_family_has_tiny_configurations() -> None:
 
 
 @each
-def test_saved_then_recognised_with_the_same_configuration(name: str, config: Any, tmp_path: Path) -> None:
+def test_saved_then_recognised_with_the_same_configuration(
+    name: str, config: Any, tmp_path: Path
+) -> None:
     family = families()[name]
-    found = candidates(checkpoint.open_checkpoint(written(family, config, tmp_path / "tiny.safetensors")))
+    found = candidates(
+        checkpoint.open_checkpoint(written(family, config, tmp_path / "tiny.safetensors"))
+    )
     assert found[0] == (family, config)
     assert family.from_dict(family.to_dict(config)) == config
 
@@ -97,7 +110,9 @@ def test_recognised_without_our_metadata(name: str, config: Any, tmp_path: Path)
     assert found and found[0][0] is family
     module, _ = family.load(found[0][1], checkpoint.open_checkpoint(tmp_path / "latest_net_G.pth"))
     given = family.build(config).state_dict()
-    assert {k: v.shape for k, v in module.state_dict().items()} == {k: v.shape for k, v in given.items()}
+    assert {k: v.shape for k, v in module.state_dict().items()} == {
+        k: v.shape for k, v in given.items()
+    }
 
 
 @each
@@ -106,7 +121,9 @@ def test_events_obey_the_grammar_and_repeat(name: str, config: Any, tmp_path: Pa
     path = written(families()[name], config, tmp_path / "tiny.safetensors")
     card = engine.describe(str(path))
     job = job_for(card, seed=5)
-    assert checked(job, card).values.keys() == {getattr(c, "name", None) for c in card.controls} - {None}
+    assert checked(job, card).values.keys() == {getattr(c, "name", None) for c in card.controls} - {
+        None
+    }
     seen = list(events(engine, job))
     assert isinstance(seen[-1], Result) and not any(isinstance(e, Result) for e in seen[:-1])
     assert seen[-1].pictures and seen[-1].pictures[0].size == (36, 40)
@@ -129,7 +146,9 @@ def test_closing_a_run_leaves_the_network_as_it_was(name: str, config: Any, tmp_
         break
     running.close()
     after = list(events(engine, job))[-1]
-    assert isinstance(whole, Result) and isinstance(after, Result) and whole.pictures == after.pictures
+    assert (
+        isinstance(whole, Result) and isinstance(after, Result) and whole.pictures == after.pictures
+    )
 
 
 @each
@@ -138,7 +157,11 @@ def test_a_job_survives_json_png_and_pickle(name: str, config: Any, tmp_path: Pa
     card = engine.describe(str(written(families()[name], config, tmp_path / "tiny.safetensors")))
     job = job_for(card).with_(drawings={"edges": {"strokes": [[1, 2], [3.5, 4]]}})
     save_png(Picture(np.zeros((4, 4), np.uint8)), job, tmp_path / "recipe.png")
-    for copy in (Job.from_json(job.to_json()), job_from_png(tmp_path / "recipe.png"), pickle.loads(pickle.dumps(job))):
+    for copy in (
+        Job.from_json(job.to_json()),
+        job_from_png(tmp_path / "recipe.png"),
+        pickle.loads(pickle.dumps(job)),
+    ):
         assert copy.digest == job.digest and copy.drawings == job.drawings
 
 

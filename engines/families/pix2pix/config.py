@@ -174,7 +174,12 @@ def recognise_tensorflow(checkpoint: Checkpoint) -> TensorFlowConfig | None:
 def _converted_tensorflow(checkpoint: Checkpoint) -> TensorFlowConfig | None:
     """The port's U-Net in a file of ours, its kernels already in torch's order."""
     first, last = checkpoint.shape("encoder.0.weight"), checkpoint.shape("decoder.0.weight")
-    if not _is_convolution(first, 4) or not _is_convolution(last, 4) or first is None or last is None:
+    if (
+        not _is_convolution(first, 4)
+        or not _is_convolution(last, 4)
+        or first is None
+        or last is None
+    ):
         return None
     depth = 1
     while _is_convolution(checkpoint.shape(f"encoder.{depth}.weight"), 4):
