@@ -14,6 +14,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.checkpoint import Checkpoint, CheckpointError, open_checkpoint
@@ -236,9 +237,9 @@ class Engine:
             if family.tool:
                 yield from self._attempt(family, None, checked(job, family.card(None)))
                 return
-            _, digest = split_reference(job.checkpoint)
+            name, digest = split_reference(job.checkpoint)
             if not digest or self._known(digest, job.family) is None:
-                yield Progress(0, 0, f"Loading {split_reference(job.checkpoint)[0]}")
+                yield Progress(0, 0, f"Loading {Path(name).name}")
             model = self.load(job.checkpoint, job.family)
             with self._busy(model):
                 yield from self._climb(model, checked(job, model.card))

@@ -261,7 +261,7 @@ def test_what_the_window_adds_later_is_found(
 
 def test_a_run_gives_its_events_in_order_and_one_result(engine: Engine, model: str) -> None:
     events = list(engine.run(job(model, steps=3)))
-    assert events[0] == Progress(0, 0, f"Loading {model}")
+    assert events[0] == Progress(0, 0, "Loading small.safetensors")
     assert [type(e) for e in events[1:]] == [Progress, Preview] * 3 + [Result]
     last = events[-1]
     assert isinstance(last, Result) and 0 < last.seconds < 10
