@@ -53,11 +53,17 @@ def set_language(code: str) -> None:
 
 
 def tr(text: str, **values: Any) -> str:
-    """`text` in the language shown now, its placeholders filled with `values`."""
+    """`text` in the language shown now, its placeholders filled with `values`, which are translated
+    too where they are texts of ours."""
     wanted = _now["texts"].get(text)
     if wanted is None:
         wanted = text if values else _by_pattern(text)
-    return wanted.format(**values) if values else wanted
+    if not values:
+        return wanted
+    known = _now["texts"]
+    return wanted.format(
+        **{k: known.get(v, v) if isinstance(v, str) else v for k, v in values.items()}
+    )
 
 
 def say(owner: QObject, setter: str, text: str, **values: Any) -> None:

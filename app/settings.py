@@ -103,7 +103,9 @@ OPTIONS = (
 
 
 def default_path() -> Path:
-    return Path(platformdirs.user_config_dir("ganvas", appauthor=False)) / "settings.json"
+    home = os.environ.get("GANVAS_HOME")
+    usual = platformdirs.user_config_dir("ganvas", appauthor=False)
+    return (Path(home) / "config" if home else Path(usual)) / "settings.json"
 
 
 class Settings(QObject):

@@ -51,6 +51,8 @@ TOKENS: dict[str, tuple[str, str]] = {
     "failure": ("#FF6B6B", "#B3261E"),
     "failure_soft": ("#33211F", "#FBE4E2"),
     "focus": ("#FFD08F", "#8A5200"),
+    "chosen": ("#343941", "#FFFFFF"),
+    "field": ("#131519", "#FFFFFF"),
     "handle": ("#F5F6F8", "#FFFFFF"),
     "shade": ("#0B0C0E", "#B9C0CA"),
     "dot": ("#22262C", "#D5DAE1"),
@@ -58,11 +60,12 @@ TOKENS: dict[str, tuple[str, str]] = {
 }
 TEXT_PAIRS = (  # every text colour on every surface it is written on; all reach 4.5:1
     *((text, surface) for text in ("text", "quiet") for surface in
-      ("window", "panel", "raised", "sunken", "hover")),
+      ("window", "panel", "raised", "sunken", "hover", "field")),
     *(("accent_text", surface) for surface in ("window", "panel", "raised", "accent_soft")),
     *(("failure", surface) for surface in ("window", "panel", "raised", "failure_soft")),
     *(("success", surface) for surface in ("window", "panel", "raised")),
     ("on_accent", "accent"), ("text", "accent_soft"), ("text", "failure_soft"),
+    ("text", "chosen"), ("accent_text", "hover"), ("quiet", "failure_soft"),
 )  # fmt: skip
 
 SPACE, GUTTER, RADIUS, CONTROL, ICON = 4, 12, 6, 28, 20

@@ -235,7 +235,7 @@ class Slider(QSlider):
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(colour("focus"), 1.5))
             painter.drawEllipse(QRectF(x - 8.5, middle - 8.5, 17, 17))
-        painter.setPen(QPen(colour("shade"), 0.5))
+        painter.setPen(QPen(colour("shade"), 1 if theme.theme() == "light" else 0.5))
         painter.setBrush(colour("handle") if self.isEnabled() else colour("faint"))
         painter.drawEllipse(QRectF(x - 6.5, middle - 6.5, 13, 13))
 
@@ -261,6 +261,7 @@ class Segments(QFrame):
     def __init__(self, options: Sequence[tuple[str, str]], name: str = "") -> None:
         super().__init__()
         self.setObjectName("Segments")
+        self.setFixedHeight(theme.CONTROL)
         self._group = QButtonGroup(self)
         self._buttons: dict[str, QPushButton] = {}
         box = row(space=2, margins=2)
@@ -270,6 +271,7 @@ class Segments(QFrame):
             part.setCheckable(True)
             part.setCursor(Qt.CursorShape.PointingHandCursor)
             say(part, "setText", text)
+            part.setFixedHeight(theme.CONTROL - 6)
             self._group.addButton(part)
             self._buttons[value] = part
             box.addWidget(part, 1)

@@ -63,7 +63,7 @@ class _Row(QFrame):
     """One task in the list."""
 
     cancel_wanted = Signal(int)
-    dismiss_wanted = Signal(int)
+    dismiss_wanted = Signal(object)
 
     def __init__(self, id: int) -> None:
         super().__init__()

@@ -330,7 +330,7 @@ class DrawHead(QWidget):
         say(self.brush, "setAccessibleName", "Brush size")
         say(self.brush, "setToolTip", "Brush size")
         self.pixels = QLabel()
-        self.pixels.setFixedWidth(42)
+        self.pixels.setFixedWidth(46)
         self.pixels.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.reference = tool("reference", "Reference photo")
         self.reference.setCheckable(True)

@@ -1,0 +1,60 @@
+"""Every text that the program may show, read from the source: what a translation must hold."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ASK = {"tr", "say", "label", "button", "tool", "Section", "Switch", "Act", "Option", "tell",
+       "show_message", "set_message", "_button", "QUndoCommand", "Change", "Deletion", "ImageWell",
+       "SheetView", "_Fitted", "Slider", "Choice", "Toggle", "Text", "SketchInput", "ImageInput",
+       "EmptyState"}  # fmt: skip
+TABLES = {"PALETTE", "SYMMETRIES", "ROOMS", "STATES", "DEVICES", "WHAT", "OPTIONS", "ACTS",
+          "NAMES_OF_TOOLS", "EMPTY"}  # fmt: skip
+PLAIN = {"setText", "setToolTip", "setAccessibleName", "setPlaceholderText", "setWindowTitle",
+         "set_words"}  # fmt: skip
+
+
+def texts() -> set[str]:
+    """English sentences and words; what has no lower-case letter or no word is none."""
+    found: set[str] = set()
+    for path in sorted((ROOT / "app").rglob("*.py")):
+        found |= set(_texts(ast.parse(path.read_text("utf-8"))))
+    for name in ("multimodal", "__init__"):
+        path = ROOT / "engines" / "families" / "pix2pix" / f"{name}.py"
+        found |= set(_texts(ast.parse(path.read_text("utf-8"))))
+    path = ROOT / "engines" / "families" / "tools.py"
+    return found | set(_texts(ast.parse(path.read_text("utf-8"))))
+
+
+def _texts(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _name(node.func) in ASK:
+            parts = [*node.args, *(k.value for k in node.keywords)]
+            yield from _constants(parts)
+        elif isinstance(node, ast.Assign) and any(_name(t) in TABLES for t in node.targets):
+            yield from _constants([node.value])
+
+
+def _constants(parts: list[ast.expr]) -> Iterator[str]:
+    for part in parts:
+        for node in ast.walk(part):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                if node.value not in PLAIN and _is_text(node.value):
+                    yield node.value
+
+
+def _is_text(text: str) -> bool:
+    """A capital first or a space within: names of things in the code have neither."""
+    return (
+        len(text) > 1
+        and any(c.islower() for c in text)
+        and (text[0].isupper() or " " in text.strip())
+        and not text.startswith(("Ctrl+", "color", "#", "*"))
+    )
+
+
+def _name(node: ast.expr) -> str:
+    return getattr(node, "id", getattr(node, "attr", ""))
