@@ -1,0 +1,273 @@
+"""From strokes to pixels: the two layers of a sheet, and exact undo by the tiles that a change touched.
+
+Rendering is a function of the items alone, so that a recipe drawn again gives the same pixels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QTransform
+
+from app.drawing import Drawing, Fill, Item, Move, Path, Raster, Stroke
+from app.pictures import to_qimage, view
+
+TILE = 128
+Tiles = dict[tuple[str, int, int], QImage]
+
+
+class Layers:
+    """ink: grey, 255 paper and 0 ink. hints: colour on nothing, premultiplied."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = QSize(*size)
+        self.ink = QImage(self.size, QImage.Format.Format_Grayscale8)
+        self.hints = QImage(self.size, QImage.Format.Format_ARGB32_Premultiplied)
+        self.clear()
+
+    @property
+    def rect(self) -> QRect:
+        return QRect(0, 0, self.size.width(), self.size.height())
+
+    def clear(self) -> None:
+        self.ink.fill(255)
+        self.hints.fill(Qt.GlobalColor.transparent)
+
+    def image(self, layer: str) -> QImage:
+        return self.ink if layer == "ink" else self.hints
+
+    def render(self, drawing: Drawing) -> None:
+        """The whole drawing, from nothing."""
+        self.clear()
+        for item in drawing.items:
+            self.paint(item)
+
+    def paint(self, item: Item) -> QRect:
+        """Add one item; the sheet pixels that may have changed."""
+        area = touched(item, self.size)
+        if isinstance(item, Stroke):
+            self._stroke(item)
+        elif isinstance(item, Fill):
+            self._fill(item)
+        elif isinstance(item, Move):
+            self._move(item)
+        else:
+            self._raster(item)
+        return area
+
+    def segment(self, stroke: Stroke) -> QRect:
+        """A piece of a stroke under way, not smoothed."""
+        self._stroke(stroke, smooth=False)
+        return touched(stroke, self.size)
+
+    # ---- items ----------------------------------------------------------------------------------
+
+    def _stroke(self, item: Stroke, smooth: bool = True) -> None:
+        painter = QPainter(self.image(item.layer))
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        colour = QColor(0, 0, 0) if item.layer == "ink" else QColor(*item.colour)
+        if item.tool == "eraser":
+            colour = QColor(255, 255, 255)
+            if item.layer == "hints":
+                painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Clear)
+        pen = QPen(colour, item.width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap)
+        pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+        painter.setPen(pen)
+        for path in item.paths:
+            if item.tool in ("pen", "eraser"):
+                _draw_curve(painter, pen, path, item.width, smooth)
+            else:
+                painter.drawPath(_shape(item.tool, path))
+        painter.end()
+
+    def _fill(self, item: Fill) -> None:
+        """Every seed fills the region that ink encloses; on hints it is also bounded by ink."""
+        import cv2
+
+        ink = np.ascontiguousarray(view(self.ink))
+        height, width = ink.shape
+        found = np.zeros((height, width), bool)
+        for x, y, _ in item.seeds:
+            if not (0 <= x < width and 0 <= y < height):
+                continue
+            mask = np.zeros((height + 2, width + 2), np.uint8)
+            flags = 4 | cv2.FLOODFILL_MASK_ONLY | (1 << 8)
+            binary = np.where(ink > 127, 255, 0).astype(np.uint8)
+            cv2.floodFill(binary, mask, (int(x), int(y)), 0, 0, 0, flags)
+            found |= mask[1:-1, 1:-1].astype(bool)
+        if not found.any():
+            return
+        grown = cv2.dilate(found.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+        if item.layer == "ink":
+            view(self.ink)[grown] = 0
+        else:
+            pixel = QColor(*item.colour).rgba()
+            bits = view(self.hints).view(np.uint32)[..., 0]
+            bits[grown] = pixel
+
+    def _move(self, item: Move) -> None:
+        source, target = QRectF(*item.rect).toAlignedRect(), QRectF(*item.target).toAlignedRect()
+        for layer in ("ink", "hints"):
+            image = self.image(layer)
+            lifted = image.copy(source)
+            if layer == "ink":  # beyond the sheet there is paper
+                lifted = _on_paper(image, source)
+            painter = QPainter(image)
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+            if layer == "ink":
+                painter.fillRect(source, Qt.GlobalColor.white)
+                painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Multiply)
+            else:
+                painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Clear)
+                painter.fillRect(source, Qt.GlobalColor.transparent)
+                painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_SourceOver)
+            painter.drawImage(target, lifted)
+            painter.end()
+
+    def _raster(self, item: Raster) -> None:
+        painter = QPainter(self.image(item.layer))
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        if item.layer == "ink":
+            painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Multiply)
+        image = to_qimage(item.picture)
+        target = QRectF(*item.rect)
+        if target.size().toSize() == image.size():
+            painter.drawImage(target.topLeft(), image)
+        else:
+            painter.drawImage(target, image)
+        painter.end()
+
+    # ---- tiles ----------------------------------------------------------------------------------
+
+    def keep(self, area: QRect, layers: Iterable[str], into: Tiles) -> None:
+        """Copies of the tiles below `area` as they are, unless `into` has them."""
+        area = area.intersected(self.rect)
+        if area.isEmpty():
+            return
+        for layer in layers:
+            for row in range(area.top() // TILE, area.bottom() // TILE + 1):
+                for column in range(area.left() // TILE, area.right() // TILE + 1):
+                    if (layer, column, row) not in into:
+                        tile = QRect(column * TILE, row * TILE, TILE, TILE).intersected(self.rect)
+                        into[layer, column, row] = self.image(layer).copy(tile)
+
+    def put_back(self, tiles: Tiles) -> QRect:
+        """Those tiles as they were; the area they cover."""
+        area = QRect()
+        for (layer, column, row), tile in tiles.items():
+            place = QRect(column * TILE, row * TILE, tile.width(), tile.height())
+            painter = QPainter(self.image(layer))
+            painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Source)
+            painter.drawImage(place, tile)
+            painter.end()
+            area = area.united(place)
+        return area
+
+
+def bytes_of(tiles: Tiles) -> int:
+    return sum(tile.sizeInBytes() for tile in tiles.values())
+
+
+def layers_of(item: Item) -> tuple[str, ...]:
+    return ("ink", "hints") if isinstance(item, Move) else (item.layer,)
+
+
+def touched(item: Item, size: QSize) -> QRect:
+    """The sheet pixels that an item may change."""
+    sheet = QRect(0, 0, size.width(), size.height())
+    if isinstance(item, Fill):
+        return sheet
+    if isinstance(item, Move):
+        return QRectF(*item.rect).toAlignedRect().united(QRectF(*item.target).toAlignedRect())
+    if isinstance(item, Raster):
+        return QRectF(*item.rect).toAlignedRect().adjusted(-1, -1, 1, 1) & sheet
+    area = QRectF()
+    for path in item.paths:
+        area = area.united(bounds(item, path))
+    reach = item.width / 2 + 2
+    return area.adjusted(-reach, -reach, reach, reach).toAlignedRect() & sheet
+
+
+def bounds(item: Stroke, path: Path) -> QRectF:
+    """The box around one path's middle line."""
+    if item.tool == "ellipse":
+        return _shape("ellipse", path).boundingRect()
+    xs, ys = [p[0] for p in path], [p[1] for p in path]
+    return QRectF(min(xs), min(ys), max(max(xs) - min(xs), 0.01), max(max(ys) - min(ys), 0.01))
+
+
+def _on_paper(image: QImage, source: QRect) -> QImage:
+    lifted = QImage(source.size(), image.format())
+    lifted.fill(255)
+    painter = QPainter(lifted)
+    painter.drawImage(-source.topLeft(), image)
+    painter.end()
+    return lifted
+
+
+def _draw_curve(painter: QPainter, pen: QPen, path: Path, width: float, smooth: bool) -> None:
+    """A pen's path: a dot, one smooth curve, or, where the pressure varies, pieces of it."""
+    if len(path) == 1 or all(p[:2] == path[0][:2] for p in path):
+        pen.setWidthF(width * path[0][2])
+        painter.setPen(pen)
+        painter.drawPoint(QPointF(path[0][0], path[0][1]))
+        return
+    pressures = {p[2] for p in path}
+    if len(pressures) == 1:
+        pen.setWidthF(width * path[0][2])
+        painter.setPen(pen)
+        painter.drawPath(_curve(path) if smooth else _corners(path))
+        return
+    fine = _resampled(path) if smooth else path
+    for a, b in zip(fine, fine[1:]):
+        pen.setWidthF(max(width * (a[2] + b[2]) / 2, 0.05))
+        painter.setPen(pen)
+        painter.drawLine(QPointF(a[0], a[1]), QPointF(b[0], b[1]))
+
+
+def _corners(path: Path) -> QPainterPath:
+    made = QPainterPath(QPointF(path[0][0], path[0][1]))
+    for x, y, _ in path[1:]:
+        made.lineTo(x, y)
+    return made
+
+
+def _curve(path: Path) -> QPainterPath:
+    """Quadratic pieces from middle to middle of the points: passes smoothly, bends at each."""
+    made = QPainterPath(QPointF(path[0][0], path[0][1]))
+    for a, b in zip(path[1:], path[2:]):
+        made.quadTo(a[0], a[1], (a[0] + b[0]) / 2, (a[1] + b[1]) / 2)
+    made.lineTo(path[-1][0], path[-1][1])
+    return made
+
+
+def _resampled(path: Path) -> Path:
+    """The same smooth curve as points about two pixels apart, with the pressure between them."""
+    found = [path[0]]
+    start = path[0]
+    for a, b in zip(path[1:], path[2:]):
+        end = tuple((p + q) / 2 for p, q in zip(a, b))
+        steps = max(2, math.ceil((math.dist(start[:2], a[:2]) + math.dist(a[:2], end[:2])) / 2))
+        for n in range(1, steps + 1):
+            t = n / steps
+            u = 1 - t
+            x, y = (u * u * start[i] + 2 * u * t * a[i] + t * t * end[i] for i in (0, 1))
+            found.append((x, y, u * start[2] + t * end[2]))
+        start = (end[0], end[1], end[2])
+    return (*found, path[-1])
+
+
+def _shape(tool: str, path: Path) -> QPainterPath:
+    """line and polygon through their corners, rectangle by four, ellipse by centre and half axes."""
+    if tool == "ellipse":
+        (cx, cy, _), (ax, ay, _), (bx, by, _) = path[:3]
+        unit = QPainterPath()
+        unit.addEllipse(QPointF(0, 0), 1, 1)
+        return QTransform(ax - cx, ay - cy, bx - cx, by - cy, cx, cy).map(unit)
+    made = _corners(path)
+    if tool in ("rectangle", "polygon") and len(path) > 2:
+        made.closeSubpath()
+    return made

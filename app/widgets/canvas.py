@@ -1,0 +1,654 @@
+"""The sheet one draws on: view, tools, layers, undo. Knows no Studio; emits what happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QDragEnterEvent,
+    QDropEvent,
+    QEnterEvent,
+    QFocusEvent,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QNativeGestureEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QResizeEvent,
+    QTabletEvent,
+    QUndoCommand,
+    QUndoStack,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QWidget
+
+from app import theme
+from app.drawing import Affine, Drawing, Item, Raster, Stroke, symmetries
+from app.i18n import tr
+from app.pictures import from_qimage, has_payload, read_mime, to_qimage
+from app.raster import Layers, Tiles, bytes_of, layers_of, touched
+from app.widgets.canvas_tools import TOOLS, Tool
+from engines.controls import SketchStats
+from engines.job import Picture
+
+UNDO_BYTES = 192 << 20  # of kept tiles; older steps are undone by drawing all again
+ZOOMS = (0.05, 64.0)
+MARGIN = 18
+
+
+class Edit(QUndoCommand):
+    """Items added to the drawing; undone exactly, by the tiles they touched."""
+
+    def __init__(self, canvas: SketchCanvas, text: str, items: tuple[Item, ...]) -> None:
+        super().__init__(text)
+        self.canvas, self.items = canvas, items
+        self.tiles: Tiles | None = None
+
+    def redo(self) -> None:
+        self.tiles = self.canvas.add(self.items)
+        self.canvas.remember(self)
+
+    def undo(self) -> None:
+        self.canvas.take_back(self.items, self.tiles)
+        self.tiles = None
+
+
+class Replace(QUndoCommand):
+    """Another drawing in the place of the one that was there."""
+
+    def __init__(self, canvas: SketchCanvas, text: str, after: Drawing) -> None:
+        super().__init__(text)
+        self.canvas, self.before, self.after = canvas, canvas.vectors, after
+
+    def redo(self) -> None:
+        self.canvas.show_drawing(self.after)
+
+    def undo(self) -> None:
+        self.canvas.show_drawing(self.before)
+
+
+class SketchCanvas(QWidget):
+    edited = Signal()
+    stroke_finished = Signal()
+    zoom_changed = Signal(float)
+    tool_changed = Signal(str)
+    files_dropped = Signal(list)
+    picture_dropped = Signal(object)
+    colour_picked = Signal(QColor)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setMouseTracking(True)
+        self.setAcceptDrops(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMinimumSize(160, 160)
+        self.vectors = Drawing((256, 256))
+        self.layers = Layers(self.vectors.size)
+        self.stack = QUndoStack(self)
+        self.layer, self.width_, self.colour = "ink", 3.0, QColor(200, 32, 47)
+        self.symmetry, self.turns = "none", 6
+        self.smoothing, self.by_pressure = 0.5, True
+        self.stamp: Drawing | None = None
+        self.selection: QRect | None = None
+        self._tools: dict[str, Tool] = {name: kind(self) for name, kind in TOOLS.items()}
+        self._tool = self._tools["pen"]
+        self._live: Tiles = {}
+        self._kept: list[Edit] = []
+        self._example: Layers | None = None
+        self._reference: QPixmap | None = None
+        self._opacity = 0.4
+        self._zoom, self._corner, self._fitted = 1.0, QPointF(), True
+        self._cursor: QPointF | None = None
+        self._panning: QPoint | None = None
+        self._space = self._drawing_now = self._by_tablet = False
+        theme.signals.changed.connect(self.update)
+        self._follow_tool()
+
+    # ---- what others ask ------------------------------------------------------------------------
+
+    def set_undo_stack(self, stack: QUndoStack) -> None:
+        self.stack = stack
+
+    def drawing(self) -> dict[str, Any]:
+        return self.vectors.to_json()
+
+    def is_empty(self) -> bool:
+        """Nothing on the ink layer; the example does not count."""
+        return not any("ink" in layers_of(item) for item in self.vectors.items)
+
+    def picture(self, layer: str) -> Picture | None:
+        """A snapshot: "ink" as grey (the example's while nothing is drawn), "hints" as RGBA, None without any."""
+        if layer == "ink":
+            shows_example = self._example is not None and self.is_empty() and not self._drawing_now
+            return from_qimage(
+                self._example.ink if shows_example and self._example else self.layers.ink
+            )
+        if not self._drawing_now and not any("hints" in layers_of(i) for i in self.vectors.items):
+            return None
+        return from_qimage(self.layers.hints.convertToFormat(QImage.Format.Format_RGBA8888))
+
+    def new_sheet(self, size: tuple[int, int]) -> None:
+        """An empty sheet of another size; not a step of undo."""
+        self.selection = None
+        self.show_drawing(Drawing(tuple(size)), says=False)
+        self.zoom_fit()
+
+    def restore(self, body: dict[str, Any]) -> None:
+        """A drawing from a recipe; not a step of undo (the studio makes one of it)."""
+        self._example = None
+        self.show_drawing(Drawing.from_json(body))
+        self.stroke_finished.emit()
+
+    def clear(self) -> None:
+        if self.vectors.items:
+            self.stack.push(Replace(self, "Clear sheet", Drawing(self.vectors.size)))
+            self.stroke_finished.emit()
+
+    def set_example(self, body: dict[str, Any] | None) -> None:
+        """A faint outline to begin with: what picture("ink") gives until something is drawn."""
+        self._example = None
+        if body is not None:
+            example = Drawing.from_json(body).scaled(self.vectors.size)
+            self._example = Layers(example.size)
+            self._example.render(example)
+        self.update()
+        self.edited.emit()
+
+    def set_layer(self, layer: str) -> None:
+        self.layer = layer
+        self.update()
+
+    def set_tool(self, name: str) -> None:
+        if self._tool is self._tools[name]:
+            return
+        self._tool.cancel()
+        self._tool = self._tools[name]
+        self._follow_tool()
+        self.tool_changed.emit(name)
+
+    def set_brush(self, pixels: float) -> None:
+        self.width_ = float(pixels)
+        self.update()
+
+    def set_colour(self, colour: QColor) -> None:
+        self.colour = QColor(colour)
+        self.update()
+
+    def set_symmetry(self, name: str, count: int = 6) -> None:
+        self.symmetry, self.turns = name, count
+        self.update()
+
+    def set_smoothing(self, share: float) -> None:
+        """0: as the mouse goes; 1: as smooth as it gets."""
+        self.smoothing = min(max(float(share), 0.0), 1.0)
+
+    def set_pressure(self, on: bool) -> None:
+        self.by_pressure = on
+
+    def set_stamp(self, body: dict[str, Any] | None) -> None:
+        self.stamp = Drawing.from_json(body) if body else None
+
+    def set_reference(self, picture: Picture | None, opacity: float = 0.4) -> None:
+        self._reference = QPixmap.fromImage(to_qimage(picture)) if picture else None
+        self._opacity = opacity
+        self.update()
+
+    def import_edges(self, edges: Picture) -> None:
+        """Lines found in a photo, as large as the sheet, in the place of what was drawn."""
+        w, h = self.vectors.size
+        item = Raster(from_qimage(_grey(to_qimage(edges))), (0, 0, w, h))
+        hints = tuple(i for i in self.vectors.items if layers_of(i) == ("hints",))
+        self.stack.push(Replace(self, "Edges of a photo", Drawing((w, h), (item, *hints))))
+        self.stroke_finished.emit()
+
+    def fit_drawing(self, stats: SketchStats) -> None:
+        """Line width, place and extent as the model knows them, in one step."""
+        box = self._ink_box()
+        if box is None:
+            return
+        w, h = self.vectors.size
+        extent = max(box.width() / w, box.height() / h)
+        low, high = stats.extent
+        wanted = min(max(extent, low), high)
+        if extent < low:
+            wanted = min((low + high) / 2, 0.9)
+        scale = wanted / extent
+        target = QRectF(0, 0, box.width() * scale, box.height() * scale)
+        target.moveCenter(QRectF(0, 0, w, h).center() if scale != 1 else box.center())
+        affine = Affine.box((box.x(), box.y(), box.width(), box.height()),
+                            (target.x(), target.y(), target.width(), target.height()))  # fmt: skip
+        width = max((stats.width[0] + stats.width[1]) / 2 * w - 0.5, 0.8)
+        items = []
+        for item in self.vectors.through(affine).items:
+            if isinstance(item, Stroke) and item.layer == "ink" and item.tool != "eraser":
+                item = Stroke(item.tool, item.paths, round(width, 2), item.colour, item.layer)
+            items.append(item)
+        self.stack.push(Replace(self, "Fit drawing", Drawing((w, h), tuple(items))))
+        self.stroke_finished.emit()
+
+    def _ink_box(self) -> QRectF | None:
+        """The box around the ink, in sheet pixels."""
+        from app.pictures import view
+
+        dark = view(self.layers.ink) < 128
+        rows, columns = dark.any(1).nonzero()[0], dark.any(0).nonzero()[0]
+        if len(rows) == 0:
+            return None
+        return QRectF(QPointF(columns[0], rows[0]), QPointF(columns[-1] + 1, rows[-1] + 1))
+
+    # ---- changing the drawing -------------------------------------------------------------------
+
+    def add(self, items: tuple[Item, ...]) -> Tiles:
+        """Paint items for good; the tiles as they were before."""
+        tiles = self._live
+        self._live = {}
+        area = self.layers.put_back(tiles)
+        for item in items:
+            self.layers.keep(touched(item, self.layers.size), layers_of(item), tiles)
+            area = area.united(self.layers.paint(item))
+        size, known = self.vectors.size, self.vectors.items
+        self.vectors = Drawing(size, (*known, *items))
+        self._changed(area)
+        return tiles
+
+    def take_back(self, items: tuple[Item, ...], tiles: Tiles | None) -> None:
+        self.vectors = Drawing(self.vectors.size, self.vectors.items[: -len(items)])
+        if tiles is None:
+            self.layers.render(self.vectors)
+            self._changed(self.layers.rect)
+        else:
+            self._changed(self.layers.put_back(tiles))
+        self.stroke_finished.emit()
+
+    def remember(self, edit: Edit) -> None:
+        """Keep the tiles of the latest edits, within a budget."""
+        self._kept = [e for e in self._kept if e.tiles is not None and e is not edit] + [edit]
+        total = sum(bytes_of(e.tiles or {}) for e in self._kept)
+        while total > UNDO_BYTES and len(self._kept) > 1:
+            oldest = self._kept.pop(0)
+            total -= bytes_of(oldest.tiles or {})
+            oldest.tiles = None
+
+    def commit(self, text: str, *items: Item) -> None:
+        """A finished stroke becomes one step of undo."""
+        self.stack.push(Edit(self, text, items))
+        self.stroke_finished.emit()
+
+    def sketch(self, item: Stroke) -> None:
+        """Paint a piece of a stroke under way; commit or abandon ends it."""
+        self.layers.keep(touched(item, self.layers.size), layers_of(item), self._live)
+        self._changed(self.layers.segment(item))
+
+    def preview(self, *items: Item) -> None:
+        """Show items of which only the last counts, as while a rectangle is pulled."""
+        area = self.layers.put_back(self._live)
+        for item in items:
+            self.layers.keep(touched(item, self.layers.size), layers_of(item), self._live)
+            area = area.united(self.layers.paint(item))
+        self._changed(area)
+
+    def abandon(self) -> None:
+        tiles, self._live = self._live, {}
+        if tiles:
+            self._changed(self.layers.put_back(tiles))
+
+    def show_drawing(self, drawing: Drawing, says: bool = True) -> None:
+        self.abandon()
+        resized = drawing.size != self.vectors.size
+        self.vectors = drawing
+        for edit in self._kept:
+            edit.tiles = None
+        self._kept = []
+        if resized:
+            self.layers = Layers(drawing.size)
+            self._example = None
+        self.layers.render(drawing)
+        if resized:
+            self.zoom_fit()
+        self.update()
+        if says:
+            self.edited.emit()
+
+    def copies(self) -> tuple[Affine, ...]:
+        """How symmetry repeats a stroke."""
+        return symmetries(self.symmetry, self.turns, self.vectors.size)
+
+    def begin(self) -> None:
+        """A stroke starts: the example gives way."""
+        self._drawing_now = True
+
+    def end(self) -> None:
+        self._drawing_now = False
+
+    def _changed(self, area: QRect) -> None:
+        if not area.isEmpty():
+            self._update_sheet(QRectF(area))
+            self.edited.emit()
+
+    # ---- view -----------------------------------------------------------------------------------
+
+    @property
+    def zoom(self) -> float:
+        return self._zoom
+
+    def to_sheet(self, point: QPointF) -> QPointF:
+        return (point - self._corner) / self._zoom
+
+    def to_view(self, point: QPointF) -> QPointF:
+        return point * self._zoom + self._corner
+
+    def zoom_in(self) -> None:
+        self._zoom_at(QPointF(self.rect().center()), 1.25)
+
+    def zoom_out(self) -> None:
+        self._zoom_at(QPointF(self.rect().center()), 0.8)
+
+    def zoom_fit(self) -> None:
+        w, h = self.vectors.size
+        room = self.size() - QSize(2 * MARGIN, 2 * MARGIN)
+        zoom = min(max(room.width(), 1) / w, max(room.height(), 1) / h)
+        self._zoom = min(max(zoom, ZOOMS[0]), ZOOMS[1])
+        self._corner = QPointF(
+            (self.width() - w * self._zoom) / 2, (self.height() - h * self._zoom) / 2
+        )
+        self._fitted = True
+        self.update()
+        self.zoom_changed.emit(self._zoom)
+
+    def _zoom_at(self, point: QPointF, factor: float) -> None:
+        """What lies below `point` stays there."""
+        held = self.to_sheet(point)
+        self._zoom = min(max(self._zoom * factor, ZOOMS[0]), ZOOMS[1])
+        self._corner = point - held * self._zoom
+        self._fitted = False
+        self.update()
+        self.zoom_changed.emit(self._zoom)
+
+    def _pan(self, by: QPointF) -> None:
+        self._corner += by
+        self._fitted = False
+        self.update()
+
+    def _update_sheet(self, area: QRectF) -> None:
+        shown = QRectF(self.to_view(area.topLeft()), self.to_view(area.bottomRight()))
+        self.update(shown.toAlignedRect().adjusted(-2, -2, 2, 2))
+
+    def _ring(self, point: QPointF | None) -> QRect:
+        if point is None:
+            return QRect()
+        reach = self.width_ * self._zoom / 2 + 3
+        return QRectF(point.x() - reach, point.y() - reach, 2 * reach, 2 * reach).toAlignedRect()
+
+    # ---- painting -------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        clip = QRectF(event.rect())
+        painter.fillRect(event.rect(), theme.colour("sunken"))
+        w, h = self.vectors.size
+        paper = QRectF(self._corner, self.to_view(QPointF(w, h)))
+        self._paint_ground(painter, paper, clip)
+        painter.save()
+        painter.setClipRect(paper & clip)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._zoom < 6)
+        painter.fillRect(paper, theme.colour("paper"))
+        if self._reference is not None:
+            painter.setOpacity(self._opacity)
+            painter.drawPixmap(
+                _inside(self._reference, paper), self._reference, QRectF(self._reference.rect())
+            )
+            painter.setOpacity(1.0)
+        self._paint_layers(painter, paper & clip)
+        self._tool.paint(painter)
+        painter.restore()
+        self._paint_chip(painter)
+        self._paint_cursor(painter)
+        if self.hasFocus() and self.focus_by_key:
+            painter.setPen(QPen(theme.colour("focus"), 2))
+            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
+        painter.end()
+
+    def _paint_ground(self, painter: QPainter, paper: QRectF, clip: QRectF) -> None:
+        """Dots on the table, a soft edge around the sheet."""
+        step = 16
+        painter.setPen(QPen(theme.colour("dot"), 1.5))
+        left, top = int(clip.left()) // step * step, int(clip.top()) // step * step
+        dots = [QPoint(x, y) for x in range(left, int(clip.right()) + step, step)
+                for y in range(top, int(clip.bottom()) + step, step)
+                if not paper.contains(QPointF(x, y))]  # fmt: skip
+        if dots:
+            painter.drawPoints(dots)
+        painter.setPen(Qt.PenStyle.NoPen)
+        for reach, alpha in ((6, 14), (3, 26), (1, 40)):
+            painter.setBrush(QColor(0, 0, 0, alpha))
+            painter.drawRoundedRect(paper.adjusted(-reach, -reach + 2, reach, reach + 2), 3, 3)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+
+    def _paint_layers(self, painter: QPainter, shown: QRectF) -> None:
+        if shown.isEmpty():
+            return
+        source = QRectF(self.to_sheet(shown.topLeft()), self.to_sheet(shown.bottomRight()))
+        source = QRectF(source.toAlignedRect().adjusted(-1, -1, 1, 1) & self.layers.rect)
+        target = QRectF(self.to_view(source.topLeft()), self.to_view(source.bottomRight()))
+        painter.drawImage(target, self.layers.hints, source)
+        painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Multiply)
+        empty = self.is_empty() and not self._drawing_now
+        if self._example is not None and empty:
+            painter.setOpacity(0.32)
+            painter.drawImage(target, self._example.ink, source)
+            painter.setOpacity(1.0)
+        else:
+            if self.layer == "hints":
+                painter.setOpacity(0.75)
+            painter.drawImage(target, self.layers.ink, source)
+            painter.setOpacity(1.0)
+        painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_SourceOver)
+
+    def _paint_chip(self, painter: QPainter) -> None:
+        text = tr("{width} px · {zoom} %", width=f"{self.width_:g}", zoom=round(100 * self._zoom))
+        if self.is_empty() and not self._drawing_now and self.layers.size.width():
+            text += "   " + tr("Draw here: the first stroke replaces the example." if self._example
+                               else "Draw here, or drop a photo.")  # fmt: skip
+        paint_chip(painter, QPoint(10, self.height() - 10), text, self.width() - 20)
+
+    def _paint_cursor(self, painter: QPainter) -> None:
+        if self._cursor is None or not self._tool.brush or self._space:
+            return
+        radius = max(self.width_ * self._zoom / 2, 1.5)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for colour, width in ((QColor(255, 255, 255, 170), 2.4), (QColor(20, 20, 24, 220), 1.1)):
+            painter.setPen(QPen(colour, width))
+            painter.drawEllipse(self._cursor, radius, radius)
+        if self.layer == "hints" and self._tool.name != "eraser":
+            painter.setBrush(self.colour)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.drawEllipse(self._cursor, min(radius, 4), min(radius, 4))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+
+    # ---- pointer --------------------------------------------------------------------------------
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        if self._by_tablet or event.source() != Qt.MouseEventSource.MouseEventNotSynthesized:
+            return
+        self.focus_by_key = False
+        if event.button() == Qt.MouseButton.MiddleButton or self._space:
+            self._panning = event.position().toPoint()
+            self.setCursor(Qt.CursorShape.ClosedHandCursor)
+        elif event.button() == Qt.MouseButton.LeftButton:
+            self._press(event.position(), 1.0, event.modifiers())
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        if self._by_tablet:
+            return
+        if self._panning is not None:
+            here = event.position().toPoint()
+            self._pan(QPointF(here - self._panning))
+            self._panning = here
+            return
+        self._hover(event.position())
+        if event.buttons() & Qt.MouseButton.LeftButton:
+            self._tool.move(self.to_sheet(event.position()), 1.0, event.modifiers())
+        else:
+            self._tool.hover(self.to_sheet(event.position()))
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        if self._panning is not None:
+            self._panning = None
+            self._follow_tool()
+        elif event.button() == Qt.MouseButton.LeftButton and not self._by_tablet:
+            self._tool.release(self.to_sheet(event.position()), event.modifiers())
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton and not self._tool.finish():
+            self.mousePressEvent(event)
+
+    def tabletEvent(self, event: QTabletEvent) -> None:
+        """A pen's events are taken whole, so that Qt makes no mouse events of them."""
+        event.accept()
+        pressure = event.pressure() if self.by_pressure and event.pressure() > 0 else 1.0
+        kind = event.type()
+        self._hover(event.position())
+        if kind == event.Type.TabletPress:
+            self._by_tablet = True
+            self._press(event.position(), max(pressure, 0.05), event.modifiers())
+        elif kind == event.Type.TabletMove and self._by_tablet:
+            self._tool.move(self.to_sheet(event.position()), max(pressure, 0.05), event.modifiers())
+        elif kind == event.Type.TabletRelease:
+            if self._by_tablet:
+                self._tool.release(self.to_sheet(event.position()), event.modifiers())
+            self._by_tablet = False
+
+    def _press(self, point: QPointF, pressure: float, keys: Qt.KeyboardModifier) -> None:
+        self._tool.press(self.to_sheet(point), pressure, keys)
+
+    def _hover(self, point: QPointF) -> None:
+        before = self._ring(self._cursor)
+        self._cursor = point
+        self.update(before)
+        self.update(self._ring(point))
+
+    def leaveEvent(self, event: Any) -> None:
+        self.update(self._ring(self._cursor))
+        self._cursor = None
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        self._hover(event.position())
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if event.phase() != Qt.ScrollPhase.NoScrollPhase and not event.modifiers():
+            self._pan(QPointF(event.pixelDelta()))
+        else:
+            self._zoom_at(event.position(), 1.0015 ** event.angleDelta().y())
+
+    def event(self, event: Any) -> bool:
+        if (
+            isinstance(event, QNativeGestureEvent)
+            and event.gestureType() == Qt.NativeGestureType.ZoomNativeGesture
+        ):
+            self._zoom_at(event.position(), 1 + event.value())
+            return True
+        return super().event(event)
+
+    # ---- keys, focus, drops ---------------------------------------------------------------------
+
+    focus_by_key = False
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        keys = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
+        self.focus_by_key = event.reason() in keys
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        self._space = False
+        self.update()
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = event.key()
+        if key == Qt.Key.Key_Space:
+            if not event.isAutoRepeat():
+                self._space = True
+                self.setCursor(Qt.CursorShape.OpenHandCursor)
+        elif key == Qt.Key.Key_Escape and self._tool.busy:
+            self._tool.cancel()
+        elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self._tool.finish():
+            pass
+        elif not self._tool.key(event):
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+            self._space = False
+            self._follow_tool()
+        else:
+            super().keyReleaseEvent(event)
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if has_payload(event.mimeData()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        payload = read_mime(event.mimeData())
+        event.acceptProposedAction()
+        if payload.files:
+            self.files_dropped.emit(list(payload.files))
+        elif payload.picture is not None:
+            self.picture_dropped.emit(payload.picture)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        if self._fitted:
+            self.zoom_fit()
+
+    def pixel(self, point: QPointF) -> QColor | None:
+        """The colour one sees there: hint, else reference; None outside."""
+        spot = QPoint(int(point.x()), int(point.y()))
+        if not self.layers.rect.contains(spot):
+            return None
+        hint = self.layers.hints.pixelColor(spot)
+        if hint.alpha() or self._reference is None:
+            return hint if hint.alpha() else None
+        w, h = self.vectors.size
+        area = _inside(self._reference, QRectF(0, 0, w, h))
+        if not area.contains(point):
+            return None
+        x = (point.x() - area.x()) / area.width() * self._reference.width()
+        y = (point.y() - area.y()) / area.height() * self._reference.height()
+        return self._reference.toImage().pixelColor(int(x), int(y))
+
+    def _follow_tool(self) -> None:
+        self.setCursor(self._tool.cursor)
+        self.update()
+
+
+def paint_chip(painter: QPainter, corner: QPoint, text: str, room: int) -> None:
+    """A small label on a dark ground, its lower left corner at `corner`."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setFont(theme.font(12))
+    metrics = painter.fontMetrics()
+    text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, max(room - 18, 0))
+    box = QRectF(corner.x(), corner.y() - 24, metrics.horizontalAdvance(text) + 18, 24)
+    ground = theme.colour("raised")
+    ground.setAlpha(235)
+    painter.setPen(QPen(theme.colour("line"), 1))
+    painter.setBrush(ground)
+    painter.drawRoundedRect(box, 5, 5)
+    painter.setPen(theme.colour("text"))
+    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+    painter.restore()
+
+
+def _inside(pixmap: QPixmap, area: QRectF) -> QRectF:
+    """The whole pixmap, as large as it goes in the middle of `area`."""
+    size = pixmap.size().toSizeF().scaled(area.size(), Qt.AspectRatioMode.KeepAspectRatio)
+    placed = QRectF(0, 0, size.width(), size.height())
+    placed.moveCenter(area.center())
+    return placed
+
+
+def _grey(image: QImage) -> QImage:
+    return image.convertToFormat(QImage.Format.Format_Grayscale8)

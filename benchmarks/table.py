@@ -1,0 +1,43 @@
+"""One way to print what was measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    what: str
+    value: str
+    target: str = ""
+    note: str = ""
+
+
+def milliseconds(seconds: Sequence[float]) -> str:
+    """Median and 95th percentile."""
+    ordered = sorted(seconds)
+    p95 = ordered[min(len(ordered) - 1, round(0.95 * (len(ordered) - 1)))]
+    return f"{1000 * statistics.median(ordered):.1f} ms (p95 {1000 * p95:.1f})"
+
+
+def show(title: str, rows: Sequence[Row]) -> str:
+    """A Markdown table."""
+    lines = [f"### {title}", "", "| what | measured | target | note |", "|---|---|---|---|"]
+    lines += [f"| {r.what} | {r.value} | {r.target} | {r.note} |" for r in rows]
+    return "\n".join(lines) + "\n"
+
+
+def machine() -> str:
+    """Processor, cores, torch and device, in one line; says nothing of whose machine it is."""
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    return (
+        f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, "
+        f"device {device}, load before the run {load:.1f}"
+    )
