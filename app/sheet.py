@@ -9,15 +9,16 @@ import base64
 from typing import Any
 
 from PySide6.QtCore import QObject
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QIcon, QPixmap
 
 from app.draw import DrawRoom
 from app.drawing import Drawing, DrawingError
 from app.export import main_input
+from app.raster import Layers
 from app.results import Shown
 from app.samples import samples, samples_for
 from app.studio import Studio
-from app.widgets.toolbar import BRUSHES, SYMMETRIES
+from app.widgets.toolbar import BRUSHES, SYMMETRIES, StampMenu
 from engines.controls import ImageInput, ModelCard, SketchInput
 from engines.job import Failed, Job, Picture
 
@@ -38,6 +39,9 @@ class Sheet(QObject):
         self._layer = "ink"
         self._colours = [QColor("#C8202F"), QColor("#2759B5")]
         self._symmetry = ("none", 6)
+        self._stamps = StampMenu(room.strip)
+        self._stamps.chosen.connect(self.choose_stamp)
+        self.canvas.set_stamp(samples()[0].drawing if samples() else None)
         self.canvas.set_undo_stack(studio.undo_stack)
         studio.register_source(REFERENCE, self._reference)
         self._wire()
@@ -46,7 +50,7 @@ class Sheet(QObject):
         self._show_brush()
         self.canvas.set_colour(self._colours[0])
         room.strip.show_colour(self._colours[0])
-        room.viewer.set_message(EMPTY, "")
+        room.viewer.set_message(EMPTY)
 
     def _wire(self) -> None:
         room, canvas, studio = self.room, self.canvas, self.studio
@@ -104,10 +108,13 @@ class Sheet(QObject):
         return self.reference
 
     def _drawing(self) -> dict[str, Any]:
-        """The strokes; an example is marked, so that it comes back as one."""
-        if self._example is not None and self.canvas.is_empty():
+        """The strokes; an untouched example is marked, so that it comes back as one."""
+        drawing = self.canvas.drawing()
+        if self._example is None or not self.canvas.is_empty():
+            return drawing
+        if not drawing["items"]:
             return {**self._example, "example": True}
-        return self.canvas.drawing()
+        return {**drawing, "items": [*self._example["items"], *drawing["items"]]}
 
     # ---- example and recipes -------------------------------------------------------------------
 
@@ -122,7 +129,9 @@ class Sheet(QObject):
         if drawing is not None:
             drawing = Drawing.from_json(drawing).scaled(self.size()).to_json()
         self._example = drawing
+        self.canvas.blockSignals(True)  # nobody edited anything
         self.canvas.set_example(drawing)
+        self.canvas.blockSignals(False)
 
     def _on_sheet_wanted(self, size: tuple[int, int]) -> None:
         """Another model draws on another sheet: the drawing is scaled onto it."""
@@ -164,21 +173,24 @@ class Sheet(QObject):
         """A new sheet; unless the seed is locked, with another seed."""
         self._set_example(None)
         self.canvas.clear()
+        self._on_edited()
         card = self.studio.card
         locked = self.room.controls.seed.lock.isChecked()
         if card is not None and card.seeded and not locked and self.studio.live:
             self.studio.surprise_me()
-        self.room.viewer.set_message(EMPTY, "")
 
     def _on_edited(self) -> None:
-        if self._example is not None and not self.canvas.is_empty():
-            self._example = None
+        if self._ink() is None:
+            self.room.viewer.set_message(EMPTY)
         self.studio.touch()
 
     # ---- result --------------------------------------------------------------------------------
 
     def show_result(self, shown: Shown) -> None:
-        self.room.viewer.show_picture(shown.picture)
+        live = shown.input_ms is not None
+        if live and self._ink() is None and self._draws():
+            return  # the sheet was emptied while this was on its way
+        self.room.viewer.show_picture(shown.picture, fade=not live)
         self.room.viewer.set_before(main_input(shown.job))
 
     def show_failure(self, failed: Failed) -> None:
@@ -260,7 +272,23 @@ class Sheet(QObject):
         self.room.head.show_brush(width)
 
     def _open_stamps(self) -> None:
-        raise NotImplementedError
+        """What fits the model in use comes first; there is no stamp that does not fit a sheet."""
+        card = self.studio.card
+        fitting = samples_for(card.checkpoint.partition("@")[0]) if card else []
+        rest = [sample for sample in samples() if sample not in fitting]
+        shown = [(s.id, s.title, _drawn_small(s.drawing)) for s in [*fitting, *rest]]
+        self._stamps.show_samples(shown)
+        self._stamps.open_at(self.room.strip.buttons["stamp"])
+
+    def choose_stamp(self, id: str) -> None:
+        self.canvas.set_stamp(next(s.drawing for s in samples() if s.id == id))
+
+    def _draws(self) -> bool:
+        """Whether the model in use wants a drawing at all."""
+        card = self.studio.card
+        return card is not None and any(
+            isinstance(c, SketchInput) and not c.optional for c in card.inputs()
+        )
 
     # ---- reference -----------------------------------------------------------------------------
 
@@ -311,4 +339,9 @@ def _traced(job: Job) -> dict[str, Any] | None:
     return {"size": list(size), "items": items} if size else None
 
 
-__all__ = ["Sheet", "samples"]
+def _drawn_small(drawing: dict[str, Any]) -> QIcon:
+    """A sample as a picture on a button."""
+    vectors = Drawing.from_json(drawing)
+    layers = Layers(vectors.size)
+    layers.render(vectors)
+    return QIcon(QPixmap.fromImage(layers.ink))

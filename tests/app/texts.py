@@ -13,7 +13,8 @@ ASK = {"tr", "say", "label", "button", "tool", "Section", "Switch", "Act", "Opti
        "EmptyState"}  # fmt: skip
 TABLES = {"PALETTE", "SYMMETRIES", "ROOMS", "STATES", "DEVICES", "WHAT", "OPTIONS", "ACTS",
           "NAMES_OF_TOOLS", "EMPTY"}  # fmt: skip
-PLAIN = {"setText", "setToolTip", "setAccessibleName", "setPlaceholderText", "setWindowTitle",
+SAME = {"AtoB", "BtoA", "WebP"}  # values, and a name that is the same everywhere
+PLAIN = SAME | {"setText", "setToolTip", "setAccessibleName", "setPlaceholderText", "setWindowTitle",
          "set_words"}  # fmt: skip
 
 
@@ -40,9 +41,10 @@ def _texts(tree: ast.AST) -> Iterator[str]:
 
 def _constants(parts: list[ast.expr]) -> Iterator[str]:
     for part in parts:
+        inside = {id(v) for n in ast.walk(part) if isinstance(n, ast.JoinedStr) for v in n.values}
         for node in ast.walk(part):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                if node.value not in PLAIN and _is_text(node.value):
+                if id(node) not in inside and node.value not in PLAIN and _is_text(node.value):
                     yield node.value
 
 
