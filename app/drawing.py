@@ -1,5 +1,5 @@
-"""What is drawn, as vectors: strokes, fills, moves, pasted rasters. Knows neither Qt nor pixels on a
-screen; app.raster turns it into pixels, a recipe carries it as JSON and can redraw it at another size.
+"""What is drawn, as vectors: strokes, fills, moves, rasters. Knows neither Qt nor the screen;
+app.raster turns it into pixels, and a recipe carries it as JSON and can redraw it at another size.
 
 Coordinates are sheet pixels, x to the right, y down, the pixel (0, 0) covering [0, 1) x [0, 1).
 """
@@ -72,8 +72,8 @@ class Affine:
 def symmetries(name: str, count: int, size: tuple[int, int]) -> tuple[Affine, ...]:
     """How every stroke is repeated about the middle of the sheet; the first leaves it as it is.
 
-    name   "none"; "vertical": left and right mirror each other; "horizontal": top and bottom do; "both";
-           "radial": `count` turns
+    name   "none"; "vertical": left and right mirror each other; "horizontal": top and bottom do;
+           "both"; "radial": `count` turns
     """
     w, h = size
     across, down = Affine(a=-1, dx=w), Affine(d=-1, dy=h)
@@ -97,8 +97,8 @@ def symmetries(name: str, count: int, size: tuple[int, int]) -> tuple[Affine, ..
 class Stroke:
     """Lines of one movement; several paths where symmetry repeated it.
 
-    tool    "pen", "eraser": the path is smoothed; "line", "polygon": its corners (a polygon closes);
-            "rectangle": its four corners; "ellipse": its centre and the ends of its two half axes
+    tool    "pen", "eraser": the path is smoothed; "line", "polygon": its corners (a polygon
+            closes); "rectangle": its four corners; "ellipse": centre and ends of two half axes
     width   in sheet pixels at pressure 1
     """
 

@@ -1,4 +1,4 @@
-"""A drawing survives JSON, scales, repeats itself by symmetry, and refuses damage in one sentence."""
+"""A drawing survives JSON, scales, repeats itself by symmetry, and refuses damage plainly."""
 
 import json
 import math
