@@ -425,6 +425,12 @@ def repaired(
 _INDEX = re.compile(r"^(.*conv_block\.)(\d+)(\..*)$")
 
 
+def _place(key: str) -> tuple[int, str]:
+    """Order of a weight in its block: by layer number, then by name."""
+    match = _INDEX.match(key)
+    return int(match[2]) if match else -1, key
+
+
 def _shifted(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, str]:
     """Old key -> new key where blocks were built with (or without) a dropout layer that moved the second half by one.
 
@@ -439,9 +445,7 @@ def _shifted(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[
             match = _INDEX.match(key)
             if match and key.rsplit(".", 1)[-1] not in STATISTICS:
                 found.setdefault(match[1], []).append(key)
-        return {
-            b: sorted(ks, key=lambda k: (int(_INDEX.match(k)[2]), k)) for b, ks in found.items()
-        }  # pyright: ignore[reportOptionalSubscript]
+        return {block: sorted(keys, key=_place) for block, keys in found.items()}
 
     old, new = blocks(given), blocks(wanted)
     moved: dict[str, str] = {}

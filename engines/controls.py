@@ -116,22 +116,22 @@ class Attributes:
     type: Literal["attributes"] = "attributes"
 
     def check(self, value: Value) -> list[float]:
-        if isinstance(value, str):
-            value = [float(v) if _is_number(v) else math.nan for v in value.split(",")]
-        if not isinstance(value, list | tuple) or len(value) != len(self.labels):
+        given: list[Any] = value.split(",") if isinstance(value, str) else []
+        given = list(value) if isinstance(value, list | tuple) else given
+        if len(given) != len(self.labels):
             raise ControlError(
                 f"{self.label} needs {len(self.labels)} numbers: {', '.join(self.labels)}."
             )
-        numbers = [float(v) for v in value if isinstance(v, int | float)]
+        numbers = [float(v) if _is_number(v) else math.nan for v in given]
         if len(numbers) != len(self.labels) or not all(map(math.isfinite, numbers)):
             raise ControlError(f"{self.label} needs {len(self.labels)} finite numbers.")
         return [min(max(v, self.low), self.high) for v in numbers]
 
 
-def _is_number(text: str) -> bool:
+def _is_number(text: Any) -> bool:
     try:
         float(text)
-    except ValueError:
+    except (ValueError, TypeError):
         return False
     return True
 
@@ -211,7 +211,7 @@ class ModelCard:
     data: str = ""
     paper: str = ""
     licence: str = ""
-    numbers: Mapping[str, float] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict[str, float])
     sketch: SketchStats | None = None
     sheet: str = ""
     notes: tuple[str, ...] = ()
@@ -247,7 +247,10 @@ class ModelCard:
 
 def _tuple(value: Any) -> Any:
     """Lists, also nested ones, as tuples: JSON knows no tuples."""
-    return tuple(_tuple(v) for v in value) if isinstance(value, list | tuple) else value
+    if not isinstance(value, list | tuple):
+        return value
+    inside: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
+    return tuple(_tuple(v) for v in inside)
 
 
 def _control(body: Mapping[str, Any]) -> Control:

@@ -258,8 +258,9 @@ def make_dataset(data: dict[str, Any], root: Path, seed: int) -> DataSet:
         folder = root
     if kind == "edges":
         native = tuple(data.pop("native"))
+        told: dict[str, Any] = data.pop("style", {})
         style = pairs.EdgeStyle(
-            **{k: tuple(v) if isinstance(v, list) else v for k, v in data.pop("style", {}).items()}
+            **{k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}  # pyright: ignore[reportArgumentType]
         )
         return EdgePhotos(folder, (int(native[0]), int(native[1])), seed, style=style, **data)
     if kind == "pairs":

@@ -35,9 +35,11 @@ def fetch(urls: Sequence[str], sha256: str, target: Path) -> Iterator[Progress]:
     part = target.with_name(target.name + ".part")
     reasons = []
     for url in urls:
+        came, reason = False, ""
         for _ in range(3):
             try:
                 yield from _pull(url, part)
+                came = True
                 break
             except (
                 urllib.error.URLError,
@@ -50,10 +52,7 @@ def fetch(urls: Sequence[str], sha256: str, target: Path) -> Iterator[Progress]:
                     break
             except OSError as error:
                 raise DownloadError(_disk(error, target)) from error
-        else:
-            reasons.append(reason)
-            continue
-        if not part.exists():
+        if not came:
             reasons.append(reason)
             continue
         if not sha256 or _sha256(part) == sha256:

@@ -8,6 +8,7 @@ Winnemoeller et al. 2012 (XDoG).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import cv2
 import numpy as np
@@ -81,9 +82,9 @@ def drop_short(lines: np.ndarray, shortest: float) -> np.ndarray:
     if shortest <= 1:
         return lines
     _, labels, stats, _ = cv2.connectedComponentsWithStats(lines.astype(np.uint8), connectivity=8)
-    keep = stats[:, cv2.CC_STAT_AREA] >= shortest
+    keep = np.asarray(stats[:, cv2.CC_STAT_AREA] >= shortest)
     keep[0] = False
-    return keep[labels]
+    return keep[np.asarray(labels, np.int64)]
 
 
 def draw_lines(lines: np.ndarray, width: float) -> np.ndarray:
@@ -99,9 +100,9 @@ def thin(grey: np.ndarray) -> np.ndarray:
     skeleton = np.zeros_like(ink)
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
     while ink.any():
-        opened = cv2.morphologyEx(ink, cv2.MORPH_OPEN, cross)
+        opened = np.asarray(cv2.morphologyEx(ink, cv2.MORPH_OPEN, cross), np.uint8)
         skeleton |= ink & ~opened
-        ink = cv2.erode(ink, cross)
+        ink = np.asarray(cv2.erode(ink, cross), np.uint8)
     return skeleton.astype(bool)
 
 
@@ -120,31 +121,30 @@ def subject_mask(rgb: np.ndarray) -> np.ndarray:
     rim = max(2, round(0.12 * min(h, w)))
     corners = [lab[:rim, :rim], lab[:rim, -rim:], lab[-rim:, :rim], lab[-rim:, -rim:]]
     frame = np.concatenate([corner.reshape(-1, 3) for corner in corners])
-    _, _, centres = cv2.kmeans(
-        np.ascontiguousarray(frame),
-        4,
-        None,
-        (cv2.TERM_CRITERIA_MAX_ITER, 8, 1.0),
-        1,
-        cv2.KMEANS_PP_CENTERS,
-    )
+    centres = groups_of(frame, 4, (cv2.TERM_CRITERIA_MAX_ITER, 8, 1.0))[1]
     distance = np.min(np.linalg.norm(lab[:, :, None] - centres[None, None], axis=3), axis=2)
     level, _ = cv2.threshold(np.clip(distance, 0, 255).astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
     mask = np.where(distance > level, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     mask[:rim, :rim] = mask[:rim, -rim:] = cv2.GC_BGD
     if (mask == cv2.GC_PR_FGD).sum() > 20:
-        try:
-            cv2.grabCut(
-                small, mask, None, np.zeros((1, 65)), np.zeros((1, 65)), 3, cv2.GC_INIT_WITH_MASK
-            )
-        except cv2.error:  # all pixels of one colour: nothing to separate
-            pass
+        models = np.zeros((1, 65)), np.zeros((1, 65))
+        with suppress(cv2.error):  # all pixels of one colour: nothing to separate
+            cv2.grabCut(small, mask, (0, 0, 1, 1), *models, 3, cv2.GC_INIT_WITH_MASK)
     subject = ((mask == cv2.GC_FGD) | (mask == cv2.GC_PR_FGD)).astype(np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (3, 3))
     subject = cv2.morphologyEx(
         cv2.morphologyEx(subject, cv2.MORPH_OPEN, kernel), cv2.MORPH_CLOSE, kernel
     )
     return cv2.resize(subject * 255, (width, height), interpolation=cv2.INTER_LINEAR) > 127
+
+
+def groups_of(
+    points: np.ndarray, count: int, criteria: tuple[int, int, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """k-means of (N, C) float32 points: group of each (N, 1), centres (count, C)."""
+    points = np.ascontiguousarray(points)
+    found = cv2.kmeans(points, count, None, criteria, 1, cv2.KMEANS_PP_CENTERS)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    return np.asarray(found[1]), np.asarray(found[2])
 
 
 def mask_contour(mask: np.ndarray) -> np.ndarray:

@@ -236,7 +236,7 @@ def painted_colour(
             y, x = int(np.median(rows)), int(np.median(columns))
             w = drawings.shape[2]
             cv2.line(
-                hint,
+                np.asarray(hint),
                 (x - w // 10, y),
                 (x + w // 10, y + w // 20),
                 (*map(int, colour), 255),
@@ -356,7 +356,7 @@ def main(argv: list[str] | None = None, say: Callable[[str], object] = print) ->
     parser.add_argument("--model", type=Path)
     parser.add_argument("--recogniser", type=Path, default=ROOT / "runs" / "recogniser.safetensors")
     parser.add_argument("--epochs", type=int, default=36)
-    parser.add_argument("--sheet", type=Path)
+    parser.add_argument("--sheet", type=Path, help="where the sample sheet goes (docs/models)")
     parser.add_argument(
         "--write", action="store_true", help="store numbers in the model and its card"
     )

@@ -37,7 +37,7 @@ class Model:
     execute: Callable[..., Any]
     checkpoint: str = ""
     notes: tuple[str, ...] = ()
-    memo: dict[str, Any] = field(default_factory=dict)
+    memo: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def __call__(self, *inputs: torch.Tensor, **named: Any) -> Any:
         return self.execute(self, *inputs, **named)
@@ -105,7 +105,7 @@ def register(family: Family) -> Family:
 
 def families() -> dict[str, Family]:
     """Every registered family by id, in order of registration."""
-    import engines.families  # noqa: F401  (registers them)
+    import engines.families  # noqa: F401  # pyright: ignore[reportUnusedImport]  (registers them)
 
     return _FAMILIES
 

@@ -25,7 +25,7 @@ PNG_KEY = "ganvas"
 # The recipe of a 24-megapixel photo takes up to 100 MB; Pillow refuses to open a PNG beyond 64 MB.
 PngImagePlugin.MAX_TEXT_MEMORY = 1 << 30
 
-Value = float | int | bool | str | list | None
+Value = float | int | bool | str | list[Any] | None
 
 
 class JobError(ValueError):
@@ -129,9 +129,9 @@ class Job:
 
     family: str
     checkpoint: str = ""
-    values: Mapping[str, Value] = field(default_factory=dict)
-    images: Mapping[str, Picture] = field(default_factory=dict)
-    drawings: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    images: Mapping[str, Picture] = field(default_factory=dict[str, Picture])
+    drawings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     seed: int = 0
     size: tuple[int, int] | None = None
     version: int = VERSION
@@ -142,7 +142,7 @@ class Job:
     @cached_property
     def digest(self) -> str:
         """sha256 over everything that determines the picture, in hex."""
-        body = {
+        body: dict[str, Any] = {
             "family": self.family,
             "checkpoint": self.checkpoint,
             "values": dict(self.values),
@@ -248,7 +248,7 @@ class Fit:
 
     score: float
     message: str
-    measured: Mapping[str, float] = field(default_factory=dict)
+    measured: Mapping[str, float] = field(default_factory=dict[str, float])
     fixable: bool = False
 
 

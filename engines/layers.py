@@ -1,24 +1,29 @@
-"""Blocks that several families share: normalisation, discriminators, adversarial losses, and a table of any network.
+"""Blocks that several families share: normalisation, discriminators, adversarial losses, and a
+table of any network.
 
-Sources: Isola et al. 2017 (PatchGAN, pixel discriminator), Mao et al. 2017 (least squares), Gulrajani et al. 2017
-(gradient penalty), Wang et al. 2018 (feature matching). Key names are those of the official checkpoints.
+Sources: Isola et al. 2017 (PatchGAN, pixel discriminator), Mao et al. 2017 (least squares),
+Gulrajani et al. 2017 (gradient penalty), Wang et al. 2018 (feature matching). Key names are those
+of the official checkpoints.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 Norm = Literal["batch", "instance", "none"]
 
 
 def norm_layer(kind: Norm, channels: int) -> nn.Module:
-    """Batch norm is affine and keeps running statistics; instance norm neither, as the official nets have it."""
+    """Batch norm is affine and keeps running statistics; instance norm neither, as the official
+    nets have it."""
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     if kind == "instance":
@@ -26,8 +31,14 @@ def norm_layer(kind: Norm, channels: int) -> nn.Module:
     return nn.Identity()
 
 
+def has_bias(norm: Norm) -> bool:
+    """Whether the official nets give a bias to the convolution before a norm of this kind."""
+    return norm == "instance"
+
+
 def init_weights(module: nn.Module, gain: float = 0.02) -> None:
-    """Normal weights of standard deviation `gain`, zero biases, norm gains around one (official default)."""
+    """Normal weights of standard deviation `gain`, zero biases, norm gains around one (official
+    default)."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(layer.weight, 0.0, gain)
@@ -39,7 +50,8 @@ def init_weights(module: nn.Module, gain: float = 0.02) -> None:
 
 
 def use_batch_statistics(module: nn.Module, on: bool) -> None:
-    """Let batch norms normalise by the picture at hand ("as trained") or by what they remember ("frozen").
+    """Let batch norms normalise by the picture at hand ("as trained") or by what they remember
+    ("frozen").
 
     Neither changes what they remember: with `on`, momentum is 0 while they are in training mode.
     """
@@ -49,15 +61,10 @@ def use_batch_statistics(module: nn.Module, on: bool) -> None:
             layer.momentum = 0.0 if on else 0.1
 
 
-def has_batch_norm(module: nn.Module) -> bool:
-    return any(isinstance(layer, nn.BatchNorm2d) for layer in module.modules())
-
-
 class SeededDropout(nn.Module):
-    """Dropout that draws from a generator of its own while `noise` is set, and is idle in eval mode without one.
-
-    In training mode it draws from torch's global source, like nn.Dropout. Holds no weights.
-    """
+    """Dropout that draws from a generator of its own while `noise` is set, in eval mode too;
+    without one it is nn.Dropout. The noise is drawn on the CPU: the same on every device. Holds no
+    weights."""
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()
@@ -72,22 +79,24 @@ class SeededDropout(nn.Module):
 
 
 def seed_dropout(module: nn.Module, seed: int | None) -> None:
-    """One generator for all dropouts of `module`, in order of execution; None switches the noise off."""
+    """One generator for all dropouts of `module`, in order of execution; None switches the noise
+    off."""
     noise = None if seed is None else torch.Generator().manual_seed(seed)
     for layer in module.modules():
         if isinstance(layer, SeededDropout):
             layer.noise = noise
 
 
-# ---- discriminators -------------------------------------------------------------------------------------------------
+# ---- discriminators ------------------------------------------------------------------------------
 
 
 class PatchDiscriminator(nn.Module):
-    """PatchGAN: (B, inputs, H, W) -> score map (B, 1, h, w). Three layers judge patches of 70x70 pixels."""
+    """PatchGAN: (B, inputs, H, W) -> score map (B, 1, h, w). Three layers judge patches of 70x70
+    pixels."""
 
     def __init__(self, inputs: int, width: int = 64, layers: int = 3, norm: Norm = "batch") -> None:
         super().__init__()
-        bias = norm != "batch"
+        bias = has_bias(norm)
         blocks: list[nn.Module] = [nn.Conv2d(inputs, width, 4, 2, 1), nn.LeakyReLU(0.2, True)]
         now = width
         for level in range(1, layers + 1):
@@ -116,12 +125,15 @@ class PixelDiscriminator(nn.Module):
 
     def __init__(self, inputs: int, width: int = 64, norm: Norm = "batch") -> None:
         super().__init__()
-        bias = norm != "batch"
+        bias = has_bias(norm)
         self.net = nn.Sequential(
-            nn.Conv2d(inputs, width, 1), nn.LeakyReLU(0.2, True),
-            nn.Conv2d(width, 2 * width, 1, bias=bias), norm_layer(norm, 2 * width), nn.LeakyReLU(0.2, True),
+            nn.Conv2d(inputs, width, 1),
+            nn.LeakyReLU(0.2, True),
+            nn.Conv2d(width, 2 * width, 1, bias=bias),
+            norm_layer(norm, 2 * width),
+            nn.LeakyReLU(0.2, True),
             nn.Conv2d(2 * width, 1, 1, bias=bias),
-        )  # fmt: skip
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
@@ -136,7 +148,7 @@ def receptive_field(convolutions: Sequence[tuple[int, int]]) -> int:
 
 
 def features(discriminator: nn.Module, x: Tensor) -> list[Tensor]:
-    """The output of every activation of a PatchDiscriminator or PixelDiscriminator, then its scores."""
+    """The output of every activation of a patch or pixel discriminator, then its scores."""
     layers = discriminator.get_submodule("model" if hasattr(discriminator, "model") else "net")
     assert isinstance(layers, nn.Sequential)
     found = []
@@ -154,11 +166,12 @@ def feature_matching(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
     ).mean()
 
 
-# ---- adversarial losses ---------------------------------------------------------------------------------------------
+# ---- adversarial losses --------------------------------------------------------------------------
 
 
 class GANLoss(nn.Module):
-    """mode "vanilla" (cross-entropy on logits), "lsgan" (squared distance) or "wgangp" (the mean itself)."""
+    """mode "vanilla" (cross-entropy on logits), "lsgan" (squared distance) or "wgangp" (the mean
+    itself)."""
 
     def __init__(self, mode: str) -> None:
         super().__init__()
@@ -191,7 +204,7 @@ def gradient_penalty(
     return (norms - 1).square().mean() * weight
 
 
-# ---- what a network is made of ---------------------------------------------------------------------------------------
+# ---- what a network is made of -------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -205,39 +218,45 @@ class Row:
     macs: int
 
 
-def layer_table(module: nn.Module, *inputs: Tensor) -> list[Row]:
-    """Every layer without children, in order of execution, for one pass over `inputs`."""
+def layer_table(module: nn.Module, *shapes: Sequence[int]) -> list[Row]:
+    """Every layer, in order of execution, for one pass over inputs of these shapes.
+
+    Nothing is computed: the pass runs on tensors that have shapes but no numbers, so that any size
+    costs neither memory nor time, and the network stays as it is. What a network does between its
+    layers (joining, resizing, activations called as functions) has no weights and no row.
+    """
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
     rows: list[Row] = []
-    hooks = []
-
-    def watch(name: str) -> Callable[..., None]:
-        def seen(layer: nn.Module, _: object, output: Tensor) -> None:
-            count = sum(p.numel() for p in layer.parameters(recurse=False))
-            rows.append(
-                Row(name, type(layer).__name__, tuple(output.shape), count, _macs(layer, output))
-            )
-
-        return seen
-
-    for name, layer in module.named_modules():
-        if not any(layer.children()):
-            hooks.append(layer.register_forward_hook(watch(name)))
+    hooks = [
+        layer.register_forward_hook(partial(_watch, rows, name))
+        for name, layer in module.named_modules()
+        if not any(layer.children()) or any(True for _ in layer.parameters(recurse=False))
+    ]
     try:
-        with torch.no_grad():
-            module(*inputs)
+        with torch.no_grad(), FakeTensorMode(allow_non_fake_inputs=True):
+            state = {
+                name: torch.empty_like(tensor)
+                for name, tensor in (*module.named_parameters(), *module.named_buffers())
+            }
+            functional_call(module, state, tuple(torch.empty(tuple(shape)) for shape in shapes))
     finally:
         for hook in hooks:
             hook.remove()
     return rows
 
 
-def _macs(layer: nn.Module, output: Tensor) -> int:
-    if isinstance(layer, nn.Conv2d):
-        return output.numel() * layer.weight[0].numel()
+def _watch(
+    rows: list[Row], name: str, layer: nn.Module, given: tuple[Tensor, ...], made: Tensor
+) -> None:
+    count = sum(p.numel() for p in layer.parameters(recurse=False))
+    shape = tuple(made.shape) if isinstance(made, Tensor) else ()
+    rows.append(Row(name, type(layer).__name__, shape, count, _macs(layer, given[0], made)))
+
+
+def _macs(layer: nn.Module, given: Tensor, made: Tensor) -> int:
     if isinstance(layer, nn.ConvTranspose2d):
-        per_input = layer.weight[0].numel()
-        stride = layer.stride[0] * layer.stride[1]
-        return output.numel() // layer.out_channels // stride * layer.in_channels * per_input
-    if isinstance(layer, nn.Linear):
-        return output.numel() * layer.in_features
+        return given.numel() * layer.weight[0].numel()
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        return made.numel() * layer.weight[0].numel()
     return 0

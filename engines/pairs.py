@@ -170,7 +170,7 @@ def regions(rgb: np.ndarray, count: int = 8) -> np.ndarray:
     points = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB).reshape(-1, 3).astype(np.float32)
     cv2.setRNGSeed(0)
     criteria = (cv2.TERM_CRITERIA_MAX_ITER | cv2.TERM_CRITERIA_EPS, 20, 0.5)
-    _, groups, centres = cv2.kmeans(points, count, None, criteria, 1, cv2.KMEANS_PP_CENTERS)
+    groups, centres = edges.groups_of(points, count, criteria)
     rank = np.argsort(np.argsort(centres[:, 0]))
     hues = np.stack(
         [np.arange(count) * 180 // count, np.full(count, 200), np.linspace(80, 255, count)], 1

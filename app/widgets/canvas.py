@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
@@ -19,6 +21,7 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPen,
     QPixmap,
+    QPointingDevice,
     QResizeEvent,
     QTabletEvent,
     QUndoCommand,
@@ -47,15 +50,22 @@ class Edit(QUndoCommand):
     def __init__(self, canvas: SketchCanvas, text: str, items: tuple[Item, ...]) -> None:
         super().__init__(text)
         self.canvas, self.items = canvas, items
+        self.size = canvas.vectors.size
         self.tiles: Tiles | None = None
 
     def redo(self) -> None:
+        size = self.canvas.vectors.size
+        if size != self.size:  # another model drew on another sheet in between
+            self.items = Drawing(self.size, self.items).scaled(size).items
+            self.size = size
         self.tiles = self.canvas.add(self.items)
         self.canvas.remember(self)
+        self.canvas.stroke_finished.emit()
 
     def undo(self) -> None:
         self.canvas.take_back(self.items, self.tiles)
         self.tiles = None
+        self.canvas.stroke_finished.emit()
 
 
 class Replace(QUndoCommand):
@@ -66,10 +76,14 @@ class Replace(QUndoCommand):
         self.canvas, self.before, self.after = canvas, canvas.vectors, after
 
     def redo(self) -> None:
-        self.canvas.show_drawing(self.after)
+        self._show(self.after)
 
     def undo(self) -> None:
-        self.canvas.show_drawing(self.before)
+        self._show(self.before)
+
+    def _show(self, drawing: Drawing) -> None:
+        self.canvas.show_drawing(drawing.scaled(self.canvas.vectors.size))
+        self.canvas.stroke_finished.emit()
 
 
 class SketchCanvas(QWidget):
@@ -97,6 +111,7 @@ class SketchCanvas(QWidget):
         self.selection: QRect | None = None
         self._tools: dict[str, Tool] = {name: kind(self) for name, kind in TOOLS.items()}
         self._tool = self._tools["pen"]
+        self._turned: Tool | None = None  # what waits while the other end of the pen erases
         self._live: Tiles = {}
         self._kept: list[Edit] = []
         self._example: Layers | None = None
@@ -105,7 +120,8 @@ class SketchCanvas(QWidget):
         self._zoom, self._corner, self._fitted = 1.0, QPointF(), True
         self._cursor: QPointF | None = None
         self._panning: QPoint | None = None
-        self._space = self._drawing_now = self._by_tablet = False
+        self._space = self._by_tablet = False
+        self._drawing_on = ""  # the layer of the stroke under way
         theme.signals.changed.connect(self.update)
         self._follow_tool()
 
@@ -122,20 +138,24 @@ class SketchCanvas(QWidget):
         return not any("ink" in layers_of(item) for item in self.vectors.items)
 
     def picture(self, layer: str) -> Picture | None:
-        """A snapshot: "ink" as grey (the example's while nothing is drawn), "hints" as RGBA, None without any."""
+        """A snapshot: "ink" as grey (the example's while nothing is drawn); "hints" as RGBA, or
+        None without any."""
         if layer == "ink":
-            shows_example = self._example is not None and self.is_empty() and not self._drawing_now
-            return from_qimage(
-                self._example.ink if shows_example and self._example else self.layers.ink
-            )
-        if not self._drawing_now and not any("hints" in layers_of(i) for i in self.vectors.items):
+            example = self._example if self._shows_example() else None
+            return from_qimage(example.ink if example else self.layers.ink)
+        used = any("hints" in layers_of(item) for item in self.vectors.items)
+        if not used and self._drawing_on != "hints":
             return None
-        return from_qimage(self.layers.hints.convertToFormat(QImage.Format.Format_RGBA8888))
+        hints = from_qimage(self.layers.hints.convertToFormat(QImage.Format.Format_RGBA8888))
+        return hints if hints.pixels[..., 3].any() else None
+
+    def _shows_example(self) -> bool:
+        return self._example is not None and self.is_empty() and self._drawing_on != "ink"
 
     def new_sheet(self, size: tuple[int, int]) -> None:
         """An empty sheet of another size; not a step of undo."""
         self.selection = None
-        self.show_drawing(Drawing(tuple(size)), says=False)
+        self.show_drawing(Drawing((size[0], size[1])), says=False)
         self.zoom_fit()
 
     def restore(self, body: dict[str, Any]) -> None:
@@ -147,7 +167,6 @@ class SketchCanvas(QWidget):
     def clear(self) -> None:
         if self.vectors.items:
             self.stack.push(Replace(self, "Clear sheet", Drawing(self.vectors.size)))
-            self.stroke_finished.emit()
 
     def set_example(self, body: dict[str, Any] | None) -> None:
         """A faint outline to begin with: what picture("ink") gives until something is drawn."""
@@ -204,7 +223,6 @@ class SketchCanvas(QWidget):
         item = Raster(from_qimage(_grey(to_qimage(edges))), (0, 0, w, h))
         hints = tuple(i for i in self.vectors.items if layers_of(i) == ("hints",))
         self.stack.push(Replace(self, "Edges of a photo", Drawing((w, h), (item, *hints))))
-        self.stroke_finished.emit()
 
     def fit_drawing(self, stats: SketchStats) -> None:
         """Line width, place and extent as the model knows them, in one step."""
@@ -229,14 +247,13 @@ class SketchCanvas(QWidget):
                 item = Stroke(item.tool, item.paths, round(width, 2), item.colour, item.layer)
             items.append(item)
         self.stack.push(Replace(self, "Fit drawing", Drawing((w, h), tuple(items))))
-        self.stroke_finished.emit()
 
     def _ink_box(self) -> QRectF | None:
         """The box around the ink, in sheet pixels."""
         from app.pictures import view
 
-        dark = view(self.layers.ink) < 128
-        rows, columns = dark.any(1).nonzero()[0], dark.any(0).nonzero()[0]
+        dark = np.less(view(self.layers.ink), 128)
+        rows, columns = np.flatnonzero(dark.any(1)), np.flatnonzero(dark.any(0))
         if len(rows) == 0:
             return None
         return QRectF(QPointF(columns[0], rows[0]), QPointF(columns[-1] + 1, rows[-1] + 1))
@@ -245,8 +262,9 @@ class SketchCanvas(QWidget):
 
     def add(self, items: tuple[Item, ...]) -> Tiles:
         """Paint items for good; the tiles as they were before."""
-        tiles = self._live
-        self._live = {}
+        if self._tool.busy:  # redo while a stroke is under way
+            self._give_up()
+        tiles, self._live = self._live, {}
         area = self.layers.put_back(tiles)
         for item in items:
             self.layers.keep(touched(item, self.layers.size), layers_of(item), tiles)
@@ -257,13 +275,13 @@ class SketchCanvas(QWidget):
         return tiles
 
     def take_back(self, items: tuple[Item, ...], tiles: Tiles | None) -> None:
+        self._give_up()
         self.vectors = Drawing(self.vectors.size, self.vectors.items[: -len(items)])
         if tiles is None:
             self.layers.render(self.vectors)
             self._changed(self.layers.rect)
         else:
             self._changed(self.layers.put_back(tiles))
-        self.stroke_finished.emit()
 
     def remember(self, edit: Edit) -> None:
         """Keep the tiles of the latest edits, within a budget."""
@@ -277,12 +295,14 @@ class SketchCanvas(QWidget):
     def commit(self, text: str, *items: Item) -> None:
         """A finished stroke becomes one step of undo."""
         self.stack.push(Edit(self, text, items))
-        self.stroke_finished.emit()
 
     def sketch(self, item: Stroke) -> None:
         """Paint a piece of a stroke under way; commit or abandon ends it."""
-        self.layers.keep(touched(item, self.layers.size), layers_of(item), self._live)
-        self._changed(self.layers.segment(item))
+        for path in item.paths:  # one by one: together they may span the sheet
+            piece = replace(item, paths=(path,))
+            self.layers.keep(touched(piece, self.layers.size), (item.layer,), self._live)
+            self._update_sheet(QRectF(self.layers.segment(piece)))
+        self.edited.emit()
 
     def preview(self, *items: Item) -> None:
         """Show items of which only the last counts, as while a rectangle is pulled."""
@@ -297,8 +317,14 @@ class SketchCanvas(QWidget):
         if tiles:
             self._changed(self.layers.put_back(tiles))
 
-    def show_drawing(self, drawing: Drawing, says: bool = True) -> None:
+    def _give_up(self) -> None:
+        """What is under way ends without a trace: the drawing below it is about to change."""
+        if self._tool.busy:
+            self._tool.cancel()
         self.abandon()
+
+    def show_drawing(self, drawing: Drawing, says: bool = True) -> None:
+        self._give_up()
         resized = drawing.size != self.vectors.size
         self.vectors = drawing
         for edit in self._kept:
@@ -319,11 +345,14 @@ class SketchCanvas(QWidget):
         return symmetries(self.symmetry, self.turns, self.vectors.size)
 
     def begin(self) -> None:
-        """A stroke starts: the example gives way."""
-        self._drawing_now = True
+        """A stroke starts; on the ink layer the example gives way."""
+        gives_way = self._shows_example() and self.layer == "ink"
+        self._drawing_on = self.layer
+        if gives_way:
+            self.update()
 
     def end(self) -> None:
-        self._drawing_now = False
+        self._drawing_on = ""
 
     def _changed(self, area: QRect) -> None:
         if not area.isEmpty():
@@ -437,8 +466,7 @@ class SketchCanvas(QWidget):
         target = QRectF(self.to_view(source.topLeft()), self.to_view(source.bottomRight()))
         painter.drawImage(target, self.layers.hints, source)
         painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Multiply)
-        empty = self.is_empty() and not self._drawing_now
-        if self._example is not None and empty:
+        if self._example is not None and self._shows_example():
             painter.setOpacity(0.32)
             painter.drawImage(target, self._example.ink, source)
             painter.setOpacity(1.0)
@@ -451,7 +479,7 @@ class SketchCanvas(QWidget):
 
     def _paint_chip(self, painter: QPainter) -> None:
         text = tr("{width} px · {zoom} %", width=f"{self.width_:g}", zoom=round(100 * self._zoom))
-        if self.is_empty() and not self._drawing_now and self.layers.size.width():
+        if self.is_empty() and self._drawing_on != "ink":
             text += "   " + tr("Draw here: the first stroke replaces the example." if self._example
                                else "Draw here, or drop a photo.")  # fmt: skip
         paint_chip(painter, QPoint(10, self.height() - 10), text, self.width() - 20)
@@ -515,6 +543,8 @@ class SketchCanvas(QWidget):
         self._hover(event.position())
         if kind == event.Type.TabletPress:
             self._by_tablet = True
+            if event.pointerType() == QPointingDevice.PointerType.Eraser and not self._tool.busy:
+                self._turned, self._tool = self._tool, self._tools["eraser"]
             self._press(event.position(), max(pressure, 0.05), event.modifiers())
         elif kind == event.Type.TabletMove and self._by_tablet:
             self._tool.move(self.to_sheet(event.position()), max(pressure, 0.05), event.modifiers())
@@ -522,6 +552,8 @@ class SketchCanvas(QWidget):
             if self._by_tablet:
                 self._tool.release(self.to_sheet(event.position()), event.modifiers())
             self._by_tablet = False
+            if self._turned is not None:
+                self._tool, self._turned = self._turned, None
 
     def _press(self, point: QPointF, pressure: float, keys: Qt.KeyboardModifier) -> None:
         self._tool.press(self.to_sheet(point), pressure, keys)

@@ -73,7 +73,7 @@ class Pix2Pix(Family):
         if isinstance(config, MultimodalConfig):
             return _starter_card(config)
         kind, controls = _official_controls(config)
-        native = (256, 256) if isinstance(config, ResNetConfig) else (config.multiple_of,) * 2
+        side = 256 if isinstance(config, ResNetConfig) else config.multiple_of
         return ModelCard(
             self.id,
             f"{kind}, {config.inputs} to {config.outputs} channels",
@@ -81,7 +81,7 @@ class Pix2Pix(Family):
             size=SizeRule(
                 config.multiple_of,
                 config.multiple_of,
-                native=native,
+                native=(side, side),
                 fixed=not isinstance(config, ResNetConfig),
             ),
             rooms=("draw",),

@@ -1,8 +1,13 @@
-"""Configurations of the family's networks, and how each is recognised from key names and shapes. Imports no torch."""
+"""Configurations of the family's networks, and how each is recognised from key names and shapes.
+
+Recognition is exact: a configuration is read from a few shapes, and then every convolution must be
+where that configuration puts it, and no other. Imports no torch.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,23 +15,39 @@ if TYPE_CHECKING:
     from engines.checkpoint import Checkpoint
 
 Norm = Literal["batch", "instance", "none"]
+Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class UNetConfig:
-    """depth 7 is the official unet_128, 8 unet_256. Dropout leaves no trace in the weights: `dropout` is the
-    official default, and a control switches its noise."""
+    """depth 7 is the official unet_128, 8 unet_256. Dropout holds no weights, so a file of others
+    cannot tell whether the net was trained with it: `dropout` is None then, and a control switches
+    its noise."""
 
     inputs: int = 3
     outputs: int = 3
     width: int = 64
     depth: int = 8
     norm: Norm = "batch"
-    dropout: bool = True
+    dropout: bool | None = True
 
     @property
     def multiple_of(self) -> int:
         return 2**self.depth
+
+    @property
+    def minimum(self) -> int:
+        return self.multiple_of
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels at 1/2, 1/4, ... of the picture's size."""
+        return _doubling(self.width, self.depth)
+
+    @property
+    def noisy(self) -> bool:
+        """Whether it has dropout layers; only levels between the fifth and the innermost do."""
+        return self.dropout is not False and self.depth > 5
 
 
 @dataclass(frozen=True)
@@ -42,6 +63,15 @@ class ResNetConfig:
     def multiple_of(self) -> int:
         return 4
 
+    @property
+    def minimum(self) -> int:
+        """Mirroring by one pixel and normalising need 2x2 at a quarter of the size."""
+        return 8
+
+    @property
+    def noisy(self) -> bool:
+        return self.dropout
+
 
 @dataclass(frozen=True)
 class TensorFlowConfig:
@@ -56,11 +86,23 @@ class TensorFlowConfig:
     def multiple_of(self) -> int:
         return 2**self.depth
 
+    @property
+    def minimum(self) -> int:
+        return self.multiple_of
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return _doubling(self.width, self.depth)
+
+    @property
+    def noisy(self) -> bool:
+        return self.depth > 1
+
 
 @dataclass(frozen=True)
 class MultimodalConfig:
-    """widths: channels at 1/2, 1/4, ... of the picture's size. code: length of the variation code. native: the size
-    (width, height) it was trained at."""
+    """widths: channels at 1/2, 1/4, ... of the picture's size. code: length of the variation code.
+    native: the size (width, height) it was trained at."""
 
     widths: tuple[int, ...] = (32, 72, 136, 232, 256)
     code: int = 12
@@ -70,11 +112,23 @@ class MultimodalConfig:
     def multiple_of(self) -> int:
         return 2 ** len(self.widths)
 
+    @property
+    def minimum(self) -> int:
+        """Instance norm needs two pixels at the coarsest level."""
+        return 2 * self.multiple_of
+
 
 Config = UNetConfig | ResNetConfig | TensorFlowConfig | MultimodalConfig
 NETWORKS: dict[str, type[Config]] = {
-    "unet": UNetConfig, "resnet": ResNetConfig, "tensorflow": TensorFlowConfig, "multimodal": MultimodalConfig
-}  # fmt: skip
+    "unet": UNetConfig,
+    "resnet": ResNetConfig,
+    "tensorflow": TensorFlowConfig,
+    "multimodal": MultimodalConfig,
+}
+
+
+def _doubling(width: int, depth: int) -> tuple[int, ...]:
+    return tuple(width * min(2**level, 8) for level in range(depth))
 
 
 def recognise(checkpoint: Checkpoint) -> Config | None:
@@ -83,6 +137,156 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
         if config is not None:
             return config
     return None
+
+
+def _counted(checkpoint: Checkpoint, key: Callable[[int], str], first: int = 0) -> int:
+    """How many of key(first), key(first + 1), ... there are without a gap."""
+    number = first
+    while checkpoint.shape(key(number)) is not None:
+        number += 1
+    return number - first
+
+
+def _is_convolution(shape: Shape | None, kernel: int) -> bool:
+    return shape is not None and len(shape) == 4 and shape[2:] == (kernel, kernel)
+
+
+def _holds_exactly(checkpoint: Checkpoint, wanted: Iterable[tuple[str, Shape]]) -> bool:
+    """Whether these are the convolutions of the file, all of them, in these shapes."""
+    found = {k: checkpoint.shape(k) for k in checkpoint.keys()}  # noqa: SIM118  (a method, not a dict)
+    return {k: s for k, s in found.items() if s is not None and len(s) == 4} == dict(wanted)
+
+
+def _norm(checkpoint: Checkpoint, norm: str, convolution: str) -> Norm | None:
+    """Which norm follows `convolution`: batch norm has weights and a memory; instance norm has
+    neither, and the convolution before it a bias; without a norm the official nets have no bias
+    either. None for a norm of another kind."""
+    if checkpoint.shape(f"{norm}.weight") is not None:
+        return "batch" if checkpoint.shape(f"{norm}.running_mean") is not None else None
+    return "none" if checkpoint.shape(f"{convolution}.bias") is None else "instance"
+
+
+# ---- the official U-Net --------------------------------------------------------------------------
+
+
+def recognise_unet(checkpoint: Checkpoint) -> UNetConfig | None:
+    """model.model.0 is the outermost convolution; each deeper level lies within."""
+    first, last = checkpoint.shape("model.model.0.weight"), checkpoint.shape("model.model.3.weight")
+    if not (_is_convolution(first, 4) and _is_convolution(last, 4)) or not first or not last:
+        return None
+    depth = _counted(checkpoint, lambda level: f"{_level(level)}1.weight", 1) + 1
+    up = f"{_level(1)}{3 if depth == 2 else 5}"
+    norm = _norm(checkpoint, f"{_level(1)}{4 if depth == 2 else 6}", up)
+    if depth < 2 or norm is None:
+        return None
+    dropout = checkpoint.metadata.get("config", {}).get("dropout")
+    config = UNetConfig(first[1], last[1], first[0], depth, norm, dropout)
+    return config if _holds_exactly(checkpoint, _unet_weights(config)) else None
+
+
+def _level(level: int) -> str:
+    """Where the keys of a level of the U-Net begin; 0 is the outermost."""
+    return "model.model." if level == 0 else "model.model.1.model." + "3.model." * (level - 1)
+
+
+def _unet_weights(config: UNetConfig) -> Iterable[tuple[str, Shape]]:
+    for level, width in enumerate(config.widths):
+        innermost = level == config.depth - 1
+        above = (config.widths[level - 1],) * 2 if level else (config.inputs, config.outputs)
+        down, up = (0, 3) if level == 0 else (1, 3) if innermost else (1, 5)
+        yield f"{_level(level)}{down}.weight", (width, above[0], 4, 4)
+        yield f"{_level(level)}{up}.weight", (width if innermost else 2 * width, above[1], 4, 4)
+
+
+# ---- the official ResNet -------------------------------------------------------------------------
+
+_BLOCK = re.compile(r"^model\.(\d+)\.conv_block\.(\d+)\.weight$")
+
+
+def recognise_resnet(checkpoint: Checkpoint) -> ResNetConfig | None:
+    """model.1 is a 7x7 convolution, model.10 and on are residual blocks of two 3x3 convolutions;
+    dropout between these moves the second from place 5 to 6."""
+    first = checkpoint.shape("model.1.weight")
+    if not _is_convolution(first, 7) or first is None:
+        return None
+    blocks = _halves(checkpoint, 4 * first[0])
+    last = checkpoint.shape(f"model.{17 + len(blocks)}.weight")
+    norm = _norm(checkpoint, "model.2", "model.1")
+    if not blocks or last is None or norm is None or any(len(b) != 2 for b in blocks.values()):
+        return None
+    dropout = all(max(halves) == 6 for halves in blocks.values())
+    config = ResNetConfig(first[1], last[0], first[0], len(blocks), norm, dropout)
+    return config if _holds_exactly(checkpoint, _resnet_weights(config, blocks)) else None
+
+
+def _halves(checkpoint: Checkpoint, channels: int) -> dict[int, list[int]]:
+    """Number of each residual block -> places of its 3x3 convolutions."""
+    blocks: dict[int, list[int]] = {}
+    for key in checkpoint.keys():  # noqa: SIM118  (a method, not a dict)
+        match = _BLOCK.match(key)
+        if match and checkpoint.shape(key) == (channels, channels, 3, 3):
+            blocks.setdefault(int(match[1]), []).append(int(match[2]))
+    return blocks
+
+
+def _resnet_weights(
+    config: ResNetConfig, blocks: Mapping[int, list[int]]
+) -> Iterable[tuple[str, Shape]]:
+    width, count = config.width, config.blocks
+    yield "model.1.weight", (width, config.inputs, 7, 7)
+    yield "model.4.weight", (2 * width, width, 3, 3)
+    yield "model.7.weight", (4 * width, 2 * width, 3, 3)
+    for number, block in enumerate(sorted(blocks), 10):
+        for place in blocks[block]:
+            yield f"model.{number}.conv_block.{place}.weight", (4 * width, 4 * width, 3, 3)
+    yield f"model.{10 + count}.weight", (4 * width, 2 * width, 3, 3)
+    yield f"model.{13 + count}.weight", (2 * width, width, 3, 3)
+    yield f"model.{17 + count}.weight", (config.outputs, width, 7, 7)
+
+
+# ---- the TensorFlow port -------------------------------------------------------------------------
+
+
+def recognise_tensorflow(checkpoint: Checkpoint) -> TensorFlowConfig | None:
+    """generator/encoder_k and decoder_k with kernels (H, W, in, out), whatever lies beside them; or
+    a file of ours, its kernels already in torch's order."""
+    first, last = (
+        checkpoint.shape(_variable("encoder", 0)),
+        checkpoint.shape(_variable("decoder", 0)),
+    )
+    if first is None or last is None or len(first) != 4 or len(last) != 4:
+        return _converted_tensorflow(checkpoint)
+    depth = _counted(checkpoint, lambda level: _variable("encoder", level))
+    config = TensorFlowConfig(first[2], last[2], first[3], depth)
+    wanted = {_variable(*name): (s[2], s[3], s[1], s[0]) for name, s in _port_weights(config)}
+    return config if all(checkpoint.shape(k) == s for k, s in wanted.items()) else None
+
+
+def _converted_tensorflow(checkpoint: Checkpoint) -> TensorFlowConfig | None:
+    first, last = checkpoint.shape("encoder.0.weight"), checkpoint.shape("decoder.0.weight")
+    if not (_is_convolution(first, 4) and _is_convolution(last, 4)) or not first or not last:
+        return None
+    depth = _counted(checkpoint, lambda level: f"encoder.{level}.weight")
+    config = TensorFlowConfig(first[1], last[1], first[0], depth)
+    wanted = {f"{side}.{level}.weight": s for (side, level), s in _port_weights(config)}
+    return config if _holds_exactly(checkpoint, wanted.items()) else None
+
+
+def _variable(side: str, level: int) -> str:
+    kind = "conv2d" if side == "encoder" else "conv2d_transpose"
+    return f"generator/{side}_{level + 1}/{kind}/kernel"
+
+
+def _port_weights(config: TensorFlowConfig) -> Iterable[tuple[tuple[str, int], Shape]]:
+    """(side, level) and the shape in torch's order: (out, in, H, W), transposed (in, out, H, W)."""
+    for level, width in enumerate(config.widths):
+        above = (config.widths[level - 1],) * 2 if level else (config.inputs, config.outputs)
+        innermost = level == config.depth - 1
+        yield ("encoder", level), (width, above[0], 4, 4)
+        yield ("decoder", level), (width if innermost else 2 * width, above[1], 4, 4)
+
+
+# ---- the starter's network -----------------------------------------------------------------------
 
 
 def recognise_multimodal(checkpoint: Checkpoint) -> MultimodalConfig | None:
@@ -97,91 +301,3 @@ def recognise_multimodal(checkpoint: Checkpoint) -> MultimodalConfig | None:
         widths.append(down[0])
     native = checkpoint.metadata.get("config", {}).get("native", MultimodalConfig.native)
     return MultimodalConfig(tuple(widths), code[0], (int(native[0]), int(native[1])))
-
-
-def _is_convolution(shape: tuple[int, ...] | None, kernel: int) -> bool:
-    return shape is not None and len(shape) == 4 and shape[2:] == (kernel, kernel)
-
-
-def recognise_unet(checkpoint: Checkpoint) -> UNetConfig | None:
-    """model.model.0.weight is the outermost convolution; each deeper level adds `model.1.model` or `model.3.model`."""
-    first, last = checkpoint.shape("model.model.0.weight"), checkpoint.shape("model.model.3.weight")
-    if (
-        first is None
-        or last is None
-        or not _is_convolution(first, 4)
-        or not _is_convolution(last, 4)
-    ):
-        return None
-    depth, prefix, width = 1, "model.model.1.model.", first[0]
-    while _is_convolution(checkpoint.shape(f"{prefix}1.weight"), 4):
-        depth += 1
-        prefix += "3.model."
-    if depth < 3 or last[0] != 2 * width:
-        return None
-    norm: Norm = "batch" if checkpoint.shape("model.model.1.model.2.weight") else "instance"
-    if norm == "instance" and checkpoint.shape("model.model.1.model.1.bias") is None:
-        norm = "none" if depth < 3 else "batch"
-    dropout = bool(
-        checkpoint.metadata.get("config", {}).get("dropout", depth > 5 and norm == "batch")
-    )
-    return UNetConfig(first[1], last[1], width, depth, norm, dropout)
-
-
-_BLOCK = re.compile(r"^model\.(\d+)\.conv_block\.(\d+)\.weight$")
-
-
-def recognise_resnet(checkpoint: Checkpoint) -> ResNetConfig | None:
-    """model.1 is a 7x7 convolution, model.10 and on are residual blocks of two 3x3 convolutions."""
-    first = checkpoint.shape("model.1.weight")
-    if first is None or not _is_convolution(first, 7):
-        return None
-    width = first[0]
-    halves: dict[int, list[int]] = {}
-    for key in checkpoint.keys():  # noqa: SIM118  (a method, not a dict)
-        match = _BLOCK.match(key)
-        if match and checkpoint.shape(key) == (4 * width, 4 * width, 3, 3):
-            halves.setdefault(int(match[1]), []).append(int(match[2]))
-    blocks = len(halves)
-    last = checkpoint.shape(f"model.{17 + blocks}.weight")
-    if (
-        not halves
-        or min(halves) != 10
-        or last is None
-        or not _is_convolution(last, 7)
-        or last[1] != width
-    ):
-        return None
-    if any(len(layers) != 2 for layers in halves.values()):
-        return None
-    norm: Norm = "batch" if checkpoint.shape("model.2.weight") else "instance"
-    dropout = all(max(layers) == 6 for layers in halves.values())
-    return ResNetConfig(first[1], last[0], width, blocks, norm, dropout)
-
-
-def recognise_tensorflow(checkpoint: Checkpoint) -> TensorFlowConfig | None:
-    """generator/encoder_k and decoder_k with HWIO kernels, saved as .npz or safetensors."""
-    first = checkpoint.shape("generator/encoder_1/conv2d/kernel")
-    last = checkpoint.shape("generator/decoder_1/conv2d_transpose/kernel")
-    if first is None or last is None or len(first) != 4 or len(last) != 4:
-        return _converted_tensorflow(checkpoint)
-    depth = 1
-    while checkpoint.shape(f"generator/encoder_{depth + 1}/conv2d/kernel") is not None:
-        depth += 1
-    return TensorFlowConfig(first[2], last[2], first[3], depth)
-
-
-def _converted_tensorflow(checkpoint: Checkpoint) -> TensorFlowConfig | None:
-    """The port's U-Net in a file of ours, its kernels already in torch's order."""
-    first, last = checkpoint.shape("encoder.0.weight"), checkpoint.shape("decoder.0.weight")
-    if (
-        not _is_convolution(first, 4)
-        or not _is_convolution(last, 4)
-        or first is None
-        or last is None
-    ):
-        return None
-    depth = 1
-    while _is_convolution(checkpoint.shape(f"encoder.{depth}.weight"), 4):
-        depth += 1
-    return TensorFlowConfig(first[1], last[1], first[0], depth)

@@ -1,4 +1,5 @@
-"""The official pix2pix and CycleGAN generators, key for key: U-Net and ResNet (Isola et al. 2017, Zhu et al. 2017).
+"""The official pix2pix and CycleGAN generators, key for key: U-Net and ResNet (Isola et al. 2017,
+Zhu et al. 2017).
 
 Pictures are (B, C, H, W) in [-1, 1].
 """
@@ -9,16 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from engines.families.pix2pix.config import ResNetConfig, UNetConfig
-from engines.layers import Norm, SeededDropout, norm_layer
+from engines.layers import Norm, SeededDropout, has_bias, norm_layer
 
 
 class SkipBlock(nn.Module):
-    """One level of the U-Net: down, all deeper levels, up; the input is concatenated (not at the outermost).
+    """One level of the U-Net: down, all deeper levels, up; the input is concatenated (not at the
+    outermost).
 
     With `skip` off zeros take the input's place, which shows what the link carries.
     """
 
-    def __init__(self, layers: list[nn.Module], outermost: bool) -> None:
+    def __init__(self, layers: list[nn.Module], outermost: bool = False) -> None:
         super().__init__()
         self.outermost = outermost
         self.skip = True
@@ -36,47 +38,51 @@ class UNet(nn.Module):
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
-        width, depth = config.width, config.depth
-        widths = [width * min(2**level, 8) for level in range(depth)]
-        bias = config.norm != "batch"
-        block: SkipBlock | None = None
-        for level in reversed(range(depth)):
-            inner = widths[level]
-            outer = widths[level - 1] if level else config.inputs
-            block = _level(level, depth, outer, inner, config, block, bias)
-        assert block is not None
-        self.model = block
+        block = _innermost(config)
+        for level in reversed(range(1, config.depth - 1)):
+            block = _middle(config, level, block)
+        self.model = _outermost(config, block)
 
     def levels(self) -> list[SkipBlock]:
-        """The skip blocks from the outermost in."""
+        """The blocks from the outermost in; `levels()[1].skip = False` cuts the finest link."""
         return [m for m in self.modules() if isinstance(m, SkipBlock)]
 
     def forward(self, x: Tensor) -> Tensor:
         return self.model(x)
 
 
-def _level(level: int, depth: int, outer: int, inner: int, config: UNetConfig, deeper: SkipBlock | None,
-           bias: bool) -> SkipBlock:  # fmt: skip
+def _innermost(config: UNetConfig) -> SkipBlock:
+    """Not normalised on its way down: at the coarsest level one pixel may be all there is."""
+    width, above = config.widths[-1], config.widths[-2]
+    bias = has_bias(config.norm)
+    down = nn.Conv2d(above, width, 4, 2, 1, bias=bias)
+    up = nn.ConvTranspose2d(width, above, 4, 2, 1, bias=bias)
+    return SkipBlock([nn.LeakyReLU(0.2), down, nn.ReLU(), up, norm_layer(config.norm, above)])
+
+
+def _middle(config: UNetConfig, level: int, deeper: SkipBlock) -> SkipBlock:
+    width, above = config.widths[level], config.widths[level - 1]
+    bias = has_bias(config.norm)
     # not in place: the activation must not touch what the skip link passes on
-    down = nn.Conv2d(outer, inner, 4, 2, 1, bias=bias)
-    if level == 0:
-        up = nn.ConvTranspose2d(inner * 2, config.outputs, 4, 2, 1)
-        return SkipBlock([down, *_some(deeper), nn.ReLU(), up, nn.Tanh()], True)
-    if deeper is None:
-        up = nn.ConvTranspose2d(inner, outer, 4, 2, 1, bias=bias)
-        return SkipBlock(
-            [nn.LeakyReLU(0.2), down, nn.ReLU(), up, norm_layer(config.norm, outer)], False
-        )
-    up = nn.ConvTranspose2d(inner * 2, outer, 4, 2, 1, bias=bias)
-    layers = [nn.LeakyReLU(0.2), down, norm_layer(config.norm, inner), deeper, nn.ReLU(), up,
-              norm_layer(config.norm, outer)]  # fmt: skip
-    if config.dropout and depth - 5 > 0 and 4 <= level < depth - 1:
+    layers = [
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(above, width, 4, 2, 1, bias=bias),
+        norm_layer(config.norm, width),
+        deeper,
+        nn.ReLU(),
+        nn.ConvTranspose2d(2 * width, above, 4, 2, 1, bias=bias),
+        norm_layer(config.norm, above),
+    ]
+    if config.noisy and level >= 4:
         layers.append(SeededDropout())
-    return SkipBlock(layers, False)
+    return SkipBlock(layers)
 
 
-def _some(block: SkipBlock | None) -> list[nn.Module]:
-    return [] if block is None else [block]
+def _outermost(config: UNetConfig, deeper: SkipBlock) -> SkipBlock:
+    width = config.width
+    down = nn.Conv2d(config.inputs, width, 4, 2, 1, bias=has_bias(config.norm))
+    up = nn.ConvTranspose2d(2 * width, config.outputs, 4, 2, 1)
+    return SkipBlock([down, deeper, nn.ReLU(), up, nn.Tanh()], outermost=True)
 
 
 class ResNetBlock(nn.Module):
@@ -103,9 +109,13 @@ class ResNet(nn.Module):
     def __init__(self, config: ResNetConfig) -> None:
         super().__init__()
         width, norm = config.width, config.norm
-        bias = norm != "batch"
-        layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(config.inputs, width, 7, bias=bias),
-                                   norm_layer(norm, width), nn.ReLU(True)]  # fmt: skip
+        bias = has_bias(norm)
+        layers: list[nn.Module] = [
+            nn.ReflectionPad2d(3),
+            nn.Conv2d(config.inputs, width, 7, bias=bias),
+            norm_layer(norm, width),
+            nn.ReLU(True),
+        ]
         for _ in range(2):
             layers += [
                 nn.Conv2d(width, 2 * width, 3, 2, 1, bias=bias),

@@ -1,8 +1,8 @@
 """The U-Net of the TensorFlow port of pix2pix (Hesse 2017), fed with its own variables.
 
-Differences from the official net: every convolution has a bias, norms always use the statistics of the picture
-(eps 1e-5; at a 1x1 bottleneck they give the offset alone), the innermost level is normalised on its way down, and the
-skip is joined as [decoder, encoder].
+Differences from the official net: every convolution has a bias, norms always use the statistics of
+the picture (eps 1e-5; at a 1x1 bottleneck they give the offset alone), the innermost level is
+normalised on its way down, and the skip is joined as [decoder, encoder].
 """
 
 from __future__ import annotations
@@ -17,19 +17,21 @@ from engines.families.pix2pix.config import TensorFlowConfig
 from engines.layers import SeededDropout
 
 
-class BatchStatistics(nn.Module):
-    """Batch norm that never remembers."""
+class BatchStatistics(nn.BatchNorm2d):
+    """Batch norm that never remembers, and takes a single value (nn.BatchNorm2d refuses one).
+
+    In two passes and full precision: torch's one-pass kernel is 40 times further from the reference.
+    """
 
     def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(channels))
-        self.bias = nn.Parameter(torch.zeros(channels))
+        super().__init__(channels, track_running_stats=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        mean = x.mean((0, 2, 3), keepdim=True)
-        spread = (x - mean).square().mean((0, 2, 3), keepdim=True)
+    def forward(self, input: Tensor) -> Tensor:
+        x = input.float()
+        apart = x - x.mean((0, 2, 3), keepdim=True)
+        spread = apart.square().mean((0, 2, 3), keepdim=True)
         gain, offset = self.weight[:, None, None], self.bias[:, None, None]
-        return (x - mean) * torch.rsqrt(spread + 1e-5) * gain + offset
+        return (apart * torch.rsqrt(spread + self.eps) * gain + offset).to(input.dtype)
 
 
 class TensorFlowUNet(nn.Module):
@@ -37,8 +39,7 @@ class TensorFlowUNet(nn.Module):
 
     def __init__(self, config: TensorFlowConfig) -> None:
         super().__init__()
-        depth = config.depth
-        widths = [config.width * min(2**level, 8) for level in range(depth)]
+        depth, widths = config.depth, config.widths
         ins = [config.inputs, *widths]
         self.encoder = nn.ModuleList(nn.Conv2d(ins[i], widths[i], 4, 2, 1) for i in range(depth))
         self.encoder_norm = nn.ModuleList(BatchStatistics(w) for w in widths[1:])
@@ -64,8 +65,9 @@ class TensorFlowUNet(nn.Module):
 
 
 def from_variables(given: Mapping[str, Tensor], depth: int) -> dict[str, Tensor]:
-    """state_dict of a TensorFlowUNet from the variables of the port: HWIO kernels turned, transposed ones (H, W,
-    out, in) too; discriminator, optimiser slots and moving averages are not needed."""
+    """state_dict of a TensorFlowUNet from the variables of the port: kernels (H, W, in, out)
+    turned, transposed ones (H, W, out, in) too; discriminator, optimiser slots and moving averages
+    are not needed."""
     state: dict[str, Tensor] = {}
     for level in range(1, depth + 1):
         for side, kind in (("encoder", "conv2d"), ("decoder", "conv2d_transpose")):
