@@ -20,7 +20,7 @@ from engines.layers import SeededDropout
 class BatchStatistics(nn.BatchNorm2d):
     """Batch norm that never remembers, and takes a single value (nn.BatchNorm2d refuses one).
 
-    In two passes and full precision: torch's one-pass kernel is 40 times further from the reference.
+    In two passes and full precision: torch's kernel is 40 times further from the reference.
     """
 
     def __init__(self, channels: int) -> None:
