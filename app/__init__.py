@@ -1,4 +1,4 @@
-"""start(): the studio in a window. What computes is imported by the worker's thread, after show()."""
+"""start(): the studio in a window. What computes is imported by the worker's thread, after show."""
 
 from __future__ import annotations
 

@@ -153,7 +153,10 @@ class Asking(QObject):
             return
         from app.theme import RESOURCES
 
-        places = (Path(card.sheet), RESOURCES.parent / card.sheet, RESOURCES / "models" / card.sheet)
+        places = (
+            Path(card.sheet),
+            *(f / card.sheet for f in (RESOURCES.parent, RESOURCES / "models")),
+        )
         path = next((p for p in places if p.is_file()), None)
         if path is None:
             self.window.tell("The sample sheet of this model is not here.")

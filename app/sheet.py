@@ -90,6 +90,8 @@ class Sheet(QObject):
         if "hints" not in {c.kind for c in card.inputs() if isinstance(c, SketchInput)}:
             self.choose_layer("ink")
         self._offer_example(card)
+        if self._draws() and self._ink() is None:
+            self.room.viewer.set_message(EMPTY)
 
     def size(self) -> tuple[int, int]:
         width, height = self.canvas.drawing()["size"]
@@ -316,7 +318,6 @@ class Sheet(QObject):
             self.canvas.set_reference(self.reference, opacity)
 
     def import_edges(self, edges: Picture) -> None:
-        self._set_example(None)
         self.canvas.import_edges(edges)
 
     def _lay_reference(self, picture: Picture) -> None:

@@ -387,8 +387,8 @@ class MainWindow(QMainWindow):
 
     def paste(self) -> None:
         mime = QGuiApplication.clipboard().mimeData()
-        payload = pictures.read_mime(mime)
-        text = mime.text().strip() if mime.hasText() else ""
+        payload = pictures.read_mime(mime) if mime is not None else pictures.Payload()
+        text = mime.text().strip() if mime is not None and mime.hasText() else ""
         if payload.files:
             self.open_files(list(payload.files))
         elif payload.picture is not None:

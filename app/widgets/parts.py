@@ -336,7 +336,7 @@ class Notice(QFrame):
         self._icon.setFixedSize(18, 18)
         self._text = label(wrap=True)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._action = button("OK")
+        self._action = button("")
         self._close = tool("close", "Dismiss")
         self._action.clicked.connect(self.acted)
         self._close.clicked.connect(self._on_close)

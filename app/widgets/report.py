@@ -4,7 +4,8 @@ its sample sheet. Knows verdicts and cards as data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QSize, Qt, Signal
@@ -24,14 +25,30 @@ from PySide6.QtWidgets import (
 from app import pictures, theme
 from app.i18n import say, tr
 from app.widgets.parts import Section, button, column, label, row
-from engines.controls import ModelCard
+from engines.controls import ModelCard, SizeRule
 from engines.job import Picture
 
 WIDTH = 520
+Fact = str | Callable[[], str]  # a text, or what makes it in the language of the moment
 
 
-def _facts(pairs: Iterable[tuple[str, str]]) -> QGridLayout:
-    """Two columns: what, and its value, which can be selected."""
+class _Value(QLabel):
+    """A fact that is worded anew when the language changes."""
+
+    def __init__(self, words: Callable[[], str]) -> None:
+        super().__init__()
+        self._words = words
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        say(self, "set_words", "")
+
+    def set_words(self, _text: str) -> None:
+        self.setText(self._words())
+
+
+def _facts(pairs: Iterable[tuple[str, Fact]]) -> QGridLayout:
+    """Two columns: what, and its value, which can be selected. Without a value there is no row."""
     grid = QGridLayout()
     grid.setHorizontalSpacing(16)
     grid.setVerticalSpacing(6)
@@ -39,11 +56,8 @@ def _facts(pairs: Iterable[tuple[str, str]]) -> QGridLayout:
     for n, (name, value) in enumerate((n, v) for n, v in pairs if v):
         key = label(name, "quiet")
         key.setAlignment(Qt.AlignmentFlag.AlignTop)
-        shown = label("", wrap=True)
-        shown.setText(value)
-        shown.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         grid.addWidget(key, n, 0)
-        grid.addWidget(shown, n, 1)
+        grid.addWidget(_Value(value if callable(value) else partial(tr, value)), n, 1)
     return grid
 
 
@@ -123,8 +137,8 @@ class DoctorReport(QDialog):
         families = v.families or ((v.family,) if v.family else ())
         return [
             ("File", v.title),
-            ("Family", ", ".join(tr(names.get(f, f)) for f in families)),
-            ("Network", tr(v.network) if v.network else ""),
+            ("Family", ", ".join(names.get(f, f) for f in families)),
+            ("Network", v.network),
             ("Parameters", _thousands(v.parameters) if v.parameters else ""),
             ("Tensors", _thousands(v.tensors) if v.tensors else ""),
             ("Format", v.format),
@@ -186,20 +200,18 @@ class CardDetails(QDialog):
         outer.addLayout(row(None, close, 8))
 
     @staticmethod
-    def _pairs(card: ModelCard) -> list[tuple[str, str]]:
+    def _pairs(card: ModelCard) -> list[tuple[str, Fact]]:
         rule = card.size
         native = f"{rule.native[0]} × {rule.native[1]}" if rule.native else ""
-        step = tr("multiples of {n}", n=rule.multiple_of) if rule.multiple_of > 1 else tr("any")
-        inputs = ", ".join(tr(control.label) for control in card.inputs())
         return [
             ("Family", card.family),
-            ("Network", tr(card.network) if card.network else ""),
+            ("Network", card.network),
             ("Parameters", _thousands(card.parameters) if card.parameters else ""),
             ("Trained at", native),
-            ("Sizes", tr("only the trained one") if rule.fixed else step),
-            ("Input", inputs),
-            ("Training data", tr(card.data) if card.data else ""),
-            ("Licence", tr(card.licence) if card.licence else ""),
+            ("Sizes", lambda: _sizes(rule)),
+            ("Input", lambda: ", ".join(tr(control.label) for control in card.inputs())),
+            ("Training data", card.data),
+            ("Licence", card.licence),
             ("Paper", card.paper),
             ("File", card.checkpoint),
         ]
@@ -215,6 +227,12 @@ class CardDetails(QDialog):
             ("Line width / sheet width", between(card.sketch.width)),
             ("Extent on the sheet", between(card.sketch.extent)),
         ]
+
+
+def _sizes(rule: SizeRule) -> str:
+    if rule.fixed:
+        return tr("only the trained one")
+    return tr("multiples of {n}", n=rule.multiple_of) if rule.multiple_of > 1 else tr("any")
 
 
 class SheetView(QDialog):

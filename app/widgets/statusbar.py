@@ -15,14 +15,14 @@ GIB = 1024**3
 
 
 def memory_words(used: int, budget: int) -> str:
-    """ "0.4 of 139 GB": what the models take of what they may take."""
+    """ "0.4 GB of 139 GB": what the models take of what they may take."""
 
     def size(n: int) -> str:
-        return f"{n / GIB:.1f}" if n < 9.95 * GIB else f"{n / GIB:.0f}"
+        if n < 0.1 * GIB:
+            return f"{n / 1024**2:.0f} MB"
+        return f"{n / GIB:.1f} GB" if n < 9.95 * GIB else f"{n / GIB:.0f} GB"
 
-    if budget <= 0:
-        return tr("{used} GB", used=size(used))
-    return tr("{used} of {budget} GB", used=size(used), budget=size(budget))
+    return tr("{used} of {budget}", used=size(used), budget=size(budget)) if budget else size(used)
 
 
 class StatusBar(QFrame):

@@ -78,7 +78,7 @@ class TopBar(QFrame):
         self.picker = ModelPicker()
         self.live = Switch("Live result")
         say(self.live, "setToolTip", "Show the result while you draw")
-        self.live.clicked.connect(actions["live"].setChecked)
+        self.live.clicked.connect(actions["live"].trigger)
         actions["live"].toggled.connect(self.live.setChecked)
         self.export = ExportButton()
         live_words = label("Live")
