@@ -1,4 +1,4 @@
-"""From strokes to pixels: the two layers of a sheet, and exact undo by the tiles that a change touched.
+"""From strokes to pixels: the two layers of a sheet, and exact undo by the tiles touched.
 
 Rendering is a function of the items alone, so that a recipe drawn again gives the same pixels.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QTransform
 
 from app.drawing import Drawing, Fill, Item, Move, Path, Raster, Stroke
@@ -26,6 +27,10 @@ class Layers:
         self.size = QSize(*size)
         self.ink = QImage(self.size, QImage.Format.Format_Grayscale8)
         self.hints = QImage(self.size, QImage.Format.Format_ARGB32_Premultiplied)
+        self.used: set[str] = set()  # layers that may be more than empty
+        self._small: dict[str, QImage] = {}
+        self._factor = 1
+        self._stale: dict[str, list[QRect]] = {"ink": [], "hints": []}  # in the small copies
         self.clear()
 
     @property
@@ -35,6 +40,46 @@ class Layers:
     def clear(self) -> None:
         self.ink.fill(255)
         self.hints.fill(Qt.GlobalColor.transparent)
+        self._soil(self.rect, ("ink", "hints"))
+        self.used.clear()
+
+    def shown(self, layer: str, factor: int) -> QImage:
+        """The layer at 1/factor of its size, averaged, so that thin lines stay whole."""
+        if factor == 1:
+            return self.image(layer)
+        if factor != self._factor:
+            self._small, self._factor = {}, factor
+        if layer not in self._small:
+            w, h = -(-self.size.width() // factor), -(-self.size.height() // factor)
+            self._small[layer] = QImage(w, h, self.image(layer).format())
+            self._stale[layer] = [self.rect]
+        for area in self._stale[layer]:
+            self._reduce(layer, area)
+        self._stale[layer] = []
+        return self._small[layer]
+
+    def _reduce(self, layer: str, area: QRect) -> None:
+        f, small = self._factor, self._small[layer]
+        left, top = area.left() // f, area.top() // f
+        place = QRect(QPoint(left, top), QPoint(area.right() // f, area.bottom() // f))
+        full = QRect(left * f, top * f, place.width() * f, place.height() * f) & self.rect
+        averaged = (
+            self.image(layer)
+            .copy(full)
+            .scaled(place.size(), mode=Qt.TransformationMode.SmoothTransformation)
+        )
+        painter = QPainter(small)
+        painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Source)
+        painter.drawImage(place.topLeft(), averaged)
+        painter.end()
+
+    def _soil(self, area: QRect, layers: Iterable[str]) -> None:
+        area = area & self.rect
+        self.used.update(layers)
+        for layer in layers:
+            if layer in self._small and not area.isEmpty():
+                stale = self._stale[layer]
+                self._stale[layer] = [self.rect] if len(stale) > 64 else [*stale, area]
 
     def image(self, layer: str) -> QImage:
         return self.ink if layer == "ink" else self.hints
@@ -56,12 +101,15 @@ class Layers:
             self._move(item)
         else:
             self._raster(item)
+        self._soil(area, layers_of(item))
         return area
 
     def segment(self, stroke: Stroke) -> QRect:
         """A piece of a stroke under way, not smoothed."""
         self._stroke(stroke, smooth=False)
-        return touched(stroke, self.size)
+        area = touched(stroke, self.size)
+        self._soil(area, (stroke.layer,))
+        return area
 
     # ---- items ----------------------------------------------------------------------------------
 
@@ -163,6 +211,7 @@ class Layers:
             painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Source)
             painter.drawImage(place, tile)
             painter.end()
+            self._soil(place, (layer,))
             area = area.united(place)
         return area
 
@@ -222,7 +271,7 @@ def _draw_curve(painter: QPainter, pen: QPen, path: Path, width: float, smooth: 
         painter.drawPath(_curve(path) if smooth else _corners(path))
         return
     fine = _resampled(path) if smooth else path
-    for a, b in zip(fine, fine[1:]):
+    for a, b in pairwise(fine):
         pen.setWidthF(max(width * (a[2] + b[2]) / 2, 0.05))
         painter.setPen(pen)
         painter.drawLine(QPointF(a[0], a[1]), QPointF(b[0], b[1]))
@@ -238,7 +287,7 @@ def _corners(path: Path) -> QPainterPath:
 def _curve(path: Path) -> QPainterPath:
     """Quadratic pieces from middle to middle of the points: passes smoothly, bends at each."""
     made = QPainterPath(QPointF(path[0][0], path[0][1]))
-    for a, b in zip(path[1:], path[2:]):
+    for a, b in pairwise(path[1:]):
         made.quadTo(a[0], a[1], (a[0] + b[0]) / 2, (a[1] + b[1]) / 2)
     made.lineTo(path[-1][0], path[-1][1])
     return made
@@ -248,7 +297,7 @@ def _resampled(path: Path) -> Path:
     """The same smooth curve as points about two pixels apart, with the pressure between them."""
     found = [path[0]]
     start = path[0]
-    for a, b in zip(path[1:], path[2:]):
+    for a, b in pairwise(path[1:]):
         end = tuple((p + q) / 2 for p, q in zip(a, b))
         steps = max(2, math.ceil((math.dist(start[:2], a[:2]) + math.dist(a[:2], end[:2])) / 2))
         for n in range(1, steps + 1):
@@ -261,7 +310,7 @@ def _resampled(path: Path) -> Path:
 
 
 def _shape(tool: str, path: Path) -> QPainterPath:
-    """line and polygon through their corners, rectangle by four, ellipse by centre and half axes."""
+    """Lines through the corners; an ellipse by its centre and the ends of two half axes."""
     if tool == "ellipse":
         (cx, cy, _), (ax, ay, _), (bx, by, _) = path[:3]
         unit = QPainterPath()

@@ -464,16 +464,21 @@ class SketchCanvas(QWidget):
         source = QRectF(self.to_sheet(shown.topLeft()), self.to_sheet(shown.bottomRight()))
         source = QRectF(source.toAlignedRect().adjusted(-1, -1, 1, 1) & self.layers.rect)
         target = QRectF(self.to_view(source.topLeft()), self.to_view(source.bottomRight()))
-        painter.drawImage(target, self.layers.hints, source)
+        factor = 1
+        while self._zoom * self.devicePixelRatioF() * factor <= 0.5:
+            factor *= 2
+        source = QRectF(source.topLeft() / factor, source.size() / factor)
+        if "hints" in self.layers.used:
+            painter.drawImage(target, self.layers.shown("hints", factor), source)
         painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Multiply)
         if self._example is not None and self._shows_example():
             painter.setOpacity(0.32)
-            painter.drawImage(target, self._example.ink, source)
+            painter.drawImage(target, self._example.shown("ink", factor), source)
             painter.setOpacity(1.0)
         else:
             if self.layer == "hints":
                 painter.setOpacity(0.75)
-            painter.drawImage(target, self.layers.ink, source)
+            painter.drawImage(target, self.layers.shown("ink", factor), source)
             painter.setOpacity(1.0)
         painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_SourceOver)
 

@@ -1,4 +1,4 @@
-"""The tools of the canvas: each turns presses and moves, in sheet pixels, into items of the drawing."""
+"""The tools of the canvas: each turns presses and moves, in sheet pixels, into items."""
 
 from __future__ import annotations
 
@@ -317,8 +317,10 @@ class Select(Tool):
         chosen = self.canvas.selection
         if chosen is None:
             return
-        shown = QRectF(self.canvas.to_view(QPointF(chosen.topLeft())),
-                       self.canvas.to_view(QPointF(chosen.x() + chosen.width(), chosen.y() + chosen.height())))  # fmt: skip
+        frame = QRectF(chosen)
+        shown = QRectF(
+            self.canvas.to_view(frame.topLeft()), self.canvas.to_view(frame.bottomRight())
+        )
         painter.setPen(QPen(theme.colour("panel"), 1))
         painter.drawRect(shown)
         dashes = QPen(theme.colour("accent"), 1, Qt.PenStyle.DashLine)

@@ -1,13 +1,15 @@
-"""The photo: fitted, zoomed, wiped against the drawing, full screen, dragged out. Knows no Studio."""
+"""The photo: fitted, zoomed, wiped, full screen, dragged out. Knows no Studio."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, QVariantAnimation, Signal
+from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt, QTimer, QVariantAnimation, Signal
 from PySide6.QtGui import (
     QColor,
+    QContextMenuEvent,
     QDrag,
     QDragEnterEvent,
     QDropEvent,
@@ -21,21 +23,35 @@ from PySide6.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QApplication, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QMenu, QPushButton, QWidget
 
 from app import theme
-from app.i18n import say, tr
+from app.i18n import say, signals, tr
 from app.pictures import has_payload, mime_for, read_mime, to_pixmap
-from app.widgets.canvas import MARGIN, ZOOMS, paint_chip
+from app.widgets.canvas import paint_chip
+from app.widgets.viewer_paint import (
+    HANDLE,
+    message_area,
+    paint_busy,
+    paint_checks,
+    paint_handle,
+    paint_message,
+    paint_pixmap,
+)
+from app.widgets.zooming import View
 from engines.job import Picture
 
 FADE_MS = 110  # of a result that did not come while drawing
-HANDLE = 11
+BUSY_AFTER_MS = 300  # what is quicker shows no sign of work
+BUSY_ROUND_MS = 1400
+STEP = 0.02  # of the wipe, for each press of an arrow key
 
 
 class ResultViewer(QWidget):
     files_dropped = Signal(list)
+    picture_dropped = Signal(object)  # Picture
     action_clicked = Signal()
+    drag_requested = Signal()
     closed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -44,113 +60,157 @@ class ResultViewer(QWidget):
         self.setAcceptDrops(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(160, 160)
+        self.grabGesture(Qt.GestureType.PinchGesture)
+        self.view = View()
         self._picture: Picture | None = None
         self._shown: QPixmap | None = None
         self._old: QPixmap | None = None
         self._before: QPixmap | None = None
         self._wipe, self._share, self._holding = False, 0.5, False
-        self._zoom, self._corner, self._fitted = 1.0, QPointF(), True
-        self._grip: str = ""
+        self._grip = ""  # what the mouse has hold of: "wipe", "pan", "out"
         self._last = QPoint()
-        self._message = self._action = ""
+        self._message, self._failed = "", False
         self._source: Callable[[], Path | str | None] | None = None
         self._full: ResultViewer | None = None
-        self._by_key = False
+        self._by_key = self._dropping = False
         self.button = QPushButton(self)
         self.button.hide()
         self.button.clicked.connect(self.action_clicked)
-        self._fade = QVariantAnimation(self)
-        self._fade.setDuration(FADE_MS)
-        self._fade.setStartValue(0.0)
-        self._fade.setEndValue(1.0)
-        self._fade.valueChanged.connect(self.update)
+        self._fade = self._animation(FADE_MS)
         self._fade.finished.connect(self._faded)
+        self._running = self._animation(BUSY_ROUND_MS)
+        self._running.setLoopCount(-1)
+        self._patience = QTimer(self)
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(BUSY_AFTER_MS)
+        self._patience.timeout.connect(self._running.start)
         theme.signals.changed.connect(self.update)
+        signals.changed.connect(self._place_button)
+
+    def _animation(self, milliseconds: int) -> QVariantAnimation:
+        made = QVariantAnimation(self)
+        made.setDuration(milliseconds)
+        made.setStartValue(0.0)
+        made.setEndValue(1.0)
+        made.valueChanged.connect(self.update)
+        return made
 
     # ---- what others ask ------------------------------------------------------------------------
 
     def picture(self) -> Picture | None:
+        """The result shown; None while there is a message or only a preview."""
         return self._picture
+
+    def message(self) -> str:
+        return self._message
 
     def show_picture(self, picture: Picture, fade: bool = False) -> None:
         """A result. `fade` where it did not come while one draws."""
-        self._old = self._shown if fade else None
+        self._old = self._shown if fade and self.isVisible() else None
         self._take(picture)
+        self._picture = picture
         if self._old is not None:
             self._fade.start()
+        if self._full is not None:
+            self._full.show_picture(picture, fade)
 
     def show_preview(self, picture: Picture) -> None:
         """A picture on its way, shown as it is; it cannot be dragged out."""
-        kept = self._picture
         self._take(picture)
-        self._picture = kept
+        if self._full is not None:
+            self._full.show_preview(picture)
 
     def set_before(self, picture: Picture | None) -> None:
         """The input that wipe and hold show."""
         self._before = to_pixmap(picture) if picture is not None else None
+        if self._full is not None:
+            self._full.set_before(picture)
         self.update()
 
     def set_wipe(self, on: bool) -> None:
         self._wipe = on
-        self._hand(self.mapFromGlobal(self.cursor().pos()))
+        if self._full is not None:
+            self._full.set_wipe(on)
+        self._follow(self.mapFromGlobal(self.cursor().pos()))
         self.update()
 
-    def set_message(self, text: str, action: str = "") -> None:
+    def share(self) -> float:
+        """Where the wipe stands: 0 shows the result alone, 1 the input alone."""
+        return self._share
+
+    def set_message(self, text: str, action: str = "", failed: bool = False) -> None:
         """A sentence in the place of the picture, with a button if there is something to do."""
-        self._message, self._action = text, action
+        self._message, self._failed = text, failed
         self._picture = self._shown = self._old = None
         self.button.setVisible(bool(action))
         if action:
             say(self.button, "setText", action)
         self._place_button()
+        if self._full is not None:
+            self._full.close()
         self.update()
+
+    def set_busy(self, busy: bool) -> None:
+        """A line that runs along the upper edge while something takes long."""
+        if busy and self._running.state() == self._running.State.Stopped:
+            if not self._patience.isActive():
+                self._patience.start()
+        elif not busy:
+            self._patience.stop()
+            self._running.stop()
+            self.update()
+
+    def is_busy(self) -> bool:
+        """Whether that line is shown."""
+        return self._running.state() == self._running.State.Running
 
     def set_drag_source(self, source: Callable[[], Path | str | None]) -> None:
         """What gives the file, with its recipe inside, that a drag takes out."""
         self._source = source
 
     def show_fullscreen(self) -> None:
-        """The picture alone on the screen; Esc, F11 or a double click ends it."""
+        """The picture alone on the screen; Esc, F, F11 or a double click ends it."""
         if self._full is not None or self._picture is None:
             return
         full = ResultViewer()
         full.setWindowTitle("Ganvas")
+        full.setAccessibleName(self.accessibleName())
         full.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        full.setAttribute(Qt.WidgetAttribute.WA_QuitOnClose, False)
         full._before, full._wipe, full._share = self._before, self._wipe, self._share
+        full._source = self._source
         full.show_picture(self._picture)
         full.closed.connect(self._full_closed)
         self._full = full
         full.showFullScreen()
 
-    def is_fullscreen(self) -> bool:
-        return self._full is not None
+    def fullscreen(self) -> ResultViewer | None:
+        return self._full
 
     def zoom_in(self) -> None:
-        self._zoom_at(QPointF(self.rect().center()), 1.25)
+        self._zoom(1.25)
 
     def zoom_out(self) -> None:
-        self._zoom_at(QPointF(self.rect().center()), 0.8)
+        self._zoom(0.8)
 
     def zoom_fit(self) -> None:
-        if self._shown is None:
-            return
-        size, room = self._shown.size(), self.size() - QSize(2 * MARGIN, 2 * MARGIN)
-        zoom = min(max(room.width(), 1) / size.width(), max(room.height(), 1) / size.height())
-        self._zoom = min(max(zoom, ZOOMS[0]), ZOOMS[1])
-        w, h = size.width() * self._zoom, size.height() * self._zoom
-        self._corner = QPointF((self.width() - w) / 2, (self.height() - h) / 2)
-        self._fitted = True
+        self.view.fit()
         self.update()
 
+    def zoom_actual(self) -> None:
+        """One pixel of the picture on one of the screen."""
+        self._zoom(1 / self.devicePixelRatioF() / self.view.zoom)
+
+    def _zoom(self, factor: float) -> None:
+        if self._shown is not None:
+            self.view.zoom_at(QPointF(self.rect().center()), factor)
+            self.update()
+
     def _take(self, picture: Picture) -> None:
-        before = self._shown.size() if self._shown is not None else None
-        self._picture, self._shown = picture, to_pixmap(picture)
+        self._picture, self._shown = None, to_pixmap(picture)
         self._message = ""
         self.button.hide()
-        if self._fitted or before != self._shown.size():
-            self.zoom_fit()
-        if self._full is not None:
-            self._full.show_picture(picture)
+        self.view.place(self._shown.size(), self.size())
         self.update()
 
     def _faded(self) -> None:
@@ -158,186 +218,195 @@ class ResultViewer(QWidget):
         self.update()
 
     def _full_closed(self) -> None:
+        if self._full is not None:
+            self._share = self._full.share()
         self._full = None
+        self.update()
 
     # ---- painting -------------------------------------------------------------------------------
 
-    def _area(self) -> QRectF:
-        size = self._shown.size() if self._shown is not None else QSize()
-        return QRectF(self._corner, QPointF(self._corner.x() + size.width() * self._zoom,
-                                            self._corner.y() + size.height() * self._zoom))  # fmt: skip
-
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        full = self.isFullScreen()
-        painter.fillRect(event.rect(), QColor("black") if full else theme.colour("sunken"))
-        if self._shown is None:
-            self._paint_message(painter)
-        else:
-            self._paint_picture(painter, self._area())
-            self._paint_chip(painter)
-        if self._by_key and self.hasFocus():
-            painter.setPen(QPen(theme.colour("focus"), 2))
+        black = self.isFullScreen()
+        painter.fillRect(event.rect(), QColor("black") if black else theme.colour("sunken"))
+        if self._shown is not None:
+            self._paint_picture(painter, self._shown, self.view.area())
+            self._paint_chip(painter, self._shown.size())
+        elif self._message:
+            paint_message(painter, self._message_room(), tr(self._message), self._failed)
+        if self.is_busy():
+            paint_busy(painter, self.width(), float(self._running.currentValue() or 0.0))
+        if self._dropping or (self._by_key and self.hasFocus()):
+            painter.setPen(QPen(theme.colour("accent" if self._dropping else "focus"), 2))
             painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
         painter.end()
 
-    def _paint_picture(self, painter: QPainter, area: QRectF) -> None:
-        assert self._shown is not None
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._zoom < 6)
-        if self._shown.hasAlphaChannel():
-            _paint_checks(painter, area)
+    def _paint_picture(self, painter: QPainter, shown: QPixmap, area: QRectF) -> None:
+        zoom = self.view.zoom
+        if shown.hasAlphaChannel():
+            paint_checks(painter, area)
         if self._holding and self._before is not None:
-            self._paint_before(painter, area)
+            self._paint_before(painter, self._before, area)
             return
         if self._old is not None:
-            painter.drawPixmap(area, self._old, QRectF(self._old.rect()))
+            paint_pixmap(painter, area, self._old, zoom)
             painter.setOpacity(float(self._fade.currentValue() or 0.0))
-        painter.drawPixmap(area, self._shown, QRectF(self._shown.rect()))
+        paint_pixmap(painter, area, shown, zoom)
         painter.setOpacity(1.0)
         if self._wipe and self._before is not None:
             split = self._split(area)
             painter.save()
             painter.setClipRect(QRectF(area.topLeft(), QPointF(split, area.bottom())))
-            self._paint_before(painter, area)
+            self._paint_before(painter, self._before, area)
             painter.restore()
-            self._paint_handle(painter, area, split)
+            paint_handle(painter, area, split, self._handle_height(area))
 
-    def _paint_before(self, painter: QPainter, area: QRectF) -> None:
-        assert self._before is not None
+    def _paint_before(self, painter: QPainter, before: QPixmap, area: QRectF) -> None:
         painter.fillRect(area, theme.colour("paper"))
-        painter.drawPixmap(area, self._before, QRectF(self._before.rect()))
+        paint_pixmap(painter, area, before, area.width() / before.width())
 
     def _split(self, area: QRectF) -> float:
         return area.left() + self._share * area.width()
-
-    def _paint_handle(self, painter: QPainter, area: QRectF, split: float) -> None:
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(0, 0, 0, 70), 3))
-        painter.drawLine(QPointF(split, area.top()), QPointF(split, area.bottom()))
-        painter.setPen(QPen(QColor(255, 255, 255), 1.4))
-        painter.drawLine(QPointF(split, area.top()), QPointF(split, area.bottom()))
-        middle = QPointF(split, self._handle_height(area))
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(0, 0, 0, 60))
-        painter.drawEllipse(middle + QPointF(0, 1), HANDLE + 1.5, HANDLE + 1.5)
-        painter.setBrush(QColor(255, 255, 255))
-        painter.drawEllipse(middle, HANDLE, HANDLE)
-        painter.setPen(
-            QPen(QColor(60, 64, 72), 1.6, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap)
-        )
-        for side in (-1, 1):
-            tip = middle + QPointF(side * 6, 0)
-            painter.drawLine(tip, tip + QPointF(-side * 2.6, -3))
-            painter.drawLine(tip, tip + QPointF(-side * 2.6, 3))
-        painter.setBrush(Qt.BrushStyle.NoBrush)
 
     def _handle_height(self, area: QRectF) -> float:
         """The middle of what is seen of the picture."""
         return (area & QRectF(self.rect())).center().y()
 
-    def _paint_chip(self, painter: QPainter) -> None:
-        assert self._shown is not None
-        size = self._shown.size()
-        text = tr("{width}x{height} → shown ×{zoom}", width=size.width(), height=size.height(),
-                  zoom=f"{self._zoom:.2g}")  # fmt: skip
+    def _paint_chip(self, painter: QPainter, size: QSize) -> None:
+        if self._holding and self._before is not None:
+            text = tr("The input")
+        else:
+            text = tr("{width}x{height} → shown ×{zoom}", width=size.width(), height=size.height(),
+                      zoom=f"{self.view.zoom:.3g}")  # fmt: skip
         paint_chip(painter, QPoint(10, self.height() - 10), text, self.width() - 20)
 
-    def _paint_message(self, painter: QPainter) -> None:
-        if not self._message:
-            return
-        painter.setPen(theme.colour("quiet"))
-        painter.setFont(theme.font(14))
-        room = QRectF(self.rect()).adjusted(24, 0, -24, -32 if self._action else 0)
-        flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
-        painter.drawText(room, flags, tr(self._message))
+    def _message_room(self) -> QRectF:
+        room = QRectF(self.rect())
+        return room.adjusted(0, 0, 0, -36) if self.button.isVisibleTo(self) else room
 
-    def _place_button(self) -> None:
+    def _place_button(self, *_: object) -> None:
         self.button.adjustSize()
-        self.button.move((self.width() - self.button.width()) // 2, self.height() // 2 + 14)
+        below = message_area(self._message_room(), tr(self._message)).bottom()
+        self.button.move((self.width() - self.button.width()) // 2, round(below) + 14)
 
-    # ---- pointer and keys -----------------------------------------------------------------------
+    # ---- pointer --------------------------------------------------------------------------------
 
     def _on_handle(self, at: QPointF) -> bool:
         if not (self._wipe and self._before is not None and self._shown is not None):
             return False
-        area = self._area()
+        area = self.view.area()
         near = abs(at.x() - self._split(area)) <= HANDLE + 3
         return near and area.top() - HANDLE <= at.y() <= area.bottom() + HANDLE
 
-    def _hand(self, at: QPoint) -> None:
-        grip = self._on_handle(QPointF(at))
-        self.setCursor(Qt.CursorShape.SplitHCursor if grip else Qt.CursorShape.ArrowCursor)
+    def _follow(self, at: QPoint) -> None:
+        """The cursor says what a press would take hold of."""
+        shapes = Qt.CursorShape
+        if self._on_handle(QPointF(at)):
+            self.setCursor(shapes.SplitHCursor)
+        elif self._shown is not None and not self.view.fitted:
+            self.setCursor(shapes.OpenHandCursor)
+        else:
+            self.setCursor(shapes.ArrowCursor)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self._by_key = False
         self._last = event.position().toPoint()
+        if self._shown is None:
+            return
         if event.button() == Qt.MouseButton.MiddleButton:
             self._grip = "pan"
-        elif event.button() == Qt.MouseButton.LeftButton and self._shown is not None:
+        elif event.button() == Qt.MouseButton.LeftButton:
             if self._on_handle(event.position()):
                 self._grip = "wipe"
             else:
-                self._grip = "pan" if not self._fitted else "out"
+                self._grip = "out" if self.view.fitted else "pan"
+        if self._grip == "pan":
+            self.setCursor(Qt.CursorShape.ClosedHandCursor)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         here = event.position().toPoint()
         if self._grip == "wipe":
-            area = self._area()
-            self._share = min(max((here.x() - area.left()) / max(area.width(), 1), 0.0), 1.0)
-            self.update()
+            area = self.view.area()
+            self._set_share((here.x() - area.left()) / max(area.width(), 1))
         elif self._grip == "pan":
-            self._corner += QPointF(here - self._last)
-            self._last, self._fitted = here, False
+            self.view.pan(QPointF(here - self._last))
+            self._last = here
             self.update()
         elif self._grip == "out":
             if (here - self._last).manhattanLength() >= QApplication.startDragDistance():
                 self._grip = ""
                 self._drag_out()
         else:
-            self._hand(here)
+            self._follow(here)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         self._grip = ""
+        self._follow(event.position().toPoint())
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        self._grip = ""
         if self.isFullScreen():
             self.close()
+        elif self.view.fitted:
+            self.zoom_actual()
         else:
             self.zoom_fit()
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        self._zoom_at(event.position(), 1.0015 ** event.angleDelta().y())
+        if self._shown is not None and self.view.take(event):
+            self.update()
 
-    def _zoom_at(self, point: QPointF, factor: float) -> None:
+    def event(self, event: Any) -> bool:
+        kinds = (event.Type.NativeGesture, event.Type.Gesture)
+        if event.type() in kinds and self._shown is not None and self.view.take(event):
+            self.update()
+            return True
+        return super().event(event)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         if self._shown is None:
             return
-        held = (point - self._corner) / self._zoom
-        self._zoom = min(max(self._zoom * factor, ZOOMS[0]), ZOOMS[1])
-        self._corner = point - held * self._zoom
-        self._fitted = False
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction(tr("Fit"), self.zoom_fit)
+        menu.addAction(tr("Actual size"), self.zoom_actual)
+        if not self.isFullScreen():
+            menu.addAction(tr("Full screen"), self.show_fullscreen)
+        menu.popup(event.globalPos())
+
+    def _set_share(self, share: float) -> None:
+        self._share = min(max(share, 0.0), 1.0)
         self.update()
 
     def _drag_out(self) -> None:
-        file = self._source() if self._source else None
-        if self._picture is None:
+        if self._picture is None or self._shown is None:
             return
+        self.drag_requested.emit()
+        file = self._source() if self._source else None
         drag = QDrag(self)
         drag.setMimeData(mime_for(self._picture, [file] if file else []))
-        if self._shown is not None:
-            small = self._shown.scaled(96, 96, Qt.AspectRatioMode.KeepAspectRatio,
-                                       Qt.TransformationMode.SmoothTransformation)  # fmt: skip
-            drag.setPixmap(small)
+        ratio = self.devicePixelRatioF()
+        small = self._shown.scaled(
+            QSize(96, 96) * ratio,
+            Qt.AspectRatioMode.KeepAspectRatio,
+            Qt.TransformationMode.SmoothTransformation,
+        )
+        small.setDevicePixelRatio(ratio)
+        drag.setPixmap(small)
         drag.exec(Qt.DropAction.CopyAction)
+
+    # ---- keys, focus, drops ---------------------------------------------------------------------
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = event.key()
-        if key == Qt.Key.Key_Space and not event.isAutoRepeat():
+        if key == Qt.Key.Key_Space:
             self._holding = True
-        elif key in (Qt.Key.Key_Escape, Qt.Key.Key_F11) and self.isFullScreen():
+        elif self.isFullScreen() and key in (Qt.Key.Key_Escape, Qt.Key.Key_F11, Qt.Key.Key_F):
             self.close()
+        elif self.isFullScreen() and key == Qt.Key.Key_W:
+            self.set_wipe(not self._wipe)
         elif key in (Qt.Key.Key_Left, Qt.Key.Key_Right) and self._wipe:
-            step = 0.02 if key == Qt.Key.Key_Right else -0.02
-            self._share = min(max(self._share + step, 0.0), 1.0)
+            self._set_share(self._share + (STEP if key == Qt.Key.Key_Right else -STEP))
         else:
             super().keyPressEvent(event)
             return
@@ -361,36 +430,42 @@ class ResultViewer(QWidget):
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if has_payload(event.mimeData()) and event.source() is not self:
+            self._dropping = True
             event.acceptProposedAction()
+            self.update()
+
+    def dragLeaveEvent(self, event: Any) -> None:
+        self._dropping = False
+        self.update()
 
     def dropEvent(self, event: QDropEvent) -> None:
+        self._dropping = False
+        self.update()
         payload = read_mime(event.mimeData())
+        event.acceptProposedAction()
         if payload.files:
-            event.acceptProposedAction()
             self.files_dropped.emit(list(payload.files))
+        elif payload.picture is not None:
+            self.picture_dropped.emit(payload.picture)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._place_button()
-        if self._fitted:
-            self.zoom_fit()
+        self.view.place(self._shown.size() if self._shown else QSize(1, 1), self.size())
 
-    def changeEvent(self, event: QEvent) -> None:
+    def changeEvent(self, event: Any) -> None:
         super().changeEvent(event)
-        if event.type() == QEvent.Type.FontChange:
+        if event.type() == event.Type.FontChange:
             self._place_button()
 
-    def closeEvent(self, event: QEvent) -> None:
+    def hideEvent(self, event: Any) -> None:
+        self._fade.stop()
+        self._faded()
+        super().hideEvent(event)
+
+    def closeEvent(self, event: Any) -> None:
+        self._patience.stop()
+        self._running.stop()
+        if self._full is not None:
+            self._full.close()
         self.closed.emit()
-        super().closeEvent(event)  # pyright: ignore[reportArgumentType]
-
-
-def _paint_checks(painter: QPainter, area: QRectF) -> None:
-    """Squares below what is transparent."""
-    painter.fillRect(area, QColor("#FFFFFF"))
-    tile = QPixmap(16, 16)
-    tile.fill(QColor("#FFFFFF"))
-    inside = QPainter(tile)
-    inside.fillRect(0, 0, 8, 8, QColor("#D9DCE1"))
-    inside.fillRect(8, 8, 8, 8, QColor("#D9DCE1"))
-    inside.end()
-    painter.drawTiledPixmap(area, tile)
+        super().closeEvent(event)
