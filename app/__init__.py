@@ -24,7 +24,8 @@ def start(argv: Sequence[str] = ()) -> int:
         level=os.environ.get("GANVAS_LOG", "WARNING").upper(),
         format="%(asctime)s %(name)s %(levelname)s %(message)s",
     )
-    app = QApplication.instance() or QApplication(["ganvas"])
+    running = QApplication.instance()
+    app = running if isinstance(running, QApplication) else QApplication(["ganvas"])
     app.setApplicationName("Ganvas")
     app.setDesktopFileName("ganvas")
     window = open_window()
@@ -74,7 +75,7 @@ def engine(settings: Settings, catalogue: Any) -> Any:
 def _begin(window: MainWindow, files: list[str]) -> None:
     """The window is on the screen: bring back the desk, load the model, open what was asked for."""
     studio = window.studio
-    studio.background.do(lambda: studio.catalogue.entries())  # type: ignore[attr-defined]
+    studio.background.do(lambda: studio.catalogue.entries())
     studio.start()
     window.open_files(files)
 

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog, QMenu
 from app.actions import known_keys
 from app.i18n import tr
 from app.opening import PICTURES, open_picture
+from app.theme import RESOURCES
 from app.widgets.edges import EdgesDialog
 from app.widgets.models import ModelsDialog
 from app.widgets.report import CardDetails, DoctorReport, SheetView
@@ -134,7 +135,7 @@ class Asking(QObject):
     def for_models(self) -> None:
         card = self.studio.card
         dialog = ModelsDialog(
-            self.studio.catalogue.entries(),  # type: ignore[attr-defined]
+            self.studio.catalogue.entries(), 
             card.checkpoint if card else "",
             self.window,
         )
@@ -147,17 +148,16 @@ class Asking(QObject):
             self._open(CardDetails(self.studio.card, self.window))
 
     def for_sheet(self) -> None:
-        """The model's sample sheet: a path, or the name of a file beside the models."""
+        """The model's sample sheet, below our folder or beside the model's file, nowhere else:
+        the card comes from a file that anybody may have made."""
         card = self.studio.card
         if card is None or not card.sheet:
             return
-        from app.theme import RESOURCES
-
-        places = (
-            Path(card.sheet),
-            *(f / card.sheet for f in (RESOURCES.parent, RESOURCES / "models")),
-        )
-        path = next((p for p in places if p.is_file()), None)
+        entry = self.studio.catalogue.find(card.checkpoint)
+        beside = [Path(entry.path).parent] if entry and getattr(entry, "path", None) else []
+        folders = [folder.resolve() for folder in (RESOURCES.parent, *beside)]
+        places = [((folder / card.sheet).resolve(), folder) for folder in folders]
+        path = next((p for p, f in places if p.is_relative_to(f) and p.is_file()), None)
         if path is None:
             self.window.tell("The sample sheet of this model is not here.")
         else:

@@ -70,9 +70,9 @@ def _running() -> list[Any]:
     found = []
     for thing in gc.get_objects():
         kind = type(thing)
-        if issubclass(kind, core.QThread) and isValid(thing) and thing.isRunning():
-            found.append(thing)
-        elif issubclass(kind, core.QTimer) and isValid(thing) and thing.isActive():
+        if (issubclass(kind, core.QThread) and isValid(thing) and thing.isRunning()) or (
+            issubclass(kind, core.QTimer) and isValid(thing) and thing.isActive()
+        ):
             found.append(thing)
     main = core.QThread.currentThread()
     return [thing for thing in found if thing is not main]

@@ -258,7 +258,7 @@ class _Strip(QListView):
 
     def _on_rest(self) -> None:
         if self._over.isValid():
-            index = QModelIndex(self._over)
+            index = self.model().index(self._over.row(), 0)
             rect = self.visualRect(index)
             place = QRect(self.viewport().mapToGlobal(rect.topLeft()), rect.size())
             self.hovered.emit(index.data(Qt.ItemDataRole.UserRole), place)

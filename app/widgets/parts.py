@@ -29,17 +29,21 @@ STEPS = 10_000  # of a slider whose control says nothing finer
 
 
 def row(*things: QWidget | int | None, space: int = 8, margins: int = 0) -> QHBoxLayout:
-    return _box(QHBoxLayout(), things, space, margins)
+    box = QHBoxLayout()
+    _fill(box, things, space, margins)
+    return box
 
 
 def column(*things: QWidget | int | None, space: int = 8, margins: int = 0) -> QVBoxLayout:
     """Widgets from top to bottom; None is a stretch, a number a gap in pixels."""
-    return _box(QVBoxLayout(), things, space, margins)
+    box = QVBoxLayout()
+    _fill(box, things, space, margins)
+    return box
 
 
-def _box(
+def _fill(
     box: QBoxLayout, things: Sequence[QWidget | int | None], space: int, margins: int
-) -> QBoxLayout:
+) -> None:
     box.setSpacing(space)
     box.setContentsMargins(margins, margins, margins, margins)
     for thing in things:
@@ -49,7 +53,6 @@ def _box(
             box.addSpacing(thing)
         else:
             box.addWidget(thing)
-    return box
 
 
 def label(text: str = "", role: str = "", wrap: bool = False) -> QLabel:

@@ -143,7 +143,7 @@ class ShortcutEditor(QWidget):
 
     def __init__(self, actions: Iterable[Keys], changed: Mapping[str, str]) -> None:
         super().__init__()
-        self.actions = {action.id: action for action in actions}
+        self.acts = {action.id: action for action in actions}
         self._changed = dict(changed)
         self._edits: dict[str, QKeySequenceEdit] = {}
         self.search = QLineEdit()
@@ -156,7 +156,7 @@ class ShortcutEditor(QWidget):
         self._grid.setVerticalSpacing(6)
         self._grid.setColumnStretch(0, 1)
         self._rows: dict[str, list[QWidget]] = {}
-        for n, action in enumerate(self.actions.values()):
+        for n, action in enumerate(self.acts.values()):
             self._add(n, action)
         reset = button("Reset all shortcuts", icon="reset")
         reset.clicked.connect(self.reset)
@@ -168,23 +168,23 @@ class ShortcutEditor(QWidget):
         self.search.textChanged.connect(self._filter)
 
     def keys(self, id: str) -> str:
-        return self._changed.get(id, self.actions[id].default)
+        return self._changed.get(id, self.acts[id].default)
 
     def set_keys(self, id: str, keys: str) -> bool:
         """False, with a sentence, if another action has them."""
-        wanted = {other: self.keys(other) for other in self.actions} | {id: keys}
+        wanted = {other: self.keys(other) for other in self.acts} | {id: keys}
         clash = conflicts(wanted)
         if clash:
             taken, ids = next(iter(clash.items()))
             other = next(i for i in ids if i != id) if id in ids else ids[0]
             text = "{keys} already belongs to “{action}”."
             shown = QKeySequence(taken).toString(QKeySequence.SequenceFormat.NativeText)
-            self.sentence.setText(tr(text, keys=shown, action=tr(self.actions[other].text)))
+            self.sentence.setText(tr(text, keys=shown, action=tr(self.acts[other].text)))
             self.sentence.show()
             self._show(id)
             return False
         self.sentence.hide()
-        if keys == self.actions[id].default:
+        if keys == self.acts[id].default:
             self._changed.pop(id, None)
         else:
             self._changed[id] = keys
@@ -195,7 +195,7 @@ class ShortcutEditor(QWidget):
     def reset(self) -> None:
         self._changed = {}
         self.sentence.hide()
-        for id in self.actions:
+        for id in self.acts:
             self._show(id)
         self.edited.emit({})
 
@@ -229,7 +229,7 @@ class ShortcutEditor(QWidget):
 
     def _filter(self, text: str) -> None:
         for id, parts in self._rows.items():
-            words = f"{tr(self.actions[id].text)} {self.keys(id)}".lower()
+            words = f"{tr(self.acts[id].text)} {self.keys(id)}".lower()
             for part in parts:
                 part.setVisible(text.lower() in words)
 

@@ -51,7 +51,7 @@ class StatusBar(QFrame):
             self.device.setText(tr("The engine is starting…"))
         else:
             kind, _, name = s.device.partition(" ")
-            kind = DEVICES.get(kind.partition(":")[0], kind)
+            kind = DEVICES.get(kind.partition(":")[0]) or kind
             what = f"<b>{tr(kind)}</b> {name}".strip()
             self.device.setText(f"{what} · {memory_words(s.memory_used, s.memory_budget)}")
             self.device.setToolTip(tr("What computes, and the memory that models take of it."))

@@ -199,7 +199,8 @@ class StampMenu(Popover):
     def show_samples(self, samples: Iterable[tuple[str, str, object]]) -> None:
         """(id, title, QIcon)"""
         while (item := self._grid.takeAt(0)) is not None:
-            item.widget().deleteLater()
+            if (old := item.widget()) is not None:
+                old.deleteLater()
         for n, (id, title, icon) in enumerate(samples):
             part = QToolButton()
             part.setIcon(icon)  # type: ignore[arg-type]

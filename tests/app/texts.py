@@ -14,8 +14,8 @@ ASK = {"tr", "say", "label", "button", "tool", "Section", "Switch", "Act", "Opti
 TABLES = {"PALETTE", "SYMMETRIES", "ROOMS", "STATES", "DEVICES", "WHAT", "OPTIONS", "ACTS",
           "NAMES_OF_TOOLS", "EMPTY"}  # fmt: skip
 SAME = {"AtoB", "BtoA", "WebP"}  # values, and a name that is the same everywhere
-PLAIN = SAME | {"setText", "setToolTip", "setAccessibleName", "setPlaceholderText", "setWindowTitle",
-         "set_words"}  # fmt: skip
+PLAIN = SAME | {"setText", "setToolTip", "setAccessibleName", "setPlaceholderText",
+                "setWindowTitle", "set_words"}  # fmt: skip
 
 
 def texts() -> set[str]:
@@ -43,9 +43,14 @@ def _constants(parts: list[ast.expr]) -> Iterator[str]:
     for part in parts:
         inside = {id(v) for n in ast.walk(part) if isinstance(n, ast.JoinedStr) for v in n.values}
         for node in ast.walk(part):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                if id(node) not in inside and node.value not in PLAIN and _is_text(node.value):
-                    yield node.value
+            text = getattr(node, "value", None) if isinstance(node, ast.Constant) else None
+            if (
+                isinstance(text, str)
+                and id(node) not in inside
+                and text not in PLAIN
+                and _is_text(text)
+            ):
+                yield text
 
 
 def _is_text(text: str) -> bool:
