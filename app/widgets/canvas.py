@@ -444,6 +444,8 @@ class SketchCanvas(QWidget):
 
     def _paint_ground(self, painter: QPainter, paper: QRectF, clip: QRectF) -> None:
         """Dots on the table, a soft edge around the sheet."""
+        if paper.contains(clip):
+            return
         step = 16
         painter.setPen(QPen(theme.colour("dot"), 1.5))
         left, top = int(clip.left()) // step * step, int(clip.top()) // step * step
@@ -452,11 +454,9 @@ class SketchCanvas(QWidget):
                 if not paper.contains(QPointF(x, y))]  # fmt: skip
         if dots:
             painter.drawPoints(dots)
-        painter.setPen(Qt.PenStyle.NoPen)
-        for reach, alpha in ((6, 14), (3, 26), (1, 40)):
-            painter.setBrush(QColor(0, 0, 0, alpha))
-            painter.drawRoundedRect(paper.adjusted(-reach, -reach + 2, reach, reach + 2), 3, 3)
-        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for reach, alpha in ((6, 14), (3, 26), (1, 40)):  # the inner half lies below the paper
+            painter.setPen(QPen(QColor(0, 0, 0, alpha), 2 * reach))
+            painter.drawRect(paper.translated(0, 2))
 
     def _paint_layers(self, painter: QPainter, shown: QRectF) -> None:
         if shown.isEmpty():
