@@ -1,6 +1,8 @@
-"""Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks": paired translation.
+"""Isola et al. 2017, "Image-to-Image Translation with Conditional Adversarial Networks": paired
+translation.
 
-Carries the official U-Nets and ResNets, the TensorFlow port, and the multimodal U-Net of the starter models.
+Carries the official U-Nets and ResNets, the TensorFlow port, and the multimodal U-Net of the
+starter models.
 """
 
 from __future__ import annotations
@@ -10,11 +12,10 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from engines import edges
+from engines import edges, images
 from engines.controls import (
     Choice,
     Control,
-    ImageInput,
     ModelCard,
     SizeRule,
     SketchInput,
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
     from engines.checkpoint import Checkpoint
 
 PAPER = "Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial Networks"
+JOINED = (
+    "This picture is twice as wide as high; if it is a joined A|B picture, "
+    "say under “Joined pictures” which half is the input."
+)
 
 
 class Pix2Pix(Family):
@@ -73,19 +78,19 @@ class Pix2Pix(Family):
         if isinstance(config, MultimodalConfig):
             return _starter_card(config)
         kind, controls = _official_controls(config)
-        side = 256 if isinstance(config, ResNetConfig) else config.multiple_of
+        side = _side(config)
         return ModelCard(
             self.id,
             f"{kind}, {config.inputs} to {config.outputs} channels",
             controls=controls,
             size=SizeRule(
-                config.multiple_of,
+                config.minimum,
                 config.multiple_of,
                 native=(side, side),
                 fixed=not isinstance(config, ResNetConfig),
             ),
             rooms=("draw",),
-            seeded=any(getattr(c, "name", "") == "noise" for c in controls),
+            seeded=config.noisy,
             network=kind,
             paper=PAPER,
         )
@@ -93,11 +98,15 @@ class Pix2Pix(Family):
     def run(self, model: Model, job: Job) -> Iterator[Event]:
         start = time.perf_counter()
         if isinstance(model.config, MultimodalConfig):
-            picture = _paint(model, job)
+            picture, notes = _paint(model, job), ()
         else:
-            picture = _translate(model, job)
-        drawn = job.images.get("edges")
-        yield Result((picture,), seconds=time.perf_counter() - start, fit=_fit(model.card, drawn))
+            picture, notes = _translate(model, job)
+        yield Result(
+            (picture,),
+            seconds=time.perf_counter() - start,
+            notes=notes,
+            fit=_fit(model.card, job.images.get("edges")),
+        )
 
 
 def _starter_card(config: MultimodalConfig) -> ModelCard:
@@ -107,61 +116,100 @@ def _starter_card(config: MultimodalConfig) -> ModelCard:
         controls=(
             SketchInput("edges", "Outline", "edges", config.native),
             SketchInput("hints", "Colour hints", "hints", config.native, optional=True),
-            Slider("variation", "Variation", 0.0, 1.5, 0.05, 0.8, trained=(0.0, 1.0),
-                   help="How far colours and cloth may stray from the most typical; the seed says where to."),
+            Slider(
+                "variation",
+                "Variation",
+                0.0,
+                1.5,
+                0.05,
+                0.8,
+                trained=(0.0, 1.0),
+                help="How far colours and cloth may stray from the most typical; the seed says "
+                "where to.",
+            ),
         ),
-        size=SizeRule(config.multiple_of, config.multiple_of, native=config.native),
+        size=SizeRule(config.minimum, config.multiple_of, native=config.native),
         rooms=("draw",),
         seeded=True,
         network=f"multimodal U-Net, {len(config.widths)} levels",
         paper="Zhu et al. 2017, Toward Multimodal Image-to-Image Translation; " + PAPER,
-    )  # fmt: skip
+    )
 
 
-def _official_controls(config: Config) -> tuple[str, tuple[Control, ...]]:
-    side = config.multiple_of if not isinstance(config, ResNetConfig) else 256
+def _side(config: UNetConfig | ResNetConfig | TensorFlowConfig) -> int:
+    """Of the square the official nets were trained on."""
+    return 256 if isinstance(config, ResNetConfig) else config.multiple_of
+
+
+def _official_controls(
+    config: UNetConfig | ResNetConfig | TensorFlowConfig,
+) -> tuple[str, tuple[Control, ...]]:
+    """What the net is called, and its controls: only those that do something to it."""
+    side = _side(config)
     controls: list[Control] = [SketchInput("edges", "Drawing or photo", "edges", (side, side))]
     if isinstance(config, ResNetConfig):
         kind = f"ResNet, {config.blocks} blocks"
     elif isinstance(config, TensorFlowConfig):
-        kind = f"U-Net {config.multiple_of} (TensorFlow port)"
+        kind = f"U-Net {side} (TensorFlow port)"
     else:
-        kind = f"U-Net {config.multiple_of}"
+        kind = f"U-Net {side}"
     if not isinstance(config, ResNetConfig):
         controls.append(
-            Choice("size", "Other sizes", (("resize", "Resize"), ("pad", "Extend")), "resize",
-                   help="Resize: squeezed into the trained square and back, as the reference does. "
-                   "Extend: kept at its own size, the rim mirrored.")
-        )  # fmt: skip
-    if isinstance(config, UNetConfig | ResNetConfig) and config.norm == "batch":
+            Choice(
+                "size",
+                "Other sizes",
+                (("resize", "Resize"), ("pad", "Extend")),
+                "resize",
+                help="Resize: squeezed into the trained square and back, as the reference does. "
+                "Extend: kept at its own size, the rim mirrored.",
+            )
+        )
+    if not isinstance(config, TensorFlowConfig) and config.norm == "batch":
         controls.append(
-            Choice("norm", "Normalisation", (("trained", "As trained"), ("frozen", "Frozen")), "trained",
-                   help="As trained: by the statistics of this picture, as the reference test does. "
-                   "Frozen: by those remembered from training, steadier from picture to picture.")
-        )  # fmt: skip
-    if isinstance(config, TensorFlowConfig) or config.dropout:  # pyright: ignore[reportAttributeAccessIssue]
+            Choice(
+                "norm",
+                "Normalisation",
+                (("trained", "As trained"), ("frozen", "Frozen")),
+                "trained",
+                help="As trained: by the statistics of this picture, as the reference test does. "
+                "Frozen: by those remembered from training, steadier from picture to picture.",
+            )
+        )
+    if config.noisy:
         controls.append(
-            Toggle("noise", "Dropout noise", True,
-                   help="The only source of variation of these nets; the seed decides it. Off for film.")
-        )  # fmt: skip
+            Toggle(
+                "noise",
+                "Dropout noise",
+                _noisy_at_first(config),
+                help="The only source of variation of these nets; the seed decides it. Off for "
+                "film.",
+            )
+        )
     controls.append(
-        Choice("direction", "Joined pictures", (("AtoB", "Left half in"), ("BtoA", "Right half in")), "AtoB",
-               help="Only for joined A|B pictures, twice as wide as high: which half is the input.")
-    )  # fmt: skip
+        Choice(
+            "direction",
+            "Joined pictures",
+            (("whole", "Whole"), ("AtoB", "Left half in"), ("BtoA", "Right half in")),
+            "whole",
+            help="Whole: the picture is the input. For joined A|B pictures, which hold input and "
+            "target side by side: the half that is the input (A to B, or B to A).",
+        )
+    )
     return kind, tuple(controls)
+
+
+def _noisy_at_first(config: UNetConfig | ResNetConfig | TensorFlowConfig) -> bool:
+    """As the reference tests the net; where the file cannot tell, as its options come: with batch
+    norm (pix2pix) dropout is on, with instance norm (CycleGAN) off."""
+    return not (
+        isinstance(config, UNetConfig) and config.dropout is None and config.norm != "batch"
+    )
 
 
 def _fit(card: ModelCard, drawn: Picture | None) -> Fit | None:
     if card.sketch is None or drawn is None:
         return None
-    import numpy as np
-
-    grey = (
-        drawn.pixels
-        if drawn.pixels.ndim == 2
-        else np.ascontiguousarray(drawn.pixels[..., :3].min(axis=2))
-    )
-    return edges.fit(grey, card.sketch)
+    return edges.fit(images.to_grey(drawn).pixels, card.sketch)
 
 
 def _paint(model: Model, job: Job) -> Picture:
@@ -173,43 +221,45 @@ def _paint(model: Model, job: Job) -> Picture:
     drawn = job.images["edges"]
     x = tensors.to_tensor(drawn, 1, model.device, torch.float32)
     hints = _hints(job.images.get("hints"), drawn.size, model)
-    code = model.module.sample_code([job.seed], float(job.values["variation"]))  # pyright: ignore[reportCallIssue, reportArgumentType]
-    multiple = model.card.size.multiple_of
-    (x, crop), (hints, _) = (tensors.pad_to_multiple(t, multiple, multiple) for t in (x, hints))
-    made = model(x, hints, code.to(model.device))
-    return tensors.to_picture(crop(made))
+    variation = float(job.values["variation"])  # pyright: ignore[reportArgumentType]
+    code = model.module.sample_code([job.seed], variation)  # pyright: ignore[reportCallIssue]
+    rule = model.config.multiple_of, model.config.minimum
+    (x, crop), (hints, _) = (tensors.pad_to_multiple(t, *rule) for t in (x, hints))
+    return tensors.to_picture(crop(model(x, hints, code.to(model.device))))
 
 
 def _hints(picture: Picture | None, size: tuple[int, int], model: Model) -> Tensor:
     """(1, 4, H, W): colour in [-1, 1] times the mask, and the mask."""
     import torch
 
-    from engines import images, tensors
+    from engines import tensors
 
-    if picture is None or picture.channels != 4:
+    if picture is None:
         return torch.zeros((1, 4, size[1], size[0]), device=model.device)
+    if picture.channels != 4:
+        raise images.ImageError(
+            "Colour hints are strokes on a transparent sheet; this picture has no transparency."
+        )
     pixels = picture.pixels if picture.size == size else images.resize(picture.pixels, size)
     rgb = tensors.to_tensor(Picture(pixels[..., :3]), 3, model.device, torch.float32)
     mask = torch.tensor(pixels[..., 3] > 127, dtype=torch.float32, device=model.device)[None, None]
     return torch.cat((rgb * mask, mask), 1)
 
 
-def _translate(model: Model, job: Job) -> Picture:
+def _translate(model: Model, job: Job) -> tuple[Picture, tuple[str, ...]]:
     """One pass of an official net; the result has exactly the input's size and keeps its alpha."""
     import torch
 
-    from engines import images, layers, tensors
+    from engines import layers, tensors
 
-    given = _half(job.images["edges"], str(job.values.get("direction", "AtoB")))
-    opaque, alpha = images.split_alpha(given)
     config = model.config
-    fixed = job.values.get("size") == "resize"
-    pixels = opaque.pixels
-    if fixed and opaque.size != model.card.size.native:
-        assert model.card.size.native is not None
-        pixels = images.resize(pixels, model.card.size.native)
-    x = tensors.to_tensor(Picture(pixels), config.inputs, model.device, torch.float32)
-    x, crop = tensors.pad_to_multiple(x, model.card.size.multiple_of, model.card.size.multiple_of)
+    given, notes = _half(job.images["edges"], str(job.values["direction"]))
+    seen, alpha = (given, None) if config.inputs == 4 else images.split_alpha(given)
+    side = _side(config)
+    if job.values.get("size") == "resize" and seen.size != (side, side):
+        seen = Picture(images.resize(seen.pixels, (side, side)))
+    x = tensors.to_tensor(seen, config.inputs, model.device, torch.float32)
+    x, crop = tensors.pad_to_multiple(x, config.multiple_of, config.minimum)
     layers.use_batch_statistics(model.module, job.values.get("norm") == "trained")
     layers.seed_dropout(model.module, job.seed if job.values.get("noise") else None)
     try:
@@ -219,17 +269,19 @@ def _translate(model: Model, job: Job) -> Picture:
         layers.use_batch_statistics(model.module, False)
     if made.size != given.size:
         made = Picture(images.resize(made.pixels, given.size))
-    return images.with_alpha(made, alpha)
+    return images.with_alpha(made, alpha), notes
 
 
-def _half(picture: Picture, direction: str) -> Picture:
-    """The input half of a joined A|B picture (exactly twice as wide as high), or the picture itself."""
-    if picture.width != 2 * picture.height or picture.height < 32:
-        return picture
+def _half(picture: Picture, direction: str) -> tuple[Picture, tuple[str, ...]]:
+    """The input in a joined A|B picture, or the whole picture; and what to tell of it."""
+    if direction == "whole":
+        joined = picture.channels == 3 and picture.width == 2 * picture.height
+        return picture, (JOINED,) if joined else ()
     middle = picture.width // 2
-    return Picture(
-        picture.pixels[:, :middle] if direction == "AtoB" else picture.pixels[:, middle:]
-    )
+    if not middle:
+        raise images.ImageError("A picture one pixel wide has no halves.")
+    left, right = picture.pixels[:, :middle], picture.pixels[:, -middle:]
+    return Picture(left if direction == "AtoB" else right), ()
 
 
 register(Pix2Pix())

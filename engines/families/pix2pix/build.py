@@ -22,7 +22,8 @@ def build(config: Config) -> nn.Module:
 def load_tensorflow(
     config: TensorFlowConfig, checkpoint: Checkpoint
 ) -> tuple[nn.Module, tuple[str, ...]]:
-    """The port's variables, turned into torch's layout. Strict: raises CheckpointError naming what is missing."""
+    """The port's variables, turned into torch's layout. Strict: raises CheckpointError naming what
+    is missing."""
     import torch
 
     net = TensorFlowUNet(config)
@@ -32,11 +33,15 @@ def load_tensorflow(
     except (KeyError, RuntimeError) as error:
         raise CheckpointError(
             "mismatch",
-            f"{checkpoint.path.name} lacks variables of the TensorFlow U-Net (first {error.args[0]!s:.80}).",
+            f"{checkpoint.path.name} lacks variables of the TensorFlow U-Net (first "
+            f"{error.args[0]!s:.80}).",
         ) from error
     if not all(bool(torch.isfinite(t).all()) for t in state.values()):
         raise CheckpointError(
             "nan", f"{checkpoint.path.name} holds numbers that are not finite; its training failed."
         )
-    note = "Kernels of the TensorFlow port were turned into torch's order; only the generator was taken."
+    note = (
+        "Kernels of the TensorFlow port were turned into torch's order; only the generator "
+        "was taken."
+    )
     return net.eval(), (*checkpoint.notes, note)
