@@ -307,7 +307,10 @@ def _state_dict(root: Any) -> tuple[dict[str, inert.LazyTensor], str]:
 
 
 def _tidied(opened: Checkpoint) -> Checkpoint:
-    """Without a `module.` prefix that all keys share."""
+    """Without a `module.` prefix that all keys share, and without TensorFlow's `:0`."""
+    if any(key.endswith(":0") for key in opened.infos):
+        opened.infos = {k.removesuffix(":0"): v for k, v in opened.infos.items()}
+        opened.source = {k.removesuffix(":0"): v for k, v in opened.source.items()}
     for prefix in ("module.", "_orig_mod."):
         if opened.infos and all(key.startswith(prefix) for key in opened.infos):
             cut = len(prefix)
