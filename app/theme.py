@@ -99,6 +99,54 @@ def mixed(one: str, other: str, share: float) -> QColor:
     return QColor(part(a.red(), b.red()), part(a.green(), b.green()), part(a.blue(), b.blue()))
 
 
+def apply(app: QApplication, mode: str) -> None:
+    """Show "dark", "light" or what the "system" says, now and whenever it changes its mind."""
+    _state["mode"] = mode
+    hints = QGuiApplication.styleHints()
+    if not _state.get("following"):
+        _state["following"] = "yes"
+        hints.colorSchemeChanged.connect(_on_system)
+    system = "light" if hints.colorScheme() == Qt.ColorScheme.Light else "dark"
+    _state["theme"] = system if mode == "system" else mode
+    if app.style().objectName() != "fusion":
+        app.setStyle("Fusion")
+    app.setFont(font())
+    app.setPalette(_palette())
+    app.setStyleSheet(stylesheet())
+    signals.changed.emit()
+
+
+def _on_system(_scheme: object = None) -> None:
+    app = QApplication.instance()
+    if _state["mode"] == "system" and isinstance(app, QApplication):
+        apply(app, "system")
+
+
+def stylesheet() -> str:
+    """resources/theme.qss with the tokens filled in."""
+    tokens = {name: colour(name).name() for name in TOKENS}
+    text = Template((RESOURCES / "theme.qss").read_text("utf-8"))
+    return text.substitute(tokens, radius=RADIUS, control=CONTROL, theme=theme())
+
+
+def _palette() -> QPalette:
+    palette, role = QPalette(), QPalette.ColorRole
+    for part, name in (
+        (role.Window, "window"), (role.WindowText, "text"), (role.Base, "sunken"),
+        (role.AlternateBase, "panel"), (role.Text, "text"), (role.Button, "raised"),
+        (role.ButtonText, "text"), (role.BrightText, "failure"), (role.Link, "accent_text"),
+        (role.LinkVisited, "accent_text"), (role.Highlight, "accent"),
+        (role.HighlightedText, "on_accent"), (role.ToolTipBase, "raised"),
+        (role.ToolTipText, "text"), (role.PlaceholderText, "quiet"), (role.Light, "hover"),
+        (role.Midlight, "hover"), (role.Mid, "line"), (role.Dark, "line"), (role.Shadow, "shade"),
+        (role.Accent, "accent"),
+    ):  # fmt: skip
+        palette.setColor(part, colour(name))
+    for part in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(QPalette.ColorGroup.Disabled, part, colour("faint"))
+    return palette
+
+
 # ---- font --------------------------------------------------------------------------------------
 
 
