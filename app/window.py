@@ -9,7 +9,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QByteArray, Qt, QTimer
+from PySide6.QtCore import QByteArray, QPoint, Qt, QTimer
 from PySide6.QtGui import (
     QCloseEvent,
     QColor,
@@ -19,6 +19,7 @@ from PySide6.QtGui import (
     QIcon,
     QPainter,
     QPixmap,
+    QResizeEvent,
 )
 from PySide6.QtWidgets import (
     QApplication,
@@ -69,6 +70,7 @@ class MainWindow(QMainWindow):
         self.status = StatusBar(self.tray)
         self.sheet = Sheet(self.room, studio)
         self.asking = Asking(self)
+        self.toast = Notice()  # good news lie over the room, so that the sheet does not jump
         self._remedies: dict[Notice, Any] = {}
         self._fading = QTimer(self, singleShot=True, interval=NOTICE_MS)
         self._lay_out()
@@ -109,6 +111,8 @@ class MainWindow(QMainWindow):
         box.addWidget(self.rail)
         box.addLayout(column, 1)
         self.setCentralWidget(desk)
+        self.toast.setParent(desk)
+        self.toast.hide()
         self.setMinimumSize(1040, 640)
 
     def _recall(self) -> None:
@@ -200,6 +204,7 @@ class MainWindow(QMainWindow):
         room.canvas.files_dropped.connect(self.open_files)
         room.canvas.picture_dropped.connect(self.take_picture)
         room.viewer.files_dropped.connect(self.open_files)
+        room.viewer.picture_dropped.connect(self.take_picture)
         room.viewer.action_clicked.connect(studio.run)
         room.viewer.set_drag_source(studio.drag_file)
         room.head.reference_menu.file_wanted.connect(self.asking.for_photo)
@@ -214,8 +219,8 @@ class MainWindow(QMainWindow):
         self.rail.menu_wanted.connect(self.asking.menu)
         self.rail.models_wanted.connect(self.asking.for_models)
         self.rail.settings_wanted.connect(self.asking.for_settings)
-        self._fading.timeout.connect(self._hide_notice)
-        for notice in (self.notice, room.notice):
+        self._fading.timeout.connect(self.toast.hide)
+        for notice in (self.notice, self.toast, room.notice):
             notice.acted.connect(lambda notice=notice: self._on_remedy(notice))
             notice.closed.connect(lambda notice=notice: self._on_closed(notice))
 
@@ -289,6 +294,7 @@ class MainWindow(QMainWindow):
         loading = any(t.title.startswith("Loading") for t in self.studio.tasks.running())
         ready = "ready" if self.studio.card else "none"
         self.top.picker.show_state("loading" if loading else ready)
+        self.room.viewer.set_busy(bool(self.studio.tasks.running()))
         self.actions_["cancel"].setEnabled(bool(self.studio.tasks.running()))
 
     def _on_failed(self, place: str, failed: Failed) -> None:
@@ -422,19 +428,29 @@ class MainWindow(QMainWindow):
         where: Notice | None = None,
         stays: bool = False,
     ) -> None:
-        """One sentence, at the top unless `where` says beside what."""
-        notice = where or self.notice
+        """One sentence: failures at the top, or beside what failed; good news over the room."""
+        notice = where or (self.toast if kind == "info" else self.notice)
         self._remedies[notice] = act
         notice.tell(sentence, remedy, kind)
-        if notice is self.notice:
-            self._notice_holder.show()
-            if kind == "info" and not stays:
+        self._notice_holder.setVisible(not self.notice.isHidden())
+        if notice is self.toast:
+            self._place_toast()
+            self._fading.stop()
+            if not stays:
                 self._fading.start()
-            else:
-                self._fading.stop()
+
+    def _place_toast(self) -> None:
+        """At the foot of the room, in the middle of drawing and photo."""
+        room = self.room
+        wide = room.width() - room.side.width() - 24
+        self.toast.setFixedWidth(max(min(620, wide), 200))
+        self.toast.adjustSize()
+        foot = room.mapTo(self.centralWidget(), QPoint(0, room.height()))
+        left = foot.x() + (wide - self.toast.width()) // 2 + 12
+        self.toast.move(left, foot.y() - self.toast.height() - 24)
+        self.toast.raise_()
 
     def _hide_notice(self) -> None:
-        self._fading.stop()
         self.notice.hide()
         self._notice_holder.hide()
 
@@ -462,6 +478,11 @@ class MainWindow(QMainWindow):
         elif payload.picture is not None:
             self.take_picture(payload.picture)
         event.acceptProposedAction()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self.toast.isVisible():
+            self._place_toast()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self._fading.stop()

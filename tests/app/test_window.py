@@ -373,7 +373,7 @@ def test_a_dropped_model_is_told_of_and_loaded(opened, tmp_path):
     bench.engine.cards["mine"] = card
     bench.drop(bench.window, urls(file))
     bench.wait(lambda: bench.studio.card == card)
-    assert "sketch to photo" in bench.window.notice.text()
+    assert "sketch to photo" in bench.window.toast.text()
     bench.window.asking.last_report()
     words = said(bench.window.asking.shown)
     assert {"1\u2009234\u2009567", "torch-zip", "1111222233334444"} <= words
@@ -509,7 +509,7 @@ def test_a_dropped_photo_lies_under_the_drawing(bench: Bench, tmp_path):
     bench.drop(bench.canvas, urls(file))
     bench.wait(lambda: bench.window.sheet.reference is not None)
     assert bench.window.room.head.reference.isChecked()
-    assert "edges" in bench.window.notice.text()
+    assert "edges" in bench.window.toast.text()
     bench.reopen()
     bench.wait(lambda: bench.window.sheet.reference == photo())
     bench.window.room.head.reference_menu.removed.emit()
@@ -566,7 +566,7 @@ def test_export_writes_what_was_chosen(bench: Bench, tmp_path, monkeypatch, form
     assert export.quality.isVisibleTo(export.menu) == (form in ("jpg", "webp"))
     export.save.click()
     bench.wait(target.exists)
-    bench.wait(lambda: "Saved" in bench.window.notice.text())
+    bench.wait(lambda: "Saved" in bench.window.toast.text())
     from PIL import Image
 
     with Image.open(target) as image:
@@ -594,10 +594,10 @@ def test_a_folder_is_offered_as_a_batch(bench: Bench, tmp_path, monkeypatch):
     for name in "ab":
         (folder / f"{name}.png").write_bytes(photo_edges().to_png())
     bench.studio.open_path(folder)
-    bench.wait(bench.window.notice.isVisible)
-    assert "2" in bench.window.notice.text() and "Edges to clothes" in bench.window.notice.text()
+    bench.wait(bench.window.toast.isVisible)
+    assert "2" in bench.window.toast.text() and "Edges to clothes" in bench.window.toast.text()
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *a, **k: str(target))
-    bench.window.notice.acted.emit()
+    bench.window.toast.acted.emit()
     bench.wait(lambda: len(list(target.glob("*.png"))) == 2)
 
 
