@@ -1,4 +1,5 @@
-"""`ganvas` opens the studio; `ganvas models|inspect|run|batch|edges|prepare|train|convert` works without a window."""
+"""`ganvas` opens the studio; `ganvas models|inspect|run|batch|edges|prepare|train|convert` works
+without a window."""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""Which models there are and where their files lie: the shipped starters and what a person has opened.
+"""Which models there are and where their files lie: the shipped starters and what a person has
+opened.
 
-Torch-free: the window and `ganvas models` list models before any network exists. A model is named "name@digest"; the
-digest (first 16 hex digits of the file's sha256) decides, the name is for people.
+Torch-free: the window and `ganvas models` list models before any network exists. A model is named
+"name@digest"; the digest (first 16 hex digits of the file's sha256) decides, the name is for
+people.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ class Entry:
 
 
 class Catalogue:
-    """Shipped models from resources/models.json, and a person's own from models.json in their data folder."""
+    """Shipped models from resources/models.json, and a person's own from models.json in their data
+    folder."""
 
     def __init__(self, shipped: Path = SHIPPED, own: Path | None = None) -> None:
         self._shipped = shipped
@@ -53,7 +56,8 @@ class Catalogue:
         self._digests: dict[tuple[str, int, int], str] = {}
         self._users = {e.path: e for e in self._read_own()}
 
-    # ---- looking ----------------------------------------------------------------------------------
+    # ---- looking
+    # ----------------------------------------------------------------------------------
 
     def entries(self) -> tuple[Entry, ...]:
         """The shipped models first, in their order, then a person's own, newest first."""
@@ -66,7 +70,8 @@ class Catalogue:
     def find(self, reference: str) -> Entry | None:
         """The model of "name@digest", "@digest", a name, the unique beginning of a name, or a path.
 
-        The digest decides over the name; a name alone prefers the newest file. None if nothing fits.
+        The digest decides over the name; a name alone prefers the newest file. None if nothing
+        fits.
         """
         name, _, digest = reference.partition("@")
         installed = [e for e in self.entries() if e.installed]
@@ -85,18 +90,23 @@ class Catalogue:
         name, _, digest = reference.partition("@")
         named = [e for e in self.entries() if e.name == name]
         if digest and any(e.installed for e in named):
-            return (f"The model {name} is here with other weights; this recipe needs those with the digest {digest}. "
-                    "Open that file.")  # fmt: skip
+            return (
+                f"The model {name} is here with other weights; this recipe needs those with the "
+                f"digest {digest}. "
+                "Open that file."
+            )
         if named:
             return f"The model {name} is known but its file is not installed."
         known = ", ".join(e.name for e in self.entries() if e.installed) or "none"
         ending = f" with the digest {digest}" if digest else ""
         return f"There is no model {name}{ending} here; known are {known}. Open its file."
 
-    # ---- adding -----------------------------------------------------------------------------------
+    # ---- adding
+    # -----------------------------------------------------------------------------------
 
     def add(self, path: str | Path, family: str = "") -> Entry:
-        """Remember a person's file where it lies; `family` settles a tie for good. Raises CheckpointError."""
+        """Remember a person's file where it lies; `family` settles a tie for good. Raises
+        CheckpointError."""
         path = Path(path).resolve()
         entry = self._entry(path)
         if entry.shipped:
@@ -143,7 +153,8 @@ class Catalogue:
             self._digests[key] = file_digest(path)
         return self._digests[key]
 
-    # ---- on disk ----------------------------------------------------------------------------------
+    # ---- on disk
+    # ----------------------------------------------------------------------------------
 
     def _read_shipped(self) -> Iterator[Entry]:
         listing = self._shipped / "models.json"
@@ -176,7 +187,8 @@ class Catalogue:
 
 
 def _name(path: Path) -> str:
-    """A file's name for people; the official files are all called latest_net_G.pth, so their folder's name counts."""
+    """A file's name for people; the official files are all called latest_net_G.pth, so their
+    folder's name counts."""
     stem = path.name.split(".", 1)[0] or path.name
     return (
         path.parent.name

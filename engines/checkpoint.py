@@ -1,7 +1,9 @@
-"""Weights on disk: read any of the formats people have, repair what is known to break, write one format of our own.
+"""Weights on disk: read any of the formats people have, repair what is known to break, write one
+format of our own.
 
-All weights enter here (law 4): safetensors, torch files with `weights_only=True`, and whatever that refuses through
-the inert reader (engines/inert.py), which runs no code of the file. torch is imported only where tensors are made.
+All weights enter here (law 4): safetensors, torch files with `weights_only=True`, and whatever that
+refuses through the inert reader (engines/inert.py), which runs no code of the file. torch is
+imported only where tensors are made.
 """
 
 from __future__ import annotations
@@ -29,13 +31,25 @@ if TYPE_CHECKING:
 log = logging.getLogger("engine")
 
 METADATA = "ganvas"
-WRAPPERS = ("state_dict", "model_state_dict", "model", "params_ema", "params", "net", "network", "generator", "netG",
-            "G", "weights", "module")  # fmt: skip
+WRAPPERS = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "params_ema",
+    "params",
+    "net",
+    "network",
+    "generator",
+    "netG",
+    "G",
+    "weights",
+    "module",
+)
 
 
 class CheckpointError(ValueError):
-    """A file that gives no weights. `kind` is a stable word: "missing", "empty", "damaged", "not-weights",
-    "mismatch", "nan"; the message is one sentence for the user."""
+    """A file that gives no weights. `kind` is a stable word: "missing", "empty", "damaged",
+    "not-weights", "mismatch", "nan"; the message is one sentence for the user."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -123,7 +137,8 @@ def _damaged(path: Path) -> CheckpointError:
     )
 
 
-# ---- opening --------------------------------------------------------------------------------------------------------
+# ---- opening -------------------------------------------------------------------------------------
+# -------------------
 
 
 def open_checkpoint(path: str | Path) -> Checkpoint:
@@ -144,8 +159,20 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         raise
     except inert.InertError as error:
         raise CheckpointError("damaged", f"{path.name} {error}.") from error
-    except (OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error,
-            zipfile.BadZipFile, MemoryError, OverflowError, RecursionError) as error:  # fmt: skip
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        struct.error,
+        zipfile.BadZipFile,
+        MemoryError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         log.info("%s: %r", path, error)
         raise _damaged(path) from error
     if not opened.infos:
@@ -154,7 +181,8 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def sniff(head: bytes, path: Path) -> str:
-    """One of the formats that are opened here, or the rest of a sentence that says what the file is."""
+    """One of the formats that are opened here, or the rest of a sentence that says what the file
+    is."""
     text = head.lstrip().lower()
     if head[:4] == b"PK\x03\x04":
         return "zip"
@@ -207,9 +235,17 @@ def _open_safetensors(path: Path) -> Checkpoint:
 
 
 _SAFETENSORS = {
-    "F64": ("float64", 8), "F32": ("float32", 4), "F16": ("float16", 2), "BF16": ("bfloat16", 2), "I64": ("int64", 8),
-    "I32": ("int32", 4), "I16": ("int16", 2), "I8": ("int8", 1), "U8": ("uint8", 1), "BOOL": ("bool", 1),
-}  # fmt: skip
+    "F64": ("float64", 8),
+    "F32": ("float32", 4),
+    "F16": ("float16", 2),
+    "BF16": ("bfloat16", 2),
+    "I64": ("int64", 8),
+    "I32": ("int32", 4),
+    "I16": ("int16", 2),
+    "I8": ("int8", 1),
+    "U8": ("uint8", 1),
+    "BOOL": ("bool", 1),
+}
 
 
 def _open_npz(path: Path) -> Checkpoint:
@@ -275,7 +311,8 @@ _OPENERS = {
 
 
 def _from_tree(path: Path, format: str, tree: inert.Tree) -> Checkpoint:
-    """Find the state dict in what a torch file holds: bare, wrapped, several nets in one, or a whole module."""
+    """Find the state dict in what a torch file holds: bare, wrapped, several nets in one, or a
+    whole module."""
     notes = list(tree.notes)
     found, where = _state_dict(tree.root)
     if where:
@@ -320,7 +357,8 @@ def _tidied(opened: Checkpoint) -> Checkpoint:
     return opened
 
 
-# ---- the numbers ----------------------------------------------------------------------------------------------------
+# ---- the numbers ---------------------------------------------------------------------------------
+# -------------------
 
 
 def _read_safetensors(opened: Checkpoint) -> dict[str, Tensor]:
@@ -348,17 +386,24 @@ def _read_torch(opened: Checkpoint) -> dict[str, Tensor]:
     return inert.read_tensors(opened.path, opened.format, opened.source)
 
 
-_READERS = {"safetensors": _read_safetensors, "npz": _read_npz, "npy": _read_npy, "torch-zip": _read_torch,
-            "torch-legacy": _read_torch}  # fmt: skip
+_READERS = {
+    "safetensors": _read_safetensors,
+    "npz": _read_npz,
+    "npy": _read_npy,
+    "torch-zip": _read_torch,
+    "torch-legacy": _read_torch,
+}
 
 
-# ---- into a network -------------------------------------------------------------------------------------------------
+# ---- into a network
+# -------------------------------------------------------------------------------------------------
 
 
 def fill(module: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
     """Load every weight into `module`, or nothing. Returns a sentence for every repair.
 
-    Raises CheckpointError: "mismatch" naming what is missing or left over, "nan" when a tensor holds NaN or infinity.
+    Raises CheckpointError: "mismatch" naming what is missing or left over, "nan" when a tensor
+    holds NaN or infinity.
     """
     import torch
 
@@ -377,7 +422,8 @@ def fill(module: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
     if bad:
         raise CheckpointError(
             "nan",
-            f"{checkpoint.path.name} holds numbers that are not finite (first in {bad[0]}); its training failed.",
+            f"{checkpoint.path.name} holds numbers that are not finite (first in {bad[0]}); its "
+            "training failed.",
         )
     module.load_state_dict(given, strict=True)
     for note in notes:
@@ -385,14 +431,26 @@ def fill(module: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
     return (*checkpoint.notes, *notes)
 
 
-def _misfit(name: str, missing: list[str], surplus: list[str], wrong: list[str], wanted: Mapping[str, Tensor],
-            given: Mapping[str, Tensor]) -> str:  # fmt: skip
+def _misfit(
+    name: str,
+    missing: list[str],
+    surplus: list[str],
+    wrong: list[str],
+    wanted: Mapping[str, Tensor],
+    given: Mapping[str, Tensor],
+) -> str:
     if wrong:
         key = wrong[0]
-        return (f"{name} does not fit: {key} is {tuple(given[key].shape)} where {tuple(wanted[key].shape)} is needed "
-                f"({len(wrong)} such).")  # fmt: skip
-    parts = [f"{len(keys)} weights {word} (first {keys[0]})"
-             for keys, word in ((missing, "are missing"), (surplus, "are left over")) if keys]  # fmt: skip
+        return (
+            f"{name} does not fit: {key} is {tuple(given[key].shape)} where "
+            f"{tuple(wanted[key].shape)} is needed "
+            f"({len(wrong)} such)."
+        )
+    parts = [
+        f"{len(keys)} weights {word} (first {keys[0]})"
+        for keys, word in ((missing, "are missing"), (surplus, "are left over"))
+        if keys
+    ]
     return f"{name} does not fit: {' and '.join(parts)}."
 
 
@@ -402,7 +460,8 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 def repaired(
     given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
 ) -> tuple[dict[str, Tensor], list[str]]:
-    """`given` with what torch's history did to old files undone, as far as `wanted` needs it, and a sentence each."""
+    """`given` with what torch's history did to old files undone, as far as `wanted` needs it, and a
+    sentence each."""
     given, notes = dict(given), []
     moved = _shifted(given, wanted)
     if moved:
@@ -415,7 +474,8 @@ def repaired(
         for key in surplus:
             del given[key]
         notes.append(
-            f"{len(surplus)} running statistics of instance norms, which are not used, were left out."
+            f"{len(surplus)} running statistics of instance norms, which are not used, were left "
+            "out."
         )
     counters = [k for k in wanted if k not in given and k.endswith("num_batches_tracked")]
     for key in counters:
@@ -435,7 +495,8 @@ def _place(key: str) -> tuple[int, str]:
 
 
 def _shifted(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, str]:
-    """Old key -> new key where blocks were built with (or without) a dropout layer that moved the second half by one.
+    """Old key -> new key where blocks were built with (or without) a dropout layer that moved the
+    second half by one.
 
     Only when, block by block, the same number of weights of the same shapes come out.
     """
@@ -465,7 +526,8 @@ def _shifted(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[
     return moved
 
 
-# ---- our own format -------------------------------------------------------------------------------------------------
+# ---- our own format
+# -------------------------------------------------------------------------------------------------
 
 
 def save(
@@ -473,7 +535,8 @@ def save(
 ) -> None:
     """Write a safetensors file of ours; it appears whole or not at all.
 
-    metadata is JSON-able (family, config, title, card, ...); with `half`, floating-point tensors become float16.
+    metadata is JSON-able (family, config, title, card, ...); with `half`, floating-point tensors
+    become float16.
     """
     from safetensors.torch import save_file
 
@@ -485,6 +548,6 @@ def save(
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         save_file(ready, part, {METADATA: json.dumps(dict(metadata), ensure_ascii=False)})
-        os.replace(part, path)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -1,6 +1,8 @@
-"""`ganvas` without a window: the same jobs and the same events as in the studio. The only module that prints.
+"""`ganvas` without a window: the same jobs and the same events as in the studio. The only module
+that prints.
 
-Exit status: 0 done, 1 done with failures (batch), 2 refused in one sentence on standard error, 130 interrupted.
+Exit status: 0 done, 1 done with failures (batch), 2 refused in one sentence on standard error, 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -148,17 +150,28 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-# ---- commands -------------------------------------------------------------------------------------------------------
+# ---- commands ------------------------------------------------------------------------------------
+# -------------------
 
 
 def models(options: argparse.Namespace) -> int:
     entries = _catalogue().entries()
     if options.json:
         rows = [
-            {"name": e.name, "title": e.title, "digest": e.digest, "family": e.family, "rooms": list(e.rooms),
-             "path": str(e.path), "bytes": e.bytes, "installed": e.installed, "shipped": e.shipped, "licence": e.licence}
+            {
+                "name": e.name,
+                "title": e.title,
+                "digest": e.digest,
+                "family": e.family,
+                "rooms": list(e.rooms),
+                "path": str(e.path),
+                "bytes": e.bytes,
+                "installed": e.installed,
+                "shipped": e.shipped,
+                "licence": e.licence,
+            }
             for e in entries
-        ]  # fmt: skip
+        ]
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return 0
     for e in entries:
@@ -209,7 +222,8 @@ def run(options: argparse.Namespace) -> int:
         else ""
     )
     print(
-        f"{options.output}  {result.pictures[0].width}x{result.pictures[0].height}  {1000 * result.seconds:.0f} ms{note}"
+        f"{options.output}  {result.pictures[0].width}x{result.pictures[0].height}  "
+        f"{1000 * result.seconds:.0f} ms{note}"
     )
     return 0
 
@@ -281,8 +295,16 @@ def train(options: argparse.Namespace) -> int:
             Path(__file__).resolve().parent.parent / "resources" / "recipes" / f"{recipe.name}.toml"
         )
     devices = int(options.devices) if options.devices.isdigit() else options.devices
-    events = training.train_file(recipe, options.data, options.output, options.device, devices, options.resume,
-                                 options.steps, options.minutes)  # fmt: skip
+    events = training.train_file(
+        recipe,
+        options.data,
+        options.output,
+        options.device,
+        devices,
+        options.resume,
+        options.steps,
+        options.minutes,
+    )
     for event in events:
         if options.json:
             print(training.event_line(event), flush=True)
@@ -307,8 +329,12 @@ def convert(options: argparse.Namespace) -> int:
         raise Refused(examine(options.old).message)
     family, config = found[0]
     module, notes = family.load(config, opened)
-    metadata = {**opened.metadata, "family": family.id, "config": family.to_dict(config),
-                "converted_from": {"name": options.old.name, "digest": opened.digest}}  # fmt: skip
+    metadata = {
+        **opened.metadata,
+        "family": family.id,
+        "config": family.to_dict(config),
+        "converted_from": {"name": options.old.name, "digest": opened.digest},
+    }
     checkpoint.save(options.output, module.state_dict(), metadata, half=options.half)
     for note in notes:
         print(f"  {note}", file=sys.stderr)
@@ -316,7 +342,8 @@ def convert(options: argparse.Namespace) -> int:
     return 0
 
 
-# ---- pieces ---------------------------------------------------------------------------------------------------------
+# ---- pieces --------------------------------------------------------------------------------------
+# -------------------
 
 
 def _catalogue() -> Catalogue:
@@ -387,7 +414,7 @@ def _images(arguments: Iterable[str], card: ModelCard) -> dict[str, Picture]:
     found = {}
     for argument in arguments:
         role, equals, path = argument.partition("=")
-        if not equals or role not in roles and Path(argument).exists():
+        if not equals or (role not in roles and Path(argument).exists()):
             role, path = _single_role(card), argument
         found[role] = _open(Path(path))
     return found
@@ -397,7 +424,8 @@ def _single_role(card: ModelCard) -> str:
     needed = [c.role for c in card.inputs() if not c.optional]
     if len(needed) != 1:
         raise Refused(
-            f"{card.title} takes {', '.join(c.role for c in card.inputs())}; say which with ROLE=PATH."
+            f"{card.title} takes {', '.join(c.role for c in card.inputs())}; say which with "
+            "ROLE=PATH."
         )
     return needed[0]
 

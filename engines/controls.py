@@ -1,7 +1,7 @@
 """What a model asks of a person, as data: controls and the model card. Knows neither torch nor Qt.
 
-A GUI builds its form from a card's controls; the command line checks `--set` with them; both get the same sentence
-when a value is refused.
+A GUI builds its form from a card's controls; the command line checks `--set` with them; both get
+the same sentence when a value is refused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ class ControlError(ValueError):
 
 @dataclass(frozen=True)
 class Slider:
-    """A number in [low, high]; `trained` marks the part of the range that the model has seen, if narrower."""
+    """A number in [low, high]; `trained` marks the part of the range that the model has seen, if
+    narrower."""
 
     name: str
     label: str
@@ -103,7 +104,8 @@ class Text:
 
 @dataclass(frozen=True)
 class Attributes:
-    """A vector of named strengths in [low, high]; `exclusive` lists groups of labels of which one is on at a time."""
+    """A vector of named strengths in [low, high]; `exclusive` lists groups of labels of which one
+    is on at a time."""
 
     name: str
     label: str
@@ -138,7 +140,8 @@ def _is_number(text: Any) -> bool:
 
 @dataclass(frozen=True)
 class ImageInput:
-    """A picture that arrives by drop, paste or file. No value: it travels in Job.images under `role`."""
+    """A picture that arrives by drop, paste or file. No value: it travels in Job.images under
+    `role`."""
 
     role: str
     label: str
@@ -150,8 +153,8 @@ class ImageInput:
 class SketchInput:
     """A picture that is drawn.
 
-    kind   "edges": dark lines on white, (H, W); "hints": coarse colour strokes on transparent, (H, W, 4);
-           "labels": class indices, (H, W)
+    kind   "edges": dark lines on white, (H, W); "hints": coarse colour strokes on transparent, (H,
+           W, 4); "labels": class indices, (H, W)
     size   (width, height) of a fresh canvas
     """
 
@@ -165,14 +168,21 @@ class SketchInput:
 
 
 Control = Slider | Choice | Toggle | Text | Attributes | ImageInput | SketchInput
-_TYPES = {"slider": Slider, "choice": Choice, "toggle": Toggle, "text": Text, "attributes": Attributes,
-          "image": ImageInput, "sketch": SketchInput}  # fmt: skip
+_TYPES = {
+    "slider": Slider,
+    "choice": Choice,
+    "toggle": Toggle,
+    "text": Text,
+    "attributes": Attributes,
+    "image": ImageInput,
+    "sketch": SketchInput,
+}
 
 
 @dataclass(frozen=True)
 class SizeRule:
-    """Which sizes a network takes. `native` (width, height) is what it was trained at, if known; `fixed` nets take
-    no other (the engine resizes or tiles, and the card's controls say which)."""
+    """Which sizes a network takes. `native` (width, height) is what it was trained at, if known;
+    `fixed` nets take no other (the engine resizes or tiles, and the card's controls say which)."""
 
     minimum: int = 1
     multiple_of: int = 1
@@ -183,9 +193,9 @@ class SizeRule:
 
 @dataclass(frozen=True)
 class SketchStats:
-    """What the training edges looked like (5th and 95th percentile): ink is the dark share of the canvas in [0, 1],
-    width the mean line width divided by the canvas width, extent the larger side of the ink's bounding box divided
-    by that of the canvas."""
+    """What the training edges looked like (5th and 95th percentile): ink is the dark share of the
+    canvas in [0, 1], width the mean line width divided by the canvas width, extent the larger side
+    of the ink's bounding box divided by that of the canvas."""
 
     ink: tuple[float, float]
     width: tuple[float, float]
@@ -194,7 +204,8 @@ class SketchStats:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """All that a GUI may know of a model. Pure data; `to_dict` and `from_dict` are inverse and JSON-able."""
+    """All that a GUI may know of a model. Pure data; `to_dict` and `from_dict` are inverse and
+    JSON-able."""
 
     family: str
     title: str
@@ -283,7 +294,8 @@ def checked(job: Job, card: ModelCard) -> Job:
     for role in job.images:
         if role not in roles:
             raise ControlError(
-                f"{card.title} takes no picture named “{role}”; it takes {', '.join(roles) or 'none'}."
+                f"{card.title} takes no picture named “{role}”; it takes "
+                f"{', '.join(roles) or 'none'}."
             )
     for role, control in roles.items():
         if role not in job.images and not control.optional:

@@ -1,7 +1,9 @@
-"""Training pictures from disk: joined A|B files, two folders, or photos alone with inputs made by engines/pairs.py.
+"""Training pictures from disk: joined A|B files, two folders, or photos alone with inputs made by
+engines/pairs.py.
 
-A batch is a function of (seed, step, rank) alone, so a resumed training sees exactly what an uninterrupted one would
-have seen. Batches are numpy dictionaries; tensors are made by the trainer. Knows no network.
+A batch is a function of (seed, step, rank) alone, so a resumed training sees exactly what an
+uninterrupted one would have seen. Batches are numpy dictionaries; tensors are made by the trainer.
+Knows no network.
 """
 
 from __future__ import annotations
@@ -69,8 +71,8 @@ def to_signed(pixels: np.ndarray) -> np.ndarray:
 class EdgePhotos:
     """Photos alone; edges and colour hints are drawn anew each time.
 
-    Batches: edges (N, 1, H, W), hints (N, 4, H, W), named (N, 1, H, W) in {0, 1}: where some hint says the colour,
-    photo (N, 3, H, W).
+    Batches: edges (N, 1, H, W), hints (N, 4, H, W), named (N, 1, H, W) in {0, 1}: where some hint
+    says the colour, photo (N, 3, H, W).
     """
 
     folder: Path
@@ -125,9 +127,13 @@ class EdgePhotos:
         return edges, hints, named, photo
 
     def _moved(
-        self, photo: np.ndarray, edges: np.ndarray, mask: np.ndarray, size: tuple[int, int],
+        self,
+        photo: np.ndarray,
+        edges: np.ndarray,
+        mask: np.ndarray,
+        size: tuple[int, int],
         rng: np.random.Generator,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Photo, edges and mask scaled and shifted a little together, at `size`."""
         width, height = self.native
         scale = rng.uniform(0.94, 1.1)
@@ -145,7 +151,8 @@ class EdgePhotos:
         return photo, edges, solid > 127
 
     def stats(self, samples: int = 400) -> dict[str, tuple[float, float]]:
-        """5th and 95th percentile of ink, width and extent of the training edges, as SketchStats wants them."""
+        """5th and 95th percentile of ink, width and extent of the training edges, as SketchStats
+        wants them."""
         rng = np.random.default_rng(self.seed)
         measured = []
         for index in rng.integers(0, len(self), samples):
@@ -163,8 +170,9 @@ class EdgePhotos:
 class Pairs:
     """Paired pictures: joined A|B files, two folders, or photos whose inputs a maker derives.
 
-    Batches: input (N, C, H, W) and target (N, 3, H, W) in [-1, 1]. `files` holds (input, target) paths; the input is
-    None where `maker` derives it from the target. With `halves`, both are the halves of one joined file.
+    Batches: input (N, C, H, W) and target (N, 3, H, W) in [-1, 1]. `files` holds (input, target)
+    paths; the input is None where `maker` derives it from the target. With `halves`, both are the
+    halves of one joined file.
     """
 
     files: list[tuple[Path | None, Path]]
@@ -198,8 +206,9 @@ class Pairs:
         first, second = (np.stack(column) for column in zip(*rows))
         return {"input": to_signed(first), "target": to_signed(second)}
 
-    def _cut(self, first: np.ndarray, second: np.ndarray, size: tuple[int, int],
-             rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    def _cut(
+        self, first: np.ndarray, second: np.ndarray, size: tuple[int, int], rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
         large = tuple(round(side * self.jitter) for side in size)
         x, y = (int(rng.integers(0, a - b + 1)) for a, b in zip(large, size))
         window = np.s_[y : y + size[1], x : x + size[0]]
@@ -216,8 +225,9 @@ def find_pairs(
 ) -> Pairs:
     """Pairs from a folder, its layout recognised without flags (S58).
 
-    Subfolders A and B (or trainA and trainB) hold pictures of equal names; otherwise, with `maker`, every picture is
-    a photo; otherwise every picture is a joined A|B file. Raises DataError with one sentence.
+    Subfolders A and B (or trainA and trainB) hold pictures of equal names; otherwise, with `maker`,
+    every picture is a photo; otherwise every picture is a joined A|B file. Raises DataError with
+    one sentence.
     """
     for a, b in (("A", "B"), ("trainA", "trainB"), ("a", "b")):
         if (folder / a).is_dir() and (folder / b).is_dir():
@@ -230,7 +240,8 @@ def find_pairs(
     odd = [f.name for f in files[:50] if not _looks_joined(f)]
     if odd:
         raise DataError(
-            f"{odd[0]} is not a joined A|B picture; put the two sides into folders A and B, or name a pair maker."
+            f"{odd[0]} is not a joined A|B picture; put the two sides into folders A and B, or "
+            "name a pair maker."
         )
     return Pairs([(None, f) for f in files], direction, halves=True, seed=seed, **options)
 
@@ -251,7 +262,8 @@ def _looks_joined(path: Path) -> bool:
 
 
 def make_dataset(data: dict[str, Any], root: Path, seed: int) -> DataSet:
-    """The data set that a recipe's [data] table asks for, below `root` (or `root` itself if it holds pictures)."""
+    """The data set that a recipe's [data] table asks for, below `root` (or `root` itself if it
+    holds pictures)."""
     data = dict(data)
     kind, folder = data.pop("kind", "pairs"), root / str(data.pop("folder", "."))
     if not folder.is_dir() and root.is_dir():
@@ -271,8 +283,17 @@ def make_dataset(data: dict[str, Any], root: Path, seed: int) -> DataSet:
 class Prefetch:
     """The batches of steps start, start + 1, ... made ahead of time in threads, in order."""
 
-    def __init__(self, data: DataSet, count: int, size: tuple[int, int], start: int, stop: int, rank: int = 0,
-                 workers: int = 1, ahead: int = 3) -> None:  # fmt: skip
+    def __init__(
+        self,
+        data: DataSet,
+        count: int,
+        size: tuple[int, int],
+        start: int,
+        stop: int,
+        rank: int = 0,
+        workers: int = 1,
+        ahead: int = 3,
+    ) -> None:
         self._make = lambda step: data.batch(step, count, size, rank)
         self._steps = iter(range(start, stop))
         self._pool = ThreadPoolExecutor(workers)

@@ -1,8 +1,8 @@
 """What a dropped file is: family, network, repairs, or in one plain sentence what it is instead.
 
-Decided by names and shapes of weights and by what a graph file says of itself, not by a file's own name (which only
-tells the halves of a TensorFlow checkpoint apart). What the families recognise is theirs; the tables below name what
-is not, or not yet, ours.
+Decided by names and shapes of weights and by what a graph file says of itself, not by a file's own
+name (which only tells the halves of a TensorFlow checkpoint apart). What the families recognise is
+theirs; the tables below name what is not, or not yet, ours.
 """
 
 from __future__ import annotations
@@ -18,16 +18,27 @@ from engines.checkpoint import Checkpoint, CheckpointError, file_digest, open_ch
 from engines.family import candidates, families
 
 PLANNED = {
-    "cyclegan": "CycleGAN", "pix2pixhd": "pix2pixHD", "stargan": "StarGAN", "attngan": "AttnGAN", "captioning": "captioning",
-    "icgan": "IcGAN", "genegan": "GeneGAN", "fader": "Fader Networks", "aging": "face ageing", "dagan": "DA-GAN",
-    "deepdream": "DeepDream", "neural_style": "style", "upscale": "enlarging", "face": "face finding",
-}  # fmt: skip
+    "cyclegan": "CycleGAN",
+    "pix2pixhd": "pix2pixHD",
+    "stargan": "StarGAN",
+    "attngan": "AttnGAN",
+    "captioning": "captioning",
+    "icgan": "IcGAN",
+    "genegan": "GeneGAN",
+    "fader": "Fader Networks",
+    "aging": "face ageing",
+    "dagan": "DA-GAN",
+    "deepdream": "DeepDream",
+    "neural_style": "style",
+    "upscale": "enlarging",
+    "face": "face finding",
+}
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """kind is "model" (it loads), "other" (known, but nothing to load here) or "refused". `message` is one sentence;
-    `notes` are the repairs."""
+    """kind is "model" (it loads), "other" (known, but nothing to load here) or "refused". `message`
+    is one sentence; `notes` are the repairs."""
 
     kind: str
     message: str
@@ -47,7 +58,8 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Mark:
-    """Weights known by names (fnmatch) and shapes (None: any length), all of which must be there."""
+    """Weights known by names (fnmatch) and shapes (None: any length), all of which must be
+    there."""
 
     family: str
     what: str
@@ -60,54 +72,175 @@ def _mark(family: str, what: str, *keys: str | tuple[str, tuple[int | None, ...]
 
 N = None
 MARKS: tuple[Mark, ...] = (
-    _mark("cyclegan", "a CycleGAN generator compressed by GAN-Compression (separable residual blocks)",
-          ("model.1.weight", (N, N, 7, 7)), ("model.10.conv_block.1.*weight", (N, 1, 3, 3)), "model.26.weight"),
-    _mark("cyclegan", "a small CycleGAN generator without residual blocks, with instance norm",
-          ("main.0.weight", (N, N, 7, 7)), ("main.15.weight", (N, N, 7, 7))),
-    _mark("cyclegan", "a small CycleGAN generator without residual blocks and without norm",
-          ("model.0.weight", (N, N, 7, 7)), ("model.10.weight", (N, N, 7, 7))),
-    _mark("pix2pixhd", "a pix2pixHD generator with a local enhancer", "model1_1.*weight", "model.1.weight"),
-    _mark("pix2pixhd", "a pix2pixHD multi-scale discriminator", "scale0_layer0.0.weight", "scale1_layer0.0.weight"),
-    _mark("pix2pixhd", "a pix2pixHD global generator", ("model.1.weight", (N, N, 7, 7)),
-          ("model.16.conv_block.1.weight", (N, N, 3, 3)), ("model.13.weight", (N, N, 3, 3))),
-    _mark("pix2pixhd", "a pix2pixHD feature encoder", ("model.1.weight", (N, N, 7, 7)),
-          ("model.13.weight", (N, N, 3, 3)), ("model.16.weight", (N, N, 3, 3))),
-    _mark("pix2pix", "a discriminator of pix2pix or CycleGAN, of use only to go on training",
-          ("model.0.weight", (N, N, 4, 4)), ("model.2.weight", (N, N, 4, 4)), ("model.11.weight", (1, N, 4, 4))),
-    _mark("pix2pix", "a pixel discriminator of pix2pix, of use only to go on training",
-          ("net.0.weight", (N, N, 1, 1)), ("net.5.weight", (1, N, 1, 1))),
-    _mark("stargan", "a StarGAN generator", ("main.0.weight", (64, N, 7, 7)), "main.6.main.0.weight"),
-    _mark("stargan", "a StarGAN discriminator", ("main.0.weight", (64, 3, 4, 4)), "conv1.weight", "conv2.weight"),
+    _mark(
+        "cyclegan",
+        "a CycleGAN generator compressed by GAN-Compression (separable residual blocks)",
+        ("model.1.weight", (N, N, 7, 7)),
+        ("model.10.conv_block.1.*weight", (N, 1, 3, 3)),
+        "model.26.weight",
+    ),
+    _mark(
+        "cyclegan",
+        "a small CycleGAN generator without residual blocks, with instance norm",
+        ("main.0.weight", (N, N, 7, 7)),
+        ("main.15.weight", (N, N, 7, 7)),
+    ),
+    _mark(
+        "cyclegan",
+        "a small CycleGAN generator without residual blocks and without norm",
+        ("model.0.weight", (N, N, 7, 7)),
+        ("model.10.weight", (N, N, 7, 7)),
+    ),
+    _mark(
+        "pix2pixhd",
+        "a pix2pixHD generator with a local enhancer",
+        "model1_1.*weight",
+        "model.1.weight",
+    ),
+    _mark(
+        "pix2pixhd",
+        "a pix2pixHD multi-scale discriminator",
+        "scale0_layer0.0.weight",
+        "scale1_layer0.0.weight",
+    ),
+    _mark(
+        "pix2pixhd",
+        "a pix2pixHD global generator",
+        ("model.1.weight", (N, N, 7, 7)),
+        ("model.16.conv_block.1.weight", (N, N, 3, 3)),
+        ("model.13.weight", (N, N, 3, 3)),
+    ),
+    _mark(
+        "pix2pixhd",
+        "a pix2pixHD feature encoder",
+        ("model.1.weight", (N, N, 7, 7)),
+        ("model.13.weight", (N, N, 3, 3)),
+        ("model.16.weight", (N, N, 3, 3)),
+    ),
+    _mark(
+        "pix2pix",
+        "a discriminator of pix2pix or CycleGAN, of use only to go on training",
+        ("model.0.weight", (N, N, 4, 4)),
+        ("model.2.weight", (N, N, 4, 4)),
+        ("model.11.weight", (1, N, 4, 4)),
+    ),
+    _mark(
+        "pix2pix",
+        "a pixel discriminator of pix2pix, of use only to go on training",
+        ("net.0.weight", (N, N, 1, 1)),
+        ("net.5.weight", (1, N, 1, 1)),
+    ),
+    _mark(
+        "stargan", "a StarGAN generator", ("main.0.weight", (64, N, 7, 7)), "main.6.main.0.weight"
+    ),
+    _mark(
+        "stargan",
+        "a StarGAN discriminator",
+        ("main.0.weight", (64, 3, 4, 4)),
+        "conv1.weight",
+        "conv2.weight",
+    ),
     _mark("attngan", "an AttnGAN generator", "ca_net.fc.weight", "h_net1.fc.0.weight"),
-    _mark("attngan", "an AttnGAN text encoder", "encoder.weight", "rnn.weight_ih_l0", "rnn.weight_ih_l0_reverse"),
-    _mark("attngan", "an AttnGAN image encoder (Inception-v3)", "emb_features.weight", "emb_cnn_code.weight"),
+    _mark(
+        "attngan",
+        "an AttnGAN text encoder",
+        "encoder.weight",
+        "rnn.weight_ih_l0",
+        "rnn.weight_ih_l0_reverse",
+    ),
+    _mark(
+        "attngan",
+        "an AttnGAN image encoder (Inception-v3)",
+        "emb_features.weight",
+        "emb_cnn_code.weight",
+    ),
     _mark("attngan", "the attention of AttnGAN", "conv_context.weight"),
-    _mark("fader", "a Fader Networks autoencoder", "enc_layers.0.0.weight", "dec_layers.0.0.weight"),
+    _mark(
+        "fader", "a Fader Networks autoencoder", "enc_layers.0.0.weight", "dec_layers.0.0.weight"
+    ),
     _mark("fader", "a Fader Networks classifier", "conv_layers.0.0.weight", "proj_layers.0.weight"),
     _mark("genegan", "GeneGAN variables", "G_splitter/conv1/W*"),
-    _mark("captioning", "a captioning decoder", "embed.weight", "lstm.weight_ih_l0", "linear.weight"),
-    _mark("captioning", "a captioning net with attention", "*attention.encoder_att.weight", "*decode_step.weight_ih"),
-    _mark("neural_style", "a fast style net (Johnson et al.)",
-          ("conv1.conv2d.weight", (N, 3, 9, 9)), "in1.weight", "deconv3.conv2d.weight"),
-    _mark("neural_style", "a fast style net with MobileNet bottlenecks",
-          ("conv1.weight", (N, 3, 9, 9)), "in1.weight", "upconv1.conv1.*", ("conv4.weight", (3, N, 9, 9))),
-    _mark("neural_style", "an encoder of MicroAST (any picture as style)", "enc1.0.conv_layer.weight", "enc2.0.*weight"),
-    _mark("neural_style", "the decoder of MicroAST (any picture as style)", "dec1.conv1.conv_layer.weight", "dec3.10.*"),
-    _mark("neural_style", "the modulator of MicroAST (any picture as style)",
-          "weight1.0.conv_layer.weight", "bias2.0.conv_layer.weight"),
-    _mark("neural_style", "a pruned VGG-19 encoder for style transfer (WCT)",
-          ("conv0.weight", (3, 3, 1, 1)), ("conv11.weight", (N, 3, 3, 3)), "conv11_aux.weight"),
-    _mark("neural_style", "a decoder of a pruned VGG-19 for style transfer (WCT)", ("conv11.weight", (3, N, 3, 3))),
-    _mark("neural_style", "a VGG classifier, the backbone of style and dream",
-          ("features.0.weight", (64, 3, 3, 3)), ("features.2.weight", (64, 64, 3, 3)), ("features.5.weight", (128, 64, 3, 3))),
-    _mark("upscale", "an enlarger (Swift-SRGAN)", "initial.cnn.depthwise.weight", "final_conv.pointwise.weight"),
+    _mark(
+        "captioning", "a captioning decoder", "embed.weight", "lstm.weight_ih_l0", "linear.weight"
+    ),
+    _mark(
+        "captioning",
+        "a captioning net with attention",
+        "*attention.encoder_att.weight",
+        "*decode_step.weight_ih",
+    ),
+    _mark(
+        "neural_style",
+        "a fast style net (Johnson et al.)",
+        ("conv1.conv2d.weight", (N, 3, 9, 9)),
+        "in1.weight",
+        "deconv3.conv2d.weight",
+    ),
+    _mark(
+        "neural_style",
+        "a fast style net with MobileNet bottlenecks",
+        ("conv1.weight", (N, 3, 9, 9)),
+        "in1.weight",
+        "upconv1.conv1.*",
+        ("conv4.weight", (3, N, 9, 9)),
+    ),
+    _mark(
+        "neural_style",
+        "an encoder of MicroAST (any picture as style)",
+        "enc1.0.conv_layer.weight",
+        "enc2.0.*weight",
+    ),
+    _mark(
+        "neural_style",
+        "the decoder of MicroAST (any picture as style)",
+        "dec1.conv1.conv_layer.weight",
+        "dec3.10.*",
+    ),
+    _mark(
+        "neural_style",
+        "the modulator of MicroAST (any picture as style)",
+        "weight1.0.conv_layer.weight",
+        "bias2.0.conv_layer.weight",
+    ),
+    _mark(
+        "neural_style",
+        "a pruned VGG-19 encoder for style transfer (WCT)",
+        ("conv0.weight", (3, 3, 1, 1)),
+        ("conv11.weight", (N, 3, 3, 3)),
+        "conv11_aux.weight",
+    ),
+    _mark(
+        "neural_style",
+        "a decoder of a pruned VGG-19 for style transfer (WCT)",
+        ("conv11.weight", (3, N, 3, 3)),
+    ),
+    _mark(
+        "neural_style",
+        "a VGG classifier, the backbone of style and dream",
+        ("features.0.weight", (64, 3, 3, 3)),
+        ("features.2.weight", (64, 64, 3, 3)),
+        ("features.5.weight", (128, 64, 3, 3)),
+    ),
+    _mark(
+        "upscale",
+        "an enlarger (Swift-SRGAN)",
+        "initial.cnn.depthwise.weight",
+        "final_conv.pointwise.weight",
+    ),
     _mark("upscale", "an enlarger (CRAFT)", "relative_position_index_h", "upsample.0.weight"),
-    _mark("face", "a face detector (MTCNN, its last stage, with landmarks)", "prelu1.weight", "dense6_3.weight"),
+    _mark(
+        "face",
+        "a face detector (MTCNN, its last stage, with landmarks)",
+        "prelu1.weight",
+        "dense6_3.weight",
+    ),
     _mark("face", "a face detector (MTCNN, its second stage)", "prelu1.weight", "dense5_2.weight"),
     _mark("face", "a face detector (MTCNN, its first stage)", "prelu1.weight", "conv4_2.weight"),
     _mark("face", "a face detector (RFB, with landmarks)", "conv1.0.weight", "landm.3.weight"),
-    _mark("face", "a face detector (RFB-320)", "base_net.0.0.weight", "regression_headers.3.weight"),
-)  # fmt: skip
+    _mark(
+        "face", "a face detector (RFB-320)", "base_net.0.0.weight", "regression_headers.3.weight"
+    ),
+)
 
 # what ONNX and TensorFlow graphs say of themselves: (all of these byte strings, family, what)
 GRAPHS: tuple[tuple[tuple[bytes, ...], str, str], ...] = (
@@ -135,9 +268,12 @@ def inspect(path: str | Path) -> Verdict:
 
 def _weights(opened: Checkpoint) -> Verdict:
     shared: dict[str, Any] = {
-        "tensors": len(opened.infos), "parameters": opened.parameters, "format": opened.format, "digest": opened.digest,
+        "tensors": len(opened.infos),
+        "parameters": opened.parameters,
+        "format": opened.format,
+        "digest": opened.digest,
         "notes": opened.notes,
-    }  # fmt: skip
+    }
     name = opened.path.name
     found = candidates(opened)
     if not found:
@@ -150,7 +286,10 @@ def _weights(opened: Checkpoint) -> Verdict:
     card = family.card(config)
     title = str(opened.metadata.get("card", {}).get("title") or card.title)
     kinds = tuple(f.id for f, _ in found)
-    message = f"{name} is a {family.title.lower()} model ({card.network}, {opened.parameters:,} parameters)."
+    message = (
+        f"{name} is a {family.title.lower()} model ({card.network}, {opened.parameters:,} "
+        "parameters)."
+    )
     if len(kinds) > 1:
         message = f"{name} fits {', '.join(kinds)} alike; say which it is."
     return Verdict(
@@ -178,7 +317,8 @@ def _foreign(opened: Checkpoint, shared: dict[str, Any]) -> Verdict:
         )
     return Verdict(
         "other",
-        f"{name} holds {len(opened.infos)} weights of a network that Ganvas does not know (first {next(iter(opened.infos))}).",
+        f"{name} holds {len(opened.infos)} weights of a network that Ganvas does not know (first "
+        f"{next(iter(opened.infos))}).",
         **shared,
     )
 
@@ -198,7 +338,8 @@ def _alike(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
     return len(shape) == len(wanted) and all(w is None or w == n for n, w in zip(shape, wanted))
 
 
-# ---- files that hold no weights we can read --------------------------------------------------------------------------
+# ---- files that hold no weights we can read
+# --------------------------------------------------------------------------
 
 
 def _not_weights(path: Path, error: CheckpointError) -> Verdict:
@@ -268,8 +409,15 @@ def _vocabulary(path: Path) -> tuple[str, str, str] | None:
         return None
     room = _room("captioning")
     if not any(special <= words for special in SPECIAL):
-        return "captioning", (f"a word map of {len(words):,} words without its special words <start>, <end> and <unk>, "
-                              "so no captioning net can use it"), form  # fmt: skip
+        return (
+            "captioning",
+            (
+                f"a word map of {len(words):,} words without its special words <start>, <end> "
+                "and <unk>, "
+                "so no captioning net can use it"
+            ),
+            form,
+        )
     return "captioning", f"a vocabulary of {len(words):,} words for captioning; {room}", form
 
 

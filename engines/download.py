@@ -1,11 +1,11 @@
-"""Fetch a weights file: mirrors in turn, broken downloads resumed, the sha256 checked, the file whole or absent."""
+"""Fetch a weights file: mirrors in turn, broken downloads resumed, the sha256 checked, the file
+whole or absent."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import http.client
-import os
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -22,10 +22,11 @@ class DownloadError(OSError):
 
 
 def fetch(urls: Sequence[str], sha256: str, target: Path) -> Iterator[Progress]:
-    """Yield Progress in bytes while the file comes; when it ends `target` is there and has that sha256 (hex).
+    """Yield Progress in bytes while the file comes; when it ends `target` is there and has that
+    sha256 (hex).
 
-    What came of an earlier try waits in `target`.part and is gone on from. Closing the generator keeps it.
-    Raises DownloadError.
+    What came of an earlier try waits in `target`.part and is gone on from. Closing the generator
+    keeps it. Raises DownloadError.
     """
     if not urls:
         raise DownloadError(
@@ -56,7 +57,7 @@ def fetch(urls: Sequence[str], sha256: str, target: Path) -> Iterator[Progress]:
             reasons.append(reason)
             continue
         if not sha256 or _sha256(part) == sha256:
-            os.replace(part, target)
+            part.replace(target)
             return
         part.unlink()
         reasons.append("the file that came is not the one that was promised")

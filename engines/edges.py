@@ -1,8 +1,9 @@
-"""Photo to edge drawing, and how close a drawing is to what a model was trained on. Knows no torch, Qt or network.
+"""Photo to edge drawing, and how close a drawing is to what a model was trained on. Knows no torch,
+Qt or network.
 
-Drawings are uint8 (H, W): 255 is paper, 0 is ink. Lines are positioned to the pixel: an edge between columns x and
-x + 1 of the photo is drawn centred on one of the two (tested). Nothing here is learned; see Canny 1986 and
-Winnemoeller et al. 2012 (XDoG).
+Drawings are uint8 (H, W): 255 is paper, 0 is ink. Lines are positioned to the pixel: an edge
+between columns x and x + 1 of the photo is drawn centred on one of the two (tested). Nothing here
+is learned; see Canny 1986 and Winnemoeller et al. 2012 (XDoG).
 """
 
 from __future__ import annotations
@@ -31,9 +32,11 @@ def photo_to_edges(
 ) -> np.ndarray:
     """An edge drawing (H, W) of a photo (H, W, 3) uint8.
 
-    method    "canny": thin lines at strong gradients; "xdog": ink-like lines and dark areas; "outline": only the
-              silhouette of the thing that differs from the frame, with its strongest inner lines
-    low, high hysteresis thresholds of Canny (gradient of 0-255 values); for xdog `high` sets the ink threshold
+    method    "canny": thin lines at strong gradients; "xdog": ink-like lines and dark areas;
+              "outline": only the silhouette of the thing that differs from the frame, with its
+              strongest inner lines
+    low, high hysteresis thresholds of Canny (gradient of 0-255 values); for xdog `high` sets the
+    ink threshold
     width     line width in pixels
     smooth    standard deviation in pixels of the blur before looking for edges
     shortest  lines shorter than this share of the width of the photo are dropped
@@ -52,8 +55,8 @@ def photo_to_edges(
 
 
 def canny(rgb: np.ndarray, low: float, high: float, smooth: float) -> np.ndarray:
-    """One-pixel lines (H, W) bool. The gradient is the strongest of the three channels, so that two colours of the
-    same lightness still have an edge between them."""
+    """One-pixel lines (H, W) bool. The gradient is the strongest of the three channels, so that two
+    colours of the same lightness still have an edge between them."""
     blurred = cv2.GaussianBlur(rgb, (0, 0), smooth) if smooth > 0 else rgb
     dx = cv2.Sobel(blurred, cv2.CV_16S, 1, 0, ksize=3, borderType=cv2.BORDER_REPLICATE)
     dy = cv2.Sobel(blurred, cv2.CV_16S, 0, 1, ksize=3, borderType=cv2.BORDER_REPLICATE)
@@ -95,7 +98,8 @@ def draw_lines(lines: np.ndarray, width: float) -> np.ndarray:
 
 
 def thin(grey: np.ndarray) -> np.ndarray:
-    """Centre lines (H, W) bool of the ink of a drawing: ridges of the distance transform, joined by closing."""
+    """Centre lines (H, W) bool of the ink of a drawing: ridges of the distance transform, joined by
+    closing."""
     ink = (grey < INK).astype(np.uint8)
     skeleton = np.zeros_like(ink)
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
@@ -107,8 +111,9 @@ def thin(grey: np.ndarray) -> np.ndarray:
 
 
 def subject_mask(rgb: np.ndarray) -> np.ndarray:
-    """(H, W) bool: the thing in the middle, by GrabCut (Rother et al. 2004) started from how far each pixel's colour
-    lies from the colours of the corners. A thing may touch the frame, hardly the corners."""
+    """(H, W) bool: the thing in the middle, by GrabCut (Rother et al. 2004) started from how far
+    each pixel's colour lies from the colours of the corners. A thing may touch the frame, hardly
+    the corners."""
     height, width = rgb.shape[:2]
     scale = min(1.0, 128 / max(height, width))
     small = (
@@ -158,11 +163,13 @@ def mask_contour(mask: np.ndarray) -> np.ndarray:
     return canvas > 0
 
 
-# ---- how close is a drawing to the training edges ------------------------------------------------------------------
+# ---- how close is a drawing to the training edges
+# ------------------------------------------------------------------
 
 
 def measure(grey: np.ndarray) -> dict[str, float]:
-    """{"ink", "width", "extent"} of a drawing (H, W), in the units of SketchStats; all 0 on an empty sheet."""
+    """{"ink", "width", "extent"} of a drawing (H, W), in the units of SketchStats; all 0 on an
+    empty sheet."""
     ink = grey < INK
     total = int(ink.sum())
     if total == 0:
@@ -177,8 +184,9 @@ def measure(grey: np.ndarray) -> dict[str, float]:
 
 
 def fit(grey: np.ndarray, stats: SketchStats) -> Fit:
-    """How close a drawing (H, W) is to the model's training edges: 1 inside the 5th to 95th percentile of all three
-    measures, falling with the distance from the nearest percentile as a ratio."""
+    """How close a drawing (H, W) is to the model's training edges: 1 inside the 5th to 95th
+    percentile of all three measures, falling with the distance from the nearest percentile as a
+    ratio."""
     measured = measure(grey)
     if measured["ink"] == 0:
         return Fit(0.0, "The sheet is empty.", measured, fixable=False)

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
+
+from engines.job import Failed
+
+log = logging.getLogger("engine")
+
 
 class EngineError(RuntimeError):
     """kind is "memory", "missing-model", "input", "checkpoint", "device" or "internal"; str() is
@@ -11,3 +18,27 @@ class EngineError(RuntimeError):
         super().__init__(message)
         self.kind = kind
         self.details = details
+
+
+def failure(error: Exception) -> Failed:
+    """`error` as one sentence for people and a traceback for the log.
+
+    EngineError and CheckpointError say their kind; our other ValueErrors refuse an input.
+    """
+    details = "".join(traceback.format_exception(error))
+    kind = getattr(error, "kind", None)
+    if isinstance(kind, str):
+        return Failed(kind, str(error), getattr(error, "details", "") or details)
+    if isinstance(error, ValueError) and type(error).__module__.startswith("engines."):
+        return Failed("input", str(error), details)
+    if isinstance(error, MemoryError):
+        return Failed(
+            "memory", "There is not enough memory for this; try a smaller picture.", details
+        )
+    log.error("unexpected failure\n%s", details)
+    return Failed("internal", f"Something went wrong inside ({_short(error)}).", details)
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:120]}" if text else type(error).__name__

@@ -2,9 +2,10 @@
 
     python -m engines.evaluate edges-to-clothes --data ../shared/data [--model FILE] [--write]
 
-Beside every number stands that of a trivial baseline: the training photo whose edge map is nearest. The recogniser is
-a small classifier trained on real training photos and never seen by the generator. `--write` stores the numbers in
-the model's metadata and writes docs/models/<name>.md and <name>.png.
+Beside every number stands that of a trivial baseline: the training photo whose edge map is nearest.
+The recogniser is a small classifier trained on real training photos and never seen by the
+generator. `--write` stores the numbers in the model's metadata and writes docs/models/<name>.md and
+<name>.png.
 """
 
 from __future__ import annotations
@@ -31,16 +32,20 @@ ROOT = Path(__file__).resolve().parent.parent
 VIEW = (96, 128)  # what the recogniser sees, (width, height)
 
 
-# ---- the recogniser -------------------------------------------------------------------------------------------------
+# ---- the recogniser
+# -------------------------------------------------------------------------------------------------
 
 
 class Block(nn.Module):
     def __init__(self, a: int, b: int, stride: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(a, b, 3, stride, 1, bias=False), nn.BatchNorm2d(b), nn.ReLU(),
-            nn.Conv2d(b, b, 3, 1, 1, bias=False), nn.BatchNorm2d(b),
-        )  # fmt: skip
+            nn.Conv2d(a, b, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(b),
+            nn.ReLU(),
+            nn.Conv2d(b, b, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(b),
+        )
         self.skip = nn.Sequential(
             nn.AvgPool2d(stride), nn.Conv2d(a, b, 1, bias=False), nn.BatchNorm2d(b)
         )
@@ -50,14 +55,20 @@ class Block(nn.Module):
 
 
 class Recogniser(nn.Module):
-    """(B, 3, H, W) in [-1, 1] -> class scores (B, classes). A small residual network (He et al. 2016)."""
+    """(B, 3, H, W) in [-1, 1] -> class scores (B, classes). A small residual network (He et al.
+    2016)."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(3, 24, 5, 2, 2, bias=False), nn.BatchNorm2d(24), nn.ReLU(),
-            Block(24, 48, 2), Block(48, 96, 2), Block(96, 160, 2), Block(160, 192, 1),
-        )  # fmt: skip
+            nn.Conv2d(3, 24, 5, 2, 2, bias=False),
+            nn.BatchNorm2d(24),
+            nn.ReLU(),
+            Block(24, 48, 2),
+            Block(48, 96, 2),
+            Block(96, 160, 2),
+            Block(160, 192, 1),
+        )
         self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(192, classes))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,10 +84,11 @@ class Labelled:
 
 
 def labelled(data: Path, split: str) -> tuple[Labelled, list[str]]:
-    """Real photos of ten kinds of clothing, of motorbikes and of cats, and the names of the classes."""
+    """Real photos of ten kinds of clothing, of motorbikes and of cats, and the names of the
+    classes."""
     with (data / "clothing" / "labels.csv").open(newline="") as file:
         rows = [row for row in csv.DictReader(file) if row["split"] == split]
-    names = sorted({row["class"] for row in rows}) + ["motorbike", "cat"]
+    names = [*sorted({row["class"] for row in rows}), "motorbike", "cat"]
     files = [(data / "clothing" / split / row["file"], names.index(row["class"])) for row in rows]
     for index, (folder, most) in enumerate((("motorbikes", 180), ("cats", 180))):
         path = data / folder / ("train" if split == "train" else "test")
@@ -97,8 +109,13 @@ def varied(photos: Tensor, noise: torch.Generator) -> Tensor:
     r = torch.rand((count, 8), generator=noise) * 2 - 1
     zoom, turn = 1 + 0.2 * r[:, 0], 0.25 * r[:, 1]
     flip = torch.where(r[:, 2] > 0, 1.0, -1.0)
-    matrix = torch.stack((torch.stack((flip * zoom * turn.cos(), -zoom * turn.sin(), 0.15 * r[:, 3]), 1),
-                          torch.stack((flip * zoom * turn.sin(), zoom * turn.cos(), 0.15 * r[:, 4]), 1)), 1)  # fmt: skip
+    matrix = torch.stack(
+        (
+            torch.stack((flip * zoom * turn.cos(), -zoom * turn.sin(), 0.15 * r[:, 3]), 1),
+            torch.stack((flip * zoom * turn.sin(), zoom * turn.cos(), 0.15 * r[:, 4]), 1),
+        ),
+        1,
+    )
     grid = F.affine_grid(matrix, list(photos.shape), align_corners=False)
     moved = F.grid_sample(photos, grid, padding_mode="reflection", align_corners=False)
     gain = 1 + 0.3 * r[:, 5:8, None, None] * torch.rand((count, 1, 1, 1), generator=noise)
@@ -157,7 +174,8 @@ def recognised(net: Recogniser, photos: np.ndarray, labels: np.ndarray) -> float
     return float((torch.cat(found).numpy() == labels).mean())
 
 
-# ---- the generator --------------------------------------------------------------------------------------------------
+# ---- the generator
+# --------------------------------------------------------------------------------------------------
 
 
 def load_generator(path: Path) -> MultimodalUNet:
@@ -171,8 +189,13 @@ def load_generator(path: Path) -> MultimodalUNet:
 
 
 @torch.inference_mode()
-def paint(net: MultimodalUNet, drawings: np.ndarray, seeds: list[int], strength: float,
-          hints: np.ndarray | None = None) -> np.ndarray:  # fmt: skip
+def paint(
+    net: MultimodalUNet,
+    drawings: np.ndarray,
+    seeds: list[int],
+    strength: float,
+    hints: np.ndarray | None = None,
+) -> np.ndarray:
     """Photos (N, H, W, 3) uint8 for drawings (N, H, W) and hints (N, H, W, 4)."""
     done = []
     for i in range(0, len(drawings), 16):
@@ -187,7 +210,8 @@ def paint(net: MultimodalUNet, drawings: np.ndarray, seeds: list[int], strength:
 
 
 def nearest_photos(drawings: np.ndarray, known: np.ndarray, photos: np.ndarray) -> np.ndarray:
-    """For each drawing the training photo whose drawing is nearest after blurring (the trivial baseline)."""
+    """For each drawing the training photo whose drawing is nearest after blurring (the trivial
+    baseline)."""
 
     def describe(batch: np.ndarray) -> np.ndarray:
         small = [
@@ -222,8 +246,9 @@ def spread(pictures: np.ndarray) -> float:
 def painted_colour(
     net: MultimodalUNet, drawings: np.ndarray, masks: np.ndarray
 ) -> dict[str, float]:
-    """One stroke of a pure colour in the middle of the subject: how far the subject's median colour then lies from
-    that colour, and how far without the stroke (mean absolute RGB difference in [0, 1])."""
+    """One stroke of a pure colour in the middle of the subject: how far the subject's median colour
+    then lies from that colour, and how far without the stroke (mean absolute RGB difference in [0,
+    1])."""
     colours = np.array(
         [(190, 25, 30), (25, 60, 170), (30, 120, 50), (225, 190, 40), (20, 20, 22), (235, 235, 230)]
     )
@@ -252,15 +277,17 @@ def painted_colour(
     }
 
 
-# ---- all of it ------------------------------------------------------------------------------------------------------
+# ---- all of it -----------------------------------------------------------------------------------
+# -------------------
 
 
 def evaluate(
     name: str, model: Path, data: Path, recogniser: Path
 ) -> tuple[dict[str, float], np.ndarray]:
-    """The numbers by name, and the sheet (H, W, 3), eight rows: drawing, mean code, two seeds, drawing with a stroke
-    of red, its photo; then the real photo and the nearest training photo, which are not ours to publish. The
-    drawings of the right half wander and have gaps like a person's."""
+    """The numbers by name, and the sheet (H, W, 3), eight rows: drawing, mean code, two seeds,
+    drawing with a stroke of red, its photo; then the real photo and the nearest training photo,
+    which are not ours to publish. The drawings of the right half wander and have gaps like a
+    person's."""
     recipe = training.load_recipe(ROOT / "resources" / "recipes" / f"{name}.toml")
     size = (int(recipe.data["native"][0]), int(recipe.data["native"][1]))
     folder = data / recipe.data["folder"]
@@ -320,8 +347,15 @@ def _labels(name: str, data: Path, test: list[Path], names: list[str]) -> np.nda
     return np.full(len(test), names.index("motorbike" if "motorbike" in name else "cat"))
 
 
-def _rows(net: MultimodalUNet, real: np.ndarray, drawings: np.ndarray, base: np.ndarray, mean: np.ndarray,
-          seeded: np.ndarray, picks: np.ndarray) -> np.ndarray:  # fmt: skip
+def _rows(
+    net: MultimodalUNet,
+    real: np.ndarray,
+    drawings: np.ndarray,
+    base: np.ndarray,
+    mean: np.ndarray,
+    seeded: np.ndarray,
+    picks: np.ndarray,
+) -> np.ndarray:
     other = paint(net, drawings[picks], [int(p) + 1000 for p in picks], 1.0)
     hints = np.zeros((len(picks), *drawings.shape[1:], 4), np.uint8)
     h, w = drawings.shape[1:]
@@ -385,7 +419,8 @@ def main(argv: list[str] | None = None, say: Callable[[str], object] = print) ->
 
 
 def write_numbers(model: Path, numbers: dict[str, float]) -> None:
-    """Put the numbers into the card inside the model's metadata; the weights stay as they are, bit for bit."""
+    """Put the numbers into the card inside the model's metadata; the weights stay as they are, bit
+    for bit."""
     opened = checkpoint.open_checkpoint(model)
     metadata = dict(opened.metadata)
     metadata["card"] = dict(metadata.get("card", {})) | {"numbers": numbers}

@@ -1,7 +1,8 @@
-"""What a family of networks is: the one seam between a paper and the rest. Knows no engine, no file, no window.
+"""What a family of networks is: the one seam between a paper and the rest. Knows no engine, no
+file, no window.
 
-Importing a family must not import torch (the catalogue and the command line list families without it); networks are
-imported inside `build` and `run`.
+Importing a family must not import torch (the catalogue and the command line list families without
+it); networks are imported inside `build` and `run`.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 class Model:
     """A loaded network, ready on its device. `memo` is a small cache that dies with it.
 
-    Calling a Model runs its module through `execute`, the one place where networks execute (engines/executor.py),
-    so that faster lanes can be added there without any family knowing.
+    Calling a Model runs its module through `execute`, the one place where networks execute
+    (engines/executor.py), so that faster lanes can be added there without any family knowing.
     """
 
     family: Family
@@ -71,7 +72,8 @@ class Family:
         raise NotImplementedError
 
     def load(self, config: Any, checkpoint: Checkpoint) -> tuple[nn.Module, tuple[str, ...]]:
-        """The network with every weight in place, in eval mode, and sentences about repairs. Strict: all or nothing."""
+        """The network with every weight in place, in eval mode, and sentences about repairs.
+        Strict: all or nothing."""
         from engines.checkpoint import fill
 
         module = self.build(config)
@@ -89,7 +91,8 @@ class Family:
         raise NotImplementedError
 
     def run(self, model: Model, job: Job) -> Iterator[Event]:
-        """Any Progress and Preview, then exactly one Result, last. Never holds a grad-mode context over a yield."""
+        """Any Progress and Preview, then exactly one Result, last. Never holds a grad-mode context
+        over a yield."""
         raise NotImplementedError
 
 

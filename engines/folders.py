@@ -1,4 +1,5 @@
-"""Where a person's own files live: below GANVAS_HOME if it is set, else where the system keeps such things."""
+"""Where a person's own files live: below GANVAS_HOME if it is set, else where the system keeps such
+things."""
 
 from __future__ import annotations
 

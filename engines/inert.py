@@ -1,9 +1,9 @@
 """Pickles read as inert data: no class of the file is imported, no function of the file is called.
 
-Everything that a pickle names becomes an Inert stub that remembers what was done to it, except a closed list of
-plain containers and of torch's tensor-rebuilding functions, which become LazyTensor (shape, type, where its numbers
-lie). Works for zip files of torch, for the older format without zip, and for plain pickles. Imports torch only to
-give out numbers.
+Everything that a pickle names becomes an Inert stub that remembers what was done to it, except a
+closed list of plain containers and of torch's tensor-rebuilding functions, which become LazyTensor
+(shape, type, where its numbers lie). Works for zip files of torch, for the older format without
+zip, and for plain pickles. Imports torch only to give out numbers.
 """
 
 from __future__ import annotations
@@ -115,20 +115,64 @@ class Tree:
 
 
 _STORAGES = {
-    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16", "BFloat16Storage": "bfloat16",
-    "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16", "CharStorage": "int8",
-    "ByteStorage": "uint8", "BoolStorage": "bool",
-}  # fmt: skip
-WIDTH = {"float64": 8, "float32": 4, "float16": 2, "bfloat16": 2, "int64": 8, "int32": 4, "int16": 2, "int8": 1,
-         "uint8": 1, "bool": 1}  # fmt: skip
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+}
+WIDTH = {
+    "float64": 8,
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int64": 8,
+    "int32": 4,
+    "int16": 2,
+    "int8": 1,
+    "uint8": 1,
+    "bool": 1,
+}
 _PLAIN: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("builtins", "set"): set,
     ("__builtin__", "set"): set,
     ("builtins", "frozenset"): frozenset,
 }
-DANGEROUS = ("os", "posix", "nt", "subprocess", "sys", "builtins", "__builtin__", "shutil", "socket", "importlib",
-             "runpy", "ctypes", "pty", "io", "_io", "pathlib", "pickle", "marshal", "tempfile", "urllib", "http", "commands", "webbrowser", "operator", "functools", "types", "code")  # fmt: skip
+DANGEROUS = (
+    "os",
+    "posix",
+    "nt",
+    "subprocess",
+    "sys",
+    "builtins",
+    "__builtin__",
+    "shutil",
+    "socket",
+    "importlib",
+    "runpy",
+    "ctypes",
+    "pty",
+    "io",
+    "_io",
+    "pathlib",
+    "pickle",
+    "marshal",
+    "tempfile",
+    "urllib",
+    "http",
+    "commands",
+    "webbrowser",
+    "operator",
+    "functools",
+    "types",
+    "code",
+)
 
 
 def _rebuild(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> Any:
@@ -156,7 +200,8 @@ _TORCH: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 class Reader(pickle.Unpickler):
-    """find_class answers from closed lists; all else is an inert stub, noted if its module could do harm."""
+    """find_class answers from closed lists; all else is an inert stub, noted if its module could do
+    harm."""
 
     def __init__(self, file: Any, storage: Callable[[Any], Any], encoding: str = "utf-8") -> None:
         super().__init__(file, encoding=encoding, errors="strict")
@@ -190,17 +235,22 @@ class Reader(pickle.Unpickler):
         said = []
         if self.harmful:
             said.append(
-                f"The file asks to run {', '.join(list(self.harmful)[:3])}; Ganvas did not run it. Trust it with care."
+                f"The file asks to run {', '.join(list(self.harmful)[:3])}; Ganvas did not run "
+                "it. Trust it with care."
             )
         if self.strangers:
             count = len(self.strangers)
-            said.append(f"{count} kind{'s' * (count > 1)} of Python object in the file ({', '.join(list(self.strangers)[:3])}) "
-                        "were read as inert data.")  # fmt: skip
+            said.append(
+                f"{count} kind{'s' * (count > 1)} of Python object in the file "
+                f"({', '.join(list(self.strangers)[:3])}) "
+                "were read as inert data."
+            )
         return said
 
 
 def _load(file: BinaryIO, storage: Callable[[Any], Any]) -> tuple[Any, Reader]:
-    """One pickle from the file's position; Python 2 strings as utf-8, and as latin-1 if that fails."""
+    """One pickle from the file's position; Python 2 strings as utf-8, and as latin-1 if that
+    fails."""
     start = file.tell()
     bounded = _Bounded(file, file.seek(0, io.SEEK_END))
     for encoding in ("utf-8", "latin-1"):
@@ -224,7 +274,8 @@ def _load(file: BinaryIO, storage: Callable[[Any], Any]) -> tuple[Any, Reader]:
 
 
 def _storage_of(pid: Any) -> Storage:
-    """The storage that a torch persistent id names: ("storage", type, key, device, count[, view])."""
+    """The storage that a torch persistent id names: ("storage", type, key, device, count[,
+    view])."""
     if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
         raise InertError("refers to data outside the file")
     dtype = pid[1] if isinstance(pid[1], str) else None
@@ -262,7 +313,8 @@ class _Legacy:
 
 
 def _legacy(path: Path) -> _Legacy:
-    """The older format: magic, protocol, system, object, storage keys, then the numbers of each storage."""
+    """The older format: magic, protocol, system, object, storage keys, then the numbers of each
+    storage."""
     found: dict[str, Storage] = {}
 
     def storage(pid: Any) -> Any:

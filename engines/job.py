@@ -1,7 +1,9 @@
-"""The request and what became of it: Picture, Job and events. Knows neither torch nor Qt, nor any network.
+"""The request and what became of it: Picture, Job and events. Knows neither torch nor Qt, nor any
+network.
 
-A Job is everything that determines a picture and nothing else; the same Job on the same device gives the same
-pixels. It travels as JSON, as a pickle, and inside the PNG it made (text chunk "ganvas").
+A Job is everything that determines a picture and nothing else; the same Job on the same device
+gives the same pixels. It travels as JSON, as a pickle, and inside the PNG it made (text chunk
+"ganvas").
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ class NoRecipe(JobError):
 
 
 class Picture:
-    """An immutable picture: uint8 pixels, (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, sRGB, upright.
+    """An immutable picture: uint8 pixels, (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, sRGB,
+    upright.
 
     Equal when the pixels are equal. Views of `pixels` are free; whoever draws on them copies first.
     """
@@ -118,11 +121,13 @@ class Job:
     """What to compute. No id, no state, no device, no path.
 
     family      id of the Family that runs it ("pix2pix")
-    checkpoint  "name@digest", digest = first 16 hex digits of the sha256 of the weights file; "" for tools
+    checkpoint  "name@digest", digest = first 16 hex digits of the sha256 of the weights file; ""
+                for tools
     values      control name -> number | text | bool | list
     images      role -> Picture
-    drawings    role -> vector strokes (JSON-able) from which images[role] was rastered. Carried so that a recipe
-                can be drawn on again; not part of the digest, since the raster alone determines the result.
+    drawings    role -> vector strokes (JSON-able) from which images[role] was rastered. Carried so
+                that a recipe can be drawn on again; not part of the digest, since the raster alone
+                determines the result.
     seed        the one source of randomness
     size        (width, height) wanted, or None for "as the input"
     """
@@ -204,7 +209,8 @@ class Job:
 
 
 def save_png(picture: Picture, job: Job | None, path: str | Path) -> None:
-    """Write `picture` with its recipe inside (iTXt, uncompressed: Pillow refuses compressed text above 1 MiB).
+    """Write `picture` with its recipe inside (iTXt, uncompressed: Pillow refuses compressed text
+    above 1 MiB).
 
     The file appears whole or not at all (written beside the target, then renamed).
     """
@@ -215,7 +221,7 @@ def save_png(picture: Picture, job: Job | None, path: str | Path) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         Image.fromarray(picture.pixels).save(part, "PNG", pnginfo=info)
-        os.replace(part, path)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
@@ -235,15 +241,16 @@ def job_from_png(path: str | Path) -> Job:
     return Job.from_json(text)
 
 
-# ---- events -------------------------------------------------------------------------------------------------------
+# ---- events --------------------------------------------------------------------------------------
+# -----------------
 
 
 @dataclass(frozen=True)
 class Fit:
     """How close an input is to what the model was trained on.
 
-    score 0 (foreign) to 1 (familiar); message is one sentence; measured maps "ink", "width", "extent" to numbers;
-    fixable says that the one-click fix would raise the score.
+    score 0 (foreign) to 1 (familiar); message is one sentence; measured maps "ink", "width",
+    "extent" to numbers; fixable says that the one-click fix would raise the score.
     """
 
     score: float
@@ -268,7 +275,8 @@ class Preview:
 
 @dataclass(frozen=True)
 class Result:
-    """The one success event, always last. `seconds` is engine time; `notes` are sentences (for example repairs)."""
+    """The one success event, always last. `seconds` is engine time; `notes` are sentences (for
+    example repairs)."""
 
     pictures: tuple[Picture, ...] = ()
     texts: tuple[str, ...] = ()
@@ -279,7 +287,8 @@ class Result:
 
 @dataclass(frozen=True)
 class Failed:
-    """kind is a stable word ("memory", "missing-model", "input", "checkpoint", "internal"); message one sentence."""
+    """kind is a stable word ("memory", "missing-model", "input", "checkpoint", "internal"); message
+    one sentence."""
 
     kind: str
     message: str

@@ -1,6 +1,8 @@
-"""Training inputs made from photos alone: edges as people draw them, colour hints, grey, low resolution, mosaic.
+"""Training inputs made from photos alone: edges as people draw them, colour hints, grey, low
+resolution, mosaic.
 
-Pictures are uint8 numpy arrays, RGB; randomness comes from the Generator that is passed in. Knows no torch, no files.
+Pictures are uint8 numpy arrays, RGB; randomness comes from the Generator that is passed in. Knows
+no torch, no files.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ import numpy as np
 
 from engines import edges
 
-# (low, high, smooth, shortest line as share of the width): from every fold to the strongest lines only
+# (low, high, smooth, shortest line as share of the width): from every fold to the strongest lines
+# only
 CANNY = (
     (40, 100, 1.2, 0.06),
     (60, 140, 1.4, 0.08),
@@ -26,8 +29,8 @@ OUTLINE = len(CANNY)
 
 
 def line_bank(rgb: np.ndarray) -> np.ndarray:
-    """(H, W) uint8 with one bit per line drawing of the photo: five Canny settings, then the outline of the subject;
-    bit 7 holds the subject's mask."""
+    """(H, W) uint8 with one bit per line drawing of the photo: five Canny settings, then the
+    outline of the subject; bit 7 holds the subject's mask."""
     bank = np.zeros(rgb.shape[:2], np.uint8)
     for bit, (low, high, smooth, shortest) in enumerate(CANNY):
         lines = edges.drop_short(edges.canny(rgb, low, high, smooth), shortest * rgb.shape[1])
@@ -40,7 +43,8 @@ def line_bank(rgb: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class EdgeStyle:
-    """How much the drawn edges vary. Widths in pixels of a picture 192 wide; probabilities in [0, 1]."""
+    """How much the drawn edges vary. Widths in pixels of a picture 192 wide; probabilities in [0,
+    1]."""
 
     width: tuple[float, float] = (1.6, 4.2)
     jitter: float = (
@@ -52,8 +56,8 @@ class EdgeStyle:
 
 
 def hand_edges(bank: np.ndarray, style: EdgeStyle, rng: np.random.Generator) -> np.ndarray:
-    """One drawing (H, W) uint8 from a line bank, different each time: threshold, missing lines, gaps, width, and the
-    slow wander of a hand."""
+    """One drawing (H, W) uint8 from a line bank, different each time: threshold, missing lines,
+    gaps, width, and the slow wander of a hand."""
     lines = _pick_lines(bank, style, rng)
     if rng.random() < 0.7:
         lines = _drop_some(lines, rng.random() * style.drop, rng)
@@ -133,12 +137,13 @@ def colour_hints(
 def _stroke(shape: tuple[int, int], x: int, y: int, rng: np.random.Generator) -> np.ndarray:
     canvas = np.zeros(shape, np.uint8)
     steps = np.cumsum(rng.normal(0, 0.08 * shape[1], (rng.integers(1, 5), 2)), axis=0)
-    points = np.vstack([[(x, y)], (x, y) + steps]).astype(np.int32)
+    points = np.vstack([[(x, y)], np.add(steps, (x, y))]).astype(np.int32)
     cv2.polylines(canvas, [points], False, 1, thickness=int(rng.uniform(0.02, 0.09) * shape[1]) + 1)
     return canvas.astype(bool)
 
 
-# ---- inputs of other tasks -----------------------------------------------------------------------------------------
+# ---- inputs of other tasks
+# -----------------------------------------------------------------------------------------
 
 
 def grey(rgb: np.ndarray) -> np.ndarray:
@@ -164,8 +169,8 @@ def mosaic(rgb: np.ndarray, block: int = 12, mask: np.ndarray | None = None) -> 
 
 
 def regions(rgb: np.ndarray, count: int = 8) -> np.ndarray:
-    """A label map for want of a painted one: the smoothed photo's colours in `count` groups (k-means, fixed seed),
-    darkest group first, each painted in a colour of its own."""
+    """A label map for want of a painted one: the smoothed photo's colours in `count` groups
+    (k-means, fixed seed), darkest group first, each painted in a colour of its own."""
     smooth = cv2.pyrMeanShiftFiltering(rgb, 8, 24)
     points = cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB).reshape(-1, 3).astype(np.float32)
     cv2.setRNGSeed(0)

@@ -1,8 +1,10 @@
-"""The one training loop: recipe in, events out. Lightning Fabric does devices, precision and several GPUs.
+"""The one training loop: recipe in, events out. Lightning Fabric does devices, precision and
+several GPUs.
 
-A training is a list of stages (size, batch, steps, learning rate). Every step is a function of the state before it
-and of (seed, step): a training that was killed and resumed ends with the same weights as one that was not. Knows no
-window and no network; trainers (engines/families/*/train.py) know one paper each.
+A training is a list of stages (size, batch, steps, learning rate). Every step is a function of the
+state before it and of (seed, step): a training that was killed and resumed ends with the same
+weights as one that was not. Knows no window and no network; trainers (engines/families/*/train.py)
+know one paper each.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ from __future__ import annotations
 import csv
 import json
 import logging
-import os
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -36,7 +37,8 @@ class RecipeError(ValueError):
 
 @dataclass(frozen=True)
 class Stage:
-    """size (width, height), batch per device, steps, learning rate at its start and end (linear between)."""
+    """size (width, height), batch per device, steps, learning rate at its start and end (linear
+    between)."""
 
     steps: int
     size: tuple[int, int]
@@ -147,7 +149,8 @@ def train_file(
     steps: int | None = None,
     minutes: float | None = None,
 ) -> Iterator[Event]:
-    """`train` for a recipe file and a data root. `steps` cuts every stage in proportion (a trial run)."""
+    """`train` for a recipe file and a data root. `steps` cuts every stage in proportion (a trial
+    run)."""
     read = load_recipe(recipe)
     if steps is not None:
         share = steps / read.steps
@@ -170,8 +173,8 @@ def train(
 ) -> Iterator[Event]:
     """Train and yield Progress (losses in the note) and Preview; the last event is a Result.
 
-    Writes to `out`: state.pt (resume), losses.csv, samples/*.png, and model.safetensors at the end. With `minutes` it
-    stops in time, its state saved, so that `resume` goes on later.
+    Writes to `out`: state.pt (resume), losses.csv, samples/*.png, and model.safetensors at the end.
+    With `minutes` it stops in time, its state saved, so that `resume` goes on later.
     """
     run = _Run(recipe, Path(out), data, device, devices)
     start = run.load() if resume else 0
@@ -228,9 +231,16 @@ class _Run:
             first, end = max(start, begin), begin + stage.steps
             if first < end:
                 self.iterator = iter(
-                    datasets.Prefetch(self.data, stage.batch, stage.size, first, end, self.fabric.global_rank,
-                                      self.recipe.workers)
-                )  # fmt: skip
+                    datasets.Prefetch(
+                        self.data,
+                        stage.batch,
+                        stage.size,
+                        first,
+                        end,
+                        self.fabric.global_rank,
+                        self.recipe.workers,
+                    )
+                )
                 yield from range(first, end)
             begin = end
 
@@ -288,7 +298,7 @@ class _Run:
             return
         part = self.out / "state.part"
         torch.save({"step": done, **self._state()}, part)
-        os.replace(part, self.out / "state.pt")
+        part.replace(self.out / "state.pt")
 
     def load(self) -> int:
         """The step to go on with; 0 if nothing was saved."""
@@ -325,7 +335,8 @@ class _Run:
 
 
 def event_line(event: Event) -> str:
-    """One JSON line for whoever reads our standard output; pictures are left to the samples folder."""
+    """One JSON line for whoever reads our standard output; pictures are left to the samples
+    folder."""
     if isinstance(event, Progress):
         return json.dumps(
             {"event": "progress", "done": event.done, "total": event.total, "note": event.note}

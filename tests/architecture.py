@@ -22,15 +22,36 @@ UNPICKLERS = (
 )
 READERS = ("engines/inert.py", "engines/checkpoint.py", "engines/training.py")
 PURE = ("engines.job", "engines.controls")
-LAZY = ("engines", "engines.job", "engines.controls", "engines.family", "engines.catalogue", "engines.cli",
-        "engines.checkpoint", "engines.doctor", "engines.images", "engines.edges", "engines.folders", "engines.download")  # fmt: skip
+LAZY = (
+    "engines",
+    "engines.job",
+    "engines.controls",
+    "engines.family",
+    "engines.catalogue",
+    "engines.cli",
+    "engines.checkpoint",
+    "engines.doctor",
+    "engines.images",
+    "engines.edges",
+    "engines.folders",
+    "engines.download",
+)
 
 # who may be imported by whom: module prefix -> prefixes of ours that it may import (longest prefix
 # wins)
 ALLOWED: dict[str, tuple[str, ...]] = {
     "main": ("app", "engines"),
-    "app.widgets": ("app.widgets", "app.pictures", "app.theme", "app.i18n", "app.drawing", "app.raster", "app.settings",
-                    "engines.job", "engines.controls"),
+    "app.widgets": (
+        "app.widgets",
+        "app.pictures",
+        "app.theme",
+        "app.i18n",
+        "app.drawing",
+        "app.raster",
+        "app.settings",
+        "engines.job",
+        "engines.controls",
+    ),
     "app": ("app", "engines"),
     "engines.job": (),
     "engines.controls": ("engines.job",),
@@ -43,10 +64,20 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "engines.tensors": ("engines.job", "engines.images"),
     "engines.pairs": ("engines.edges",),
     "engines.family": ("engines.job", "engines.controls", "engines.checkpoint", "engines.families"),
-    "engines.families": ("engines.family", "engines.layers", "engines.images", "engines.tensors", "engines.edges",
-                         "engines.training", "engines.datasets", "engines.checkpoint", "engines.controls", "engines.job",
-                         "engines.pairs"),
-}  # fmt: skip
+    "engines.families": (
+        "engines.family",
+        "engines.layers",
+        "engines.images",
+        "engines.tensors",
+        "engines.edges",
+        "engines.training",
+        "engines.datasets",
+        "engines.checkpoint",
+        "engines.controls",
+        "engines.job",
+        "engines.pairs",
+    ),
+}
 FORBIDDEN: dict[str, tuple[str, ...]] = {"engines": ("app", "main"), "app": ("main",)}
 
 

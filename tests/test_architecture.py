@@ -53,10 +53,13 @@ def test_what_is_allowed_is_not_complained_of(tmp_path: Path) -> None:
     fine = {
         "main.py": "from engines import cli\nimport app\n",
         "app/window.py": "from app.widgets.canvas import Canvas\nfrom engines import Job\n",
-        "app/widgets/canvas.py": "from app.pictures import to_qimage\nfrom engines.job import Picture\n",
-        "engines/family.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch\n",
+        "app/widgets/canvas.py": "from app.pictures import to_qimage\nfrom engines.job import "
+        "Picture\n",
+        "engines/family.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import "
+        "torch\n",
         "engines/cli.py": "def run():\n    import torch\n    from engines.engine import Engine\n",
-        "engines/families/pix2pix/__init__.py": "from engines.families.pix2pix.config import Config\n",
+        "engines/families/pix2pix/__init__.py": "from engines.families.pix2pix.config import "
+        "Config\n",
     }
     for file, code in fine.items():
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
-"""Importing this package registers every family: adding a family is adding a folder and its line here."""
+"""Importing this package registers every family: adding a family is adding a folder and its line
+here."""
 
 from engines.families import pix2pix as pix2pix
 from engines.families import tools as tools

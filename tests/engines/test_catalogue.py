@@ -114,7 +114,10 @@ def test_a_broken_list_is_set_aside(shipped: Path, tmp_path: Path) -> None:
 
 
 def test_listing_models_loads_no_torch() -> None:
-    code = "import sys; from engines.catalogue import Catalogue; Catalogue().entries(); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from engines.catalogue import Catalogue; Catalogue().entries(); "
+        "sys.exit('torch' in sys.modules)"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], cwd=Path(checkpoint.__file__).parent.parent

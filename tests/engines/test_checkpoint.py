@@ -45,7 +45,8 @@ def refused(path: Path, kind: str) -> str:
     return sentence
 
 
-# ---- formats --------------------------------------------------------------------------------------------------------
+# ---- formats -------------------------------------------------------------------------------------
+# -------------------
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
@@ -125,7 +126,8 @@ def test_every_kind_of_number(tmp_path: Path, dtype: str) -> None:
         assert opened.dtype("w") == dtype and torch.equal(opened.tensors()["w"], value)
 
 
-# ---- repairs --------------------------------------------------------------------------------------------------------
+# ---- repairs -------------------------------------------------------------------------------------
+# -------------------
 
 
 def test_surplus_instance_norm_statistics_are_left_out(tmp_path: Path) -> None:
@@ -190,7 +192,8 @@ def test_numbers_that_are_not_finite(net: nn.Module, tmp_path: Path, bad: float)
     assert "not finite" in refused(tmp_path / "nan.pth", "nan")
 
 
-# ---- broken ---------------------------------------------------------------------------------------------------------
+# ---- broken --------------------------------------------------------------------------------------
+# -------------------
 
 
 @pytest.mark.parametrize(
@@ -274,7 +277,8 @@ def test_a_zip_bomb(tmp_path: Path) -> None:
     assert "unpack" in refused(path, "damaged")
 
 
-# ---- hostile --------------------------------------------------------------------------------------------------------
+# ---- hostile -------------------------------------------------------------------------------------
+# -------------------
 
 
 class Attack:

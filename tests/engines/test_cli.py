@@ -54,7 +54,10 @@ def test_help_and_models_load_no_torch() -> None:
             "except SystemExit: pass\n"
             "sys.exit('torch' in sys.modules or 'PySide6' in sys.modules)"
         )
-        assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True).returncode == 0
+        assert (
+            subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True).returncode
+            == 0
+        )
 
 
 def test_models_as_text_and_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,7 +67,9 @@ def test_models_as_text_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"name", "digest", "family", "installed", "licence"} <= set(rows[0])
 
 
-def test_inspect_says_what_it_is_and_refuses_with_status_2(capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path) -> None:
+def test_inspect_says_what_it_is_and_refuses_with_status_2(
+    capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path
+) -> None:
     status, out, _ = call(capsys, "inspect", model)
     assert status == 0 and "multimodal U-Net" in out
     (tmp_path / "page.pth").write_text("<html>404</html>")
@@ -74,15 +79,32 @@ def test_inspect_says_what_it_is_and_refuses_with_status_2(capsys: pytest.Captur
     assert status == 2 and json.loads(out)["kind"] == "refused"
 
 
-def test_run_and_replay_give_the_same_pixels(capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path) -> None:
+def test_run_and_replay_give_the_same_pixels(
+    capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path
+) -> None:
     edges = drawing(tmp_path / "e.png")
     first, second = tmp_path / "out" / "a.png", tmp_path / "b.png"
-    status, out, _ = call(capsys, "run", "--model", model, "--image", f"edges={edges}", "--set", "variation=1.2", "--seed", 5, "-o", first)
+    status, out, _ = call(
+        capsys,
+        "run",
+        "--model",
+        model,
+        "--image",
+        f"edges={edges}",
+        "--set",
+        "variation=1.2",
+        "--seed",
+        5,
+        "-o",
+        first,
+    )
     assert status == 0 and "40x36" in out
     job = job_from_png(first)
     assert job.values["variation"] == "1.2" or job.values["variation"] == 1.2
     assert job.seed == 5 and job.checkpoint.startswith("tiny@")
-    call(capsys, "batch", "--model", model, "--images", tmp_path / "nothing", "-o", tmp_path)  # leaves no trace
+    call(
+        capsys, "batch", "--model", model, "--images", tmp_path / "nothing", "-o", tmp_path
+    )  # leaves no trace
     status, out, err = call(capsys, "run", first, "-o", second)
     if status == 2:  # the file was never added to the catalogue: its name and digest are told
         assert "tiny" in err
@@ -94,7 +116,9 @@ def test_run_and_replay_give_the_same_pixels(capsys: pytest.CaptureFixture[str],
     assert Picture.from_png(first.read_bytes()) == Picture.from_png(second.read_bytes())
 
 
-def test_run_takes_a_lone_picture_without_its_role(capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path) -> None:
+def test_run_takes_a_lone_picture_without_its_role(
+    capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path
+) -> None:
     edges = drawing(tmp_path / "e.png")
     assert call(capsys, "run", "--model", model, "--image", edges, "-o", tmp_path / "a.jpg")[0] == 0
     assert Image.open(tmp_path / "a.jpg").size == (40, 36)
@@ -102,21 +126,42 @@ def test_run_takes_a_lone_picture_without_its_role(capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["--set", "wind=3"], "no control named “wind”"), (["--set", "variation"], "CONTROL=VALUE"),
-     (["--set", "variation=much"], "needs a number"), (["--image", "style={}"], "no picture named “style”"),
-     (["--device", "abacus"], "abacus"), (["--model", "gloves"], "gloves")],
-)  # fmt: skip
+    [
+        (["--set", "wind=3"], "no control named “wind”"),
+        (["--set", "variation"], "CONTROL=VALUE"),
+        (["--set", "variation=much"], "needs a number"),
+        (["--image", "style={}"], "no picture named “style”"),
+        (["--device", "abacus"], "abacus"),
+        (["--model", "gloves"], "gloves"),
+    ],
+)
 def test_run_refuses_in_one_sentence(
-    capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path, arguments: list[str], words: str
+    capsys: pytest.CaptureFixture[str],
+    model: Path,
+    tmp_path: Path,
+    arguments: list[str],
+    words: str,
 ) -> None:
     edges = drawing(tmp_path / "e.png")
     given = [a.format(edges) for a in arguments]
-    status, _, err = call(capsys, "run", "--model", model, "--image", f"edges={edges}", *given, "-o", tmp_path / "a.png")
+    status, _, err = call(
+        capsys,
+        "run",
+        "--model",
+        model,
+        "--image",
+        f"edges={edges}",
+        *given,
+        "-o",
+        tmp_path / "a.png",
+    )
     assert status == 2 and err.count("\n") == 1 and words in err
     assert not (tmp_path / "a.png").exists()
 
 
-def test_batch_goes_on_and_skips_what_is_broken(capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path) -> None:
+def test_batch_goes_on_and_skips_what_is_broken(
+    capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path
+) -> None:
     for index in range(3):
         drawing(tmp_path / "in" / f"{index}.png", shift=index)
     (tmp_path / "in" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing")
@@ -144,18 +189,30 @@ def test_edges_of_a_photo(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
 
 def test_prepare_makes_joined_pairs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
-    Image.fromarray(np.full((20, 30, 3), (200, 80, 40), np.uint8)).save(tmp_path / "photos" / "a.png")
-    assert call(capsys, "prepare", tmp_path / "photos", "--make", "grey", "-o", tmp_path / "pairs")[0] == 0
+    Image.fromarray(np.full((20, 30, 3), (200, 80, 40), np.uint8)).save(
+        tmp_path / "photos" / "a.png"
+    )
+    assert (
+        call(capsys, "prepare", tmp_path / "photos", "--make", "grey", "-o", tmp_path / "pairs")[0]
+        == 0
+    )
     joined = np.asarray(Image.open(tmp_path / "pairs" / "a.png"))
     assert joined.shape == (20, 60, 3) and np.ptp(joined[0, 0].astype(int)) == 0
-    status, _, err = call(capsys, "prepare", tmp_path / "photos", "--make", "gold", "-o", tmp_path / "pairs")
+    status, _, err = call(
+        capsys, "prepare", tmp_path / "photos", "--make", "gold", "-o", tmp_path / "pairs"
+    )
     assert status == 2 and "pair maker is one of" in err
 
 
 def test_convert_keeps_the_function(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     net = pix2pix.Pix2Pix().build(UNetConfig(width=4, depth=5, dropout=False))
-    torch.save({"state_dict": {f"module.{k}": v for k, v in net.state_dict().items()}}, tmp_path / "old.pth")
-    status, out, err = call(capsys, "convert", tmp_path / "old.pth", "-o", tmp_path / "new.safetensors")
+    torch.save(
+        {"state_dict": {f"module.{k}": v for k, v in net.state_dict().items()}},
+        tmp_path / "old.pth",
+    )
+    status, _, err = call(
+        capsys, "convert", tmp_path / "old.pth", "-o", tmp_path / "new.safetensors"
+    )
     assert status == 0 and "module." in err
     new = checkpoint.open_checkpoint(tmp_path / "new.safetensors")
     assert new.metadata["converted_from"]["name"] == "old.pth"
@@ -179,5 +236,14 @@ def test_interrupting_leaves_nothing_behind(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("engines.engine.Engine.run", interrupted)
-    status, _, err = call(capsys, "run", "--model", model, "--image", drawing(tmp_path / "e.png"), "-o", tmp_path / "a.png")
+    status, _, _ = call(
+        capsys,
+        "run",
+        "--model",
+        model,
+        "--image",
+        drawing(tmp_path / "e.png"),
+        "-o",
+        tmp_path / "a.png",
+    )
     assert status == 130 and not (tmp_path / "a.png").exists()

@@ -5,9 +5,20 @@ import numpy as np
 import pytest
 
 from engines.controls import (
-    Attributes, Choice, ControlError, ImageInput, ModelCard, SizeRule, SketchInput, SketchStats, Slider, Text, Toggle,
-    checked, defaults,
-)  # fmt: skip
+    Attributes,
+    Choice,
+    ControlError,
+    ImageInput,
+    ModelCard,
+    SizeRule,
+    SketchInput,
+    SketchStats,
+    Slider,
+    Text,
+    Toggle,
+    checked,
+    defaults,
+)
 from engines.job import Job, Picture
 
 SLIDER = Slider("width", "Width", 0, 10, 0.5, 3, trained=(1, 5))
@@ -16,32 +27,61 @@ HAIR = Attributes(
     "face", "Face", ("smile", "black", "blond"), -1, 1, exclusive=(("black", "blond"),)
 )
 CARD = ModelCard(
-    "pix2pix", "Shoes",
-    (SLIDER, CHOICE, Toggle("noise", "Noise", True), Text("word", "Word", longest=5), HAIR,
-     SketchInput("edges", "Outline", "edges", (64, 64)), ImageInput("style", "Style", optional=True)),
-    SizeRule(32, 32, native=(64, 64)), ("draw",), sketch=SketchStats((0.1, 0.2), (0.01, 0.02), (0.5, 1)),
-    numbers={"L1": 0.1}, notes=("One.",),
-)  # fmt: skip
+    "pix2pix",
+    "Shoes",
+    (
+        SLIDER,
+        CHOICE,
+        Toggle("noise", "Noise", True),
+        Text("word", "Word", longest=5),
+        HAIR,
+        SketchInput("edges", "Outline", "edges", (64, 64)),
+        ImageInput("style", "Style", optional=True),
+    ),
+    SizeRule(32, 32, native=(64, 64)),
+    ("draw",),
+    sketch=SketchStats((0.1, 0.2), (0.01, 0.02), (0.5, 1)),
+    numbers={"L1": 0.1},
+    notes=("One.",),
+)
 PAPER = Picture(np.full((4, 4), 255, np.uint8))
 
 
 @pytest.mark.parametrize(
     ("control", "given", "taken"),
-    [(SLIDER, 4, 4.0), (SLIDER, "2.5", 2.5), (SLIDER, 99, 10.0), (SLIDER, -1, 0.0), (CHOICE, "frozen", "frozen"),
-     (CHOICE, "Frozen", "frozen"), (CARD.controls[2], "off", False), (CARD.controls[2], True, True),
-     (CARD.controls[3], "blau", "blau"), (HAIR, [0, 2, -3], [0.0, 1.0, -1.0]), (HAIR, "0.5,0,1", [0.5, 0.0, 1.0])],
-)  # fmt: skip
+    [
+        (SLIDER, 4, 4.0),
+        (SLIDER, "2.5", 2.5),
+        (SLIDER, 99, 10.0),
+        (SLIDER, -1, 0.0),
+        (CHOICE, "frozen", "frozen"),
+        (CHOICE, "Frozen", "frozen"),
+        (CARD.controls[2], "off", False),
+        (CARD.controls[2], True, True),
+        (CARD.controls[3], "blau", "blau"),
+        (HAIR, [0, 2, -3], [0.0, 1.0, -1.0]),
+        (HAIR, "0.5,0,1", [0.5, 0.0, 1.0]),
+    ],
+)
 def test_values_are_taken_or_brought_into_range(control: Any, given: Any, taken: Any) -> None:
     assert control.check(given) == taken
 
 
 @pytest.mark.parametrize(
     ("control", "given", "words"),
-    [(SLIDER, "wide", "needs a number, not “wide”"), (SLIDER, True, "needs a number"), (SLIDER, float("nan"), "finite"),
-     (SLIDER, None, "needs a number"), (CHOICE, "melted", "trained, frozen; “melted” is not"),
-     (CARD.controls[2], "perhaps", "on or off"), (CARD.controls[3], "violet", "longer than 5"),
-     (HAIR, [1, 2], "needs 3 numbers: smile, black, blond"), (HAIR, "a,b,c", "finite"), (HAIR, 3, "needs 3 numbers")],
-)  # fmt: skip
+    [
+        (SLIDER, "wide", "needs a number, not “wide”"),
+        (SLIDER, True, "needs a number"),
+        (SLIDER, float("nan"), "finite"),
+        (SLIDER, None, "needs a number"),
+        (CHOICE, "melted", "trained, frozen; “melted” is not"),
+        (CARD.controls[2], "perhaps", "on or off"),
+        (CARD.controls[3], "violet", "longer than 5"),
+        (HAIR, [1, 2], "needs 3 numbers: smile, black, blond"),
+        (HAIR, "a,b,c", "finite"),
+        (HAIR, 3, "needs 3 numbers"),
+    ],
+)
 def test_refusals_are_sentences(control: Any, given: Any, words: str) -> None:
     with pytest.raises(ControlError, match=words) as caught:
         control.check(given)
@@ -72,11 +112,19 @@ def test_a_job_is_completed_and_checked() -> None:
 
 @pytest.mark.parametrize(
     ("job", "words"),
-    [(Job("pix2pix", values={"colour": 1}, images={"edges": PAPER}), "no control named “colour”"),
-     (Job("pix2pix", values={"edges": 1}, images={"edges": PAPER}), "no control named “edges”"),
-     (Job("pix2pix", images={"edges": PAPER, "mask": PAPER}), "no picture named “mask”; it takes edges, style"),
-     (Job("pix2pix"), "needs a picture for “Outline”")],
-)  # fmt: skip
+    [
+        (
+            Job("pix2pix", values={"colour": 1}, images={"edges": PAPER}),
+            "no control named “colour”",
+        ),
+        (Job("pix2pix", values={"edges": 1}, images={"edges": PAPER}), "no control named “edges”"),
+        (
+            Job("pix2pix", images={"edges": PAPER, "mask": PAPER}),
+            "no picture named “mask”; it takes edges, style",
+        ),
+        (Job("pix2pix"), "needs a picture for “Outline”"),
+    ],
+)
 def test_jobs_that_do_not_fit_are_refused(job: Job, words: str) -> None:
     with pytest.raises(ControlError, match=words):
         checked(job, CARD)

@@ -1,4 +1,5 @@
-"""True verdicts on real files of other people, on official layouts, and on what is no model at all."""
+"""True verdicts on real files of other people, on official layouts, and on what is no model at
+all."""
 
 from __future__ import annotations
 
@@ -117,16 +118,24 @@ def test_no_real_file_is_left_out() -> None:
 
 
 OFFICIAL = {
-    "pix2pix-cyclegan/pix2pix_unet256": ("model", "pix2pix"), "pix2pix-cyclegan/cyclegan_resnet9": ("model", "pix2pix"),
-    "pix2pix-cyclegan/patchgan70_batch": ("other", "pix2pix"), "pix2pix-cyclegan/patchgan70_instance": ("other", "pix2pix"),
-    "pix2pix-cyclegan/pixel_d_instance": ("other", "pix2pix"), "pix2pixhd/d_multiscale_2": ("other", "pix2pixhd"),
-    "pix2pixhd/encoder_and_inputs": ("other", "pix2pixhd"), "pix2pixhd/g_global_512p": ("other", "pix2pixhd"),
-    "pix2pixhd/g_local_1024p": ("other", "pix2pixhd"), "attngan/g_net_bird": ("other", "attngan"),
-    "attngan/image_encoder_bird": ("other", "attngan"), "attngan/text_encoder_bird": ("other", "attngan"),
-    "attngan/attention_bird": ("other", "attngan"), "fader/ae256_male": ("other", "fader"),
-    "fader/classifier128": ("other", "fader"), "deepdream/vgg16_relu4_3": ("other", "neural_style"),
+    "pix2pix-cyclegan/pix2pix_unet256": ("model", "pix2pix"),
+    "pix2pix-cyclegan/cyclegan_resnet9": ("model", "pix2pix"),
+    "pix2pix-cyclegan/patchgan70_batch": ("other", "pix2pix"),
+    "pix2pix-cyclegan/patchgan70_instance": ("other", "pix2pix"),
+    "pix2pix-cyclegan/pixel_d_instance": ("other", "pix2pix"),
+    "pix2pixhd/d_multiscale_2": ("other", "pix2pixhd"),
+    "pix2pixhd/encoder_and_inputs": ("other", "pix2pixhd"),
+    "pix2pixhd/g_global_512p": ("other", "pix2pixhd"),
+    "pix2pixhd/g_local_1024p": ("other", "pix2pixhd"),
+    "attngan/g_net_bird": ("other", "attngan"),
+    "attngan/image_encoder_bird": ("other", "attngan"),
+    "attngan/text_encoder_bird": ("other", "attngan"),
+    "attngan/attention_bird": ("other", "attngan"),
+    "fader/ae256_male": ("other", "fader"),
+    "fader/classifier128": ("other", "fader"),
+    "deepdream/vgg16_relu4_3": ("other", "neural_style"),
     "neural-style/vgg19_default": ("other", "neural_style"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", OFFICIAL)

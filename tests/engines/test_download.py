@@ -108,7 +108,7 @@ def test_when_no_mirror_helps_it_is_said_and_nothing_is_left(
 
 
 def test_nobody_answers(tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match="connection broke off|cannot be reached"):
+    with pytest.raises(DownloadError, match=r"connection broke off|cannot be reached"):
         list(fetch(["http://127.0.0.1:9/w"], HASH, tmp_path / "w.pth"))
 
 
@@ -119,5 +119,5 @@ def test_a_full_disk_is_named(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "open", full)
-    with pytest.raises(DownloadError, match="no space left for w.pth"):
+    with pytest.raises(DownloadError, match=r"no space left for w.pth"):
         list(fetch([url(server, "/good")], HASH, tmp_path / "w.pth"))

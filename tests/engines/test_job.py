@@ -16,10 +16,14 @@ def picture(height: int = 6, width: int = 5, channels: int = 3, seed: int = 0) -
 
 def job() -> Job:
     return Job(
-        "pix2pix", "shoes@0123456789abcdef", {"variation": 0.5, "noise": True, "strengths": [1.0, -2.0], "word": "blau"},
-        {"edges": picture(channels=1), "hints": picture(channels=4)}, {"edges": {"strokes": [[1.5, 2], [3, 4]]}},
-        seed=7, size=(64, 48),
-    )  # fmt: skip
+        "pix2pix",
+        "shoes@0123456789abcdef",
+        {"variation": 0.5, "noise": True, "strengths": [1.0, -2.0], "word": "blau"},
+        {"edges": picture(channels=1), "hints": picture(channels=4)},
+        {"edges": {"strokes": [[1.5, 2], [3, 4]]}},
+        seed=7,
+        size=(64, 48),
+    )
 
 
 def test_a_picture_is_read_only_and_equal_by_pixels() -> None:
@@ -55,8 +59,12 @@ def test_one_channel_arrays_become_grey() -> None:
 def test_a_job_survives_every_way_of_travelling(tmp_path: Path) -> None:
     a = job()
     save_png(picture(), a, tmp_path / "a.png")
-    for b in (Job.from_json(a.to_json()), Job.from_json(a.to_json(indent=2)), job_from_png(tmp_path / "a.png"),
-              pickle.loads(pickle.dumps(a))):  # fmt: skip
+    for b in (
+        Job.from_json(a.to_json()),
+        Job.from_json(a.to_json(indent=2)),
+        job_from_png(tmp_path / "a.png"),
+        pickle.loads(pickle.dumps(a)),
+    ):
         assert b == a and b.digest == a.digest
     assert Picture.from_png((tmp_path / "a.png").read_bytes()) == picture()
 
@@ -98,7 +106,7 @@ def test_a_png_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_png_of_somebody_else_says_so(tmp_path: Path) -> None:
     Image.new("RGB", (2, 2)).save(tmp_path / "plain.png")
-    with pytest.raises(JobError, match="plain.png carries no Ganvas recipe"):
+    with pytest.raises(JobError, match=r"plain.png carries no Ganvas recipe"):
         job_from_png(tmp_path / "plain.png")
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(JobError, match="cannot be read"):

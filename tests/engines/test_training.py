@@ -130,11 +130,14 @@ def test_resumes_after_kill_9(tmp_path: Path, photos: Path) -> None:
     path = recipe(tmp_path, PAIRED)
     code = (
         "import sys; from pathlib import Path; from engines import training\n"
-        "for e in training.train_file(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), device='cpu'): pass"
+        "for e in training.train_file(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), "
+        "device='cpu'): pass"
     )
     out = tmp_path / "killed"
-    process = subprocess.Popen([sys.executable, "-c", code, str(path), str(photos), str(out)],
-                               cwd=Path(training.__file__).parent.parent)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(path), str(photos), str(out)],
+        cwd=Path(training.__file__).parent.parent,
+    )
     deadline = time.monotonic() + 120
     while (
         not (out / "state.pt").exists() and process.poll() is None and time.monotonic() < deadline
@@ -168,7 +171,8 @@ def test_every_shipped_recipe_is_sound() -> None:
 
 
 def test_the_trained_net_learns_the_task(tmp_path: Path, photos: Path) -> None:
-    """A few dozen steps must halve the pixel loss on this trivial task (grey to colour of six squares)."""
+    """A few dozen steps must halve the pixel loss on this trivial task (grey to colour of six
+    squares)."""
     text = PAIRED.replace("steps = 6", "steps = 60\nrate = 1e-3").replace("batch = 2", "batch = 6")
     events = training.train_file(recipe(tmp_path, text), photos, tmp_path / "run", device="cpu")
     notes = [dict(zip(*[iter(e.note.split())] * 2)) for e in events if isinstance(e, Progress)]

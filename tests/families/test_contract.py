@@ -1,4 +1,5 @@
-"""What every family must keep, whatever its paper: written once, run for all that are registered."""
+"""What every family must keep, whatever its paper: written once, run for all that are
+registered."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from engines import checkpoint
-from engines.controls import ImageInput, ModelCard, SketchInput, checked
+from engines.controls import Choice, ImageInput, ModelCard, SketchInput, checked
 from engines.engine import Engine
 from engines.families.pix2pix.config import (
     MultimodalConfig,
@@ -26,6 +27,7 @@ from engines.job import Event, Job, Picture, Progress, Result, job_from_png, sav
 TINY: dict[str, list[Any]] = {
     "pix2pix": [
         UNetConfig(width=4, depth=5, dropout=False),
+        UNetConfig(width=4, depth=2, norm="none"),
         UNetConfig(inputs=1, outputs=3, width=4, depth=6, norm="batch"),
         UNetConfig(inputs=3, outputs=1, width=4, depth=5, norm="instance", dropout=False),
         ResNetConfig(width=4, blocks=2),
@@ -66,14 +68,16 @@ def written(family: Family, config: Any, path: Path) -> Path:
     return path
 
 
-def job_for(card: ModelCard, seed: int = 0) -> Job:
+def job_for(card: ModelCard, seed: int = 0, size: tuple[int, int] = (36, 40)) -> Job:
     rng = np.random.default_rng(seed)
     images = {}
     for control in card.controls:
         if isinstance(control, SketchInput) and control.kind == "hints":
-            images[control.role] = Picture(rng.integers(0, 256, (40, 36, 4), dtype=np.uint8))
-        elif isinstance(control, SketchInput | ImageInput):
-            images[control.role] = Picture(rng.integers(0, 256, (40, 36), dtype=np.uint8))
+            shape: tuple[int, ...] = (size[1], size[0], 4)
+        else:
+            shape = (size[1], size[0])
+        if isinstance(control, SketchInput | ImageInput):
+            images[control.role] = Picture(rng.integers(0, 256, shape, dtype=np.uint8))
     return Job(card.family, card.checkpoint, images=images, seed=seed)
 
 
@@ -132,6 +136,31 @@ def test_events_obey_the_grammar_and_repeat(name: str, config: Any, tmp_path: Pa
     if card.seeded:
         other = list(events(engine, job.with_(seed=6)))[-1]
         assert isinstance(other, Result) and other.pictures != seen[-1].pictures
+
+
+@each
+@pytest.mark.parametrize("size", [(1, 1), (3, 7), (21, 64), (130, 5)])
+def test_any_size_comes_back_as_it_went(
+    name: str, config: Any, size: tuple[int, int], tmp_path: Path
+) -> None:
+    engine = Engine("cpu")
+    card = engine.describe(str(written(families()[name], config, tmp_path / "tiny.safetensors")))
+    choices = [c for c in card.controls if isinstance(c, Choice) and c.name == "size"]
+    for option in choices[0].options if choices else [("", "")]:
+        values = {"size": option[0]} if choices else {}
+        result = list(events(engine, job_for(card, size=size).with_(values=values)))[-1]
+        assert isinstance(result, Result) and result.pictures[0].size == size, option
+
+
+@each
+def test_a_run_draws_from_no_global_source(name: str, config: Any, tmp_path: Path) -> None:
+    engine = Engine("cpu")
+    card = engine.describe(str(written(families()[name], config, tmp_path / "tiny.safetensors")))
+    torch.manual_seed(3)
+    before, numbers = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    list(events(engine, job_for(card, seed=1)))
+    assert torch.equal(before, torch.get_rng_state())
+    assert np.array_equal(numbers, np.random.get_state()[1])  # noqa: NPY002
 
 
 @each

@@ -1,11 +1,15 @@
-"""The starter's network: a U-Net that draws a photo from edges, optional colour hints, and a variation code.
+"""The starter's network: a U-Net that draws a photo from edges, optional colour hints, and a
+variation code.
 
-An outline does not say colour. Zhu et al. 2017 ("Toward Multimodal Image-to-Image Translation") let a code say what
-the input leaves open; hints say it stroke by stroke (Sangkloy et al. 2017, "Scribbler"; Zhang et al. 2017). Nearest
-upsampling with 3x3 convolutions leaves no checkerboard (Odena et al. 2016).
+An outline does not say colour. Zhu et al. 2017 ("Toward Multimodal Image-to-Image Translation") let
+a code say what the input leaves open; hints say it stroke by stroke (Sangkloy et al. 2017,
+"Scribbler"; Zhang et al. 2017). Nearest upsampling with 3x3 convolutions leaves no checkerboard
+(Odena et al. 2016).
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -53,9 +57,10 @@ class Residual(nn.Module):
 class MultimodalUNet(nn.Module):
     """forward(edges, hints, code) -> (B, 3, H, W) in [-1, 1].
 
-    edges (B, 1, H, W) in [-1, 1], 1 is paper; hints (B, 4, H, W): RGB in [-1, 1] times the mask, mask in {0, 1};
-    code (B, config.code), about standard normal. H and W are multiples of config.multiple_of.
-    The buffers code_mean and code_spread hold the distribution of the codes of the training photos.
+    edges (B, 1, H, W) in [-1, 1], 1 is paper; hints (B, 4, H, W): RGB in [-1, 1] times the mask,
+    mask in {0, 1}; code (B, config.code), about standard normal. H and W are multiples of
+    config.multiple_of. The buffers code_mean and code_spread hold the distribution of the codes of
+    the training photos.
     """
 
     code_mean: Tensor
@@ -65,12 +70,15 @@ class MultimodalUNet(nn.Module):
         super().__init__()
         widths, style = config.widths, 64
         self.config = config
-        self.mapping = nn.Sequential(nn.Linear(config.code, style), nn.LeakyReLU(0.2), nn.Linear(style, style),
-                                     nn.LeakyReLU(0.2))  # fmt: skip
+        self.mapping = nn.Sequential(
+            nn.Linear(config.code, style),
+            nn.LeakyReLU(0.2),
+            nn.Linear(style, style),
+            nn.LeakyReLU(0.2),
+        )
         self.stem = nn.Conv2d(5 * 4, widths[0], 3, padding=1)
         self.down = nn.ModuleList(
-            nn.Conv2d(a + 4, b, 4, stride=2, padding=1, bias=False)
-            for a, b in zip(widths, widths[1:])
+            nn.Conv2d(a + 4, b, 4, stride=2, padding=1, bias=False) for a, b in pairwise(widths)
         )
         self.middle = nn.ModuleList([Residual(widths[-1], style)])
         below = (widths[-1], *(self._up_width(w) for w in widths[-2:0:-1]))
@@ -107,10 +115,14 @@ class MultimodalUNet(nn.Module):
         return torch.tanh(self.out(x))
 
     def sample_code(self, seeds: list[int], strength: float) -> Tensor:
-        """(len(seeds), code): the mean code of the training photos at strength 0, at 1 a code as likely as that of a
-        training photo, beyond 1 bolder."""
-        noise = torch.stack([torch.randn(len(self.code_mean), generator=torch.Generator().manual_seed(seed))
-                             for seed in seeds])  # fmt: skip
+        """(len(seeds), code): the mean code of the training photos at strength 0, at 1 a code as
+        likely as that of a training photo, beyond 1 bolder."""
+        noise = torch.stack(
+            [
+                torch.randn(len(self.code_mean), generator=torch.Generator().manual_seed(seed))
+                for seed in seeds
+            ]
+        )
         noise = noise.to(self.code_spread)
         return self.code_mean + strength * noise @ self.code_spread.T
 
@@ -121,20 +133,22 @@ def _coarser(hints: Tensor) -> Tensor:
 
 
 def _spread(hints: Tensor) -> Tensor:
-    """A hint counts fully wherever it touches a cell: (colour of the hinted part, saturating mask)."""
+    """A hint counts fully wherever it touches a cell: (colour of the hinted part, saturating
+    mask)."""
     share = hints[:, 3:]
     full = (share * 8).clamp(max=1)
     return torch.cat((hints[:, :3] / (share + 1e-3) * full, full), 1)
 
 
 class CodeEncoder(nn.Module):
-    """Photo (B, 3, H, W) in [-1, 1] -> mean and log-variance (B, code) of its variation code. Training only."""
+    """Photo (B, 3, H, W) in [-1, 1] -> mean and log-variance (B, code) of its variation code.
+    Training only."""
 
     def __init__(self, code: int, width: int = 32) -> None:
         super().__init__()
         widths = (width, 2 * width, 3 * width, 4 * width)
         layers: list[nn.Module] = [nn.Conv2d(3, width, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        for a, b in zip(widths, widths[1:]):
+        for a, b in pairwise(widths):
             layers += [
                 nn.Conv2d(a, b, 4, stride=2, padding=1),
                 nn.GroupNorm(8, b),
@@ -145,8 +159,12 @@ class CodeEncoder(nn.Module):
 
     def forward(self, photo: Tensor) -> tuple[Tensor, Tensor]:
         features = self.features(photo)
-        middle = features[:, :, features.shape[2] // 4 : -features.shape[2] // 4,
-                          features.shape[3] // 4 : -features.shape[3] // 4]  # fmt: skip
+        middle = features[
+            :,
+            :,
+            features.shape[2] // 4 : -features.shape[2] // 4,
+            features.shape[3] // 4 : -features.shape[3] // 4,
+        ]
         pooled = torch.cat((features.mean((2, 3)), middle.mean((2, 3))), 1)
         mean, logvar = self.head(pooled).chunk(2, 1)
         return mean, logvar.clamp(-6, 2)

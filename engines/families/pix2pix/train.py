@@ -1,7 +1,9 @@
-"""Training of the pix2pix family: paired translation (Isola et al. 2017) and the multimodal starter.
+"""Training of the pix2pix family: paired translation (Isola et al. 2017) and the multimodal
+starter.
 
-The starter is trained as Zhu et al. 2017 train BicycleGAN, simplified: half of a batch is rebuilt with the code of
-its own photo, half is drawn with the code of another photo, so that code and hints learn to work alone and together.
+The starter is trained as Zhu et al. 2017 train BicycleGAN, simplified: half of a batch is rebuilt
+with the code of its own photo, half is drawn with the code of another photo, so that code and hints
+learn to work alone and together.
 """
 
 from __future__ import annotations
@@ -27,8 +29,8 @@ from engines.training import Recipe, RecipeError
 
 
 class ScalesDiscriminator(nn.Module):
-    """Patch discriminators at full and half size (Wang et al. 2018); forward gives per scale the features of every
-    layer, the last of which is the score map."""
+    """Patch discriminators at full and half size (Wang et al. 2018); forward gives per scale the
+    features of every layer, the last of which is the score map."""
 
     def __init__(self, channels: int, width: int = 40, layers: int = 3, scales: int = 2) -> None:
         super().__init__()
@@ -153,8 +155,17 @@ class MultimodalTrainer:
         optimiser.step()
         return {"D_real": real.detach(), "D_fake": false.detach()}
 
-    def _generate(self, batch: dict[str, Tensor], edges: Tensor, photo: Tensor, fake: Tensor, own: int, mean: Tensor,
-                  logvar: Tensor, swapped: Tensor) -> tuple[Tensor, dict[str, Tensor]]:  # fmt: skip
+    def _generate(
+        self,
+        batch: dict[str, Tensor],
+        edges: Tensor,
+        photo: Tensor,
+        fake: Tensor,
+        own: int,
+        mean: Tensor,
+        logvar: Tensor,
+        swapped: Tensor,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         w = self.weights
         self.discriminator.requires_grad_(False)
         found = self.discriminator(torch.cat((edges, fake), 1))
@@ -168,15 +179,18 @@ class MultimodalTrainer:
             "gan": scores_loss(found, True),
             "pixel": (fake[:own] - photo[:own]).abs().mean(),
             "matching": matching_loss([[f[:own] for f in scale] for scale in found], real),
-            "hint": ((fake[own:] - photo[own:]).abs().mean(1, keepdim=True) * named).mean() / named.mean().clamp(min=0.05),
-            "code": ((recovered.float() - swapped).abs().mean(1) * free).mean() / free.mean().clamp(min=0.2),
+            "hint": ((fake[own:] - photo[own:]).abs().mean(1, keepdim=True) * named).mean()
+            / named.mean().clamp(min=0.05),
+            "code": ((recovered.float() - swapped).abs().mean(1) * free).mean()
+            / free.mean().clamp(min=0.2),
             "kl": 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum(1).mean(),
-        }  # fmt: skip
+        }
         loss = torch.stack([w[name] * part for name, part in parts.items()]).sum()
         return loss, {name: part.detach() for name, part in parts.items()}
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
-        """Rows: edges, hints, photo, own code, mean code, two seeds, for eight fixed training samples."""
+        """Rows: edges, hints, photo, own code, mean code, two seeds, for eight fixed training
+        samples."""
         generator, encoder = averages["generator"], averages["encoder"]
         assert isinstance(generator, MultimodalUNet)
         self.fit_codes(generator, encoder)
@@ -195,7 +209,8 @@ class MultimodalTrainer:
 
     @torch.inference_mode()
     def fit_codes(self, generator: MultimodalUNet, encoder: nn.Module, most: int = 1024) -> None:
-        """Store mean and spread (Cholesky factor) of the codes of the training photos in the generator."""
+        """Store mean and spread (Cholesky factor) of the codes of the training photos in the
+        generator."""
         device = next(generator.parameters()).device
         chosen = np.linspace(0, len(self.data) - 1, min(most, len(self.data))).astype(int)
         size = self.recipe.stages[-1].size
@@ -225,12 +240,14 @@ class MultimodalTrainer:
 
 
 class Pix2PixTrainer:
-    """Trains a U-Net or ResNet generator on pairs (Isola et al. 2017): adversarial loss, an L_p pixel loss, and as an
-    extra the feature matching of Wang et al. 2018.
+    """Trains a U-Net or ResNet generator on pairs (Isola et al. 2017): adversarial loss, an L_p
+    pixel loss, and as an extra the feature matching of Wang et al. 2018.
 
-    [network]  generator "unet" | "resnet", depth (downsamplings or residual blocks), width, norm "batch" | "instance",
-               dropout; discriminator "patch" | "pixel", discriminator_layers, discriminator_width
-    [losses]   mode "vanilla" | "lsgan" | "wgangp", gan, pixel (weight), p (of the pixel norm), matching (weight)
+    [network]  generator "unet" | "resnet", depth (downsamplings or residual blocks), width, norm
+               "batch" | "instance", dropout; discriminator "patch" | "pixel", discriminator_layers,
+               discriminator_width
+    [losses]   mode "vanilla" | "lsgan" | "wgangp", gan, pixel (weight), p (of the pixel norm),
+               matching (weight)
     """
 
     def __init__(self, recipe: Recipe, data: Pairs) -> None:
@@ -329,9 +346,17 @@ class Pix2PixTrainer:
 
 
 _NETWORK: dict[str, Any] = {
-    "generator": "unet", "depth": 8, "width": 64, "norm": "batch", "dropout": True, "inputs": 3, "outputs": 3,
-    "discriminator": "patch", "discriminator_layers": 3, "discriminator_width": 64,
-}  # fmt: skip
+    "generator": "unet",
+    "depth": 8,
+    "width": 64,
+    "norm": "batch",
+    "dropout": True,
+    "inputs": 3,
+    "outputs": 3,
+    "discriminator": "patch",
+    "discriminator_layers": 3,
+    "discriminator_width": 64,
+}
 _LOSSES: dict[str, Any] = {"mode": "vanilla", "gan": 1.0, "pixel": 100.0, "p": 1.0, "matching": 0.0}
 
 
