@@ -197,7 +197,7 @@ class Sheet(QObject):
 
     def show_failure(self, failed: Failed) -> None:
         if self.studio.shown is None:
-            self.room.viewer.set_message(failed.message, "Run")
+            self.room.viewer.set_message(failed.message, "Run", failed=True)
 
     def set_wipe(self, on: bool) -> None:
         self.room.viewer.set_wipe(on)
