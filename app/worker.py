@@ -11,7 +11,6 @@ import atexit
 import logging
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from typing import Any, Protocol
 from PySide6.QtCore import QThread, Signal
 
 from engines.controls import ModelCard
+from engines.errors import failure
 from engines.job import Cancelled, Event, Failed, Job, Preview, Progress, Result
 
 log = logging.getLogger("worker")
@@ -358,27 +358,3 @@ def _doctor(path: str) -> Any:
     from engines import doctor
 
     return doctor.inspect(path)
-
-
-def failure(error: Exception) -> Failed:
-    """`error` as one sentence for people and a traceback for the log.
-
-    EngineError and CheckpointError say their kind; our other ValueErrors refuse an input.
-    """
-    details = "".join(traceback.format_exception(error))
-    kind = getattr(error, "kind", None)
-    if isinstance(kind, str):
-        return Failed(kind, str(error), getattr(error, "details", "") or details)
-    if isinstance(error, ValueError) and type(error).__module__.startswith("engines."):
-        return Failed("input", str(error), details)
-    if isinstance(error, MemoryError):
-        return Failed(
-            "memory", "There is not enough memory for this; try a smaller picture.", details
-        )
-    log.error("unexpected failure\n%s", details)
-    return Failed("internal", f"Something went wrong inside ({_short(error)}).", details)
-
-
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text[:120]}" if text else type(error).__name__
