@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QTransform
 
-from app.drawing import Drawing, Fill, Item, Move, Path, Raster, Stroke
-from app.pictures import to_qimage, view
+from app.drawing import Affine, Drawing, Fill, Item, Move, Path, Raster, Stroke
+from app.pictures import from_qimage, to_qimage, view
+from engines.controls import SketchStats
+from engines.job import Picture
 
 TILE = 128
 Tiles = dict[tuple[str, int, int], QImage]
@@ -320,3 +323,52 @@ def _shape(tool: str, path: Path) -> QPainterPath:
     if tool in ("rectangle", "polygon") and len(path) > 2:
         made.closeSubpath()
     return made
+
+
+# ---- fitting a drawing to a model ---------------------------------------------------------------
+
+
+def fitted(drawing: Drawing, ink: np.ndarray, stats: SketchStats) -> Drawing | None:
+    """The drawing with line width, place and extent as a model knows them; None on an empty sheet.
+
+    ink   what the drawing looks like now, (H, W) uint8
+    """
+    dark = ink < 128
+    rows, columns = np.flatnonzero(dark.any(1)), np.flatnonzero(dark.any(0))
+    if len(rows) == 0:
+        return None
+    w, h = drawing.size
+    left, top = float(columns[0]), float(rows[0])
+    wide, high = float(columns[-1] + 1 - left), float(rows[-1] + 1 - top)
+    scale = _extent_wanted(max(wide / w, high / h), stats) / max(wide / w, high / h)
+    target = (left, top, wide, high)
+    if scale != 1:
+        target = ((w - wide * scale) / 2, (h - high * scale) / 2, wide * scale, high * scale)
+    moved = drawing.through(Affine.box((left, top, wide, high), target))
+    width = round(max((stats.width[0] + stats.width[1]) / 2 * w - 0.5, 0.8), 2)
+    items = tuple(_with_lines(item, width, stats.width, w) for item in moved.items)
+    return Drawing(drawing.size, items)
+
+
+def _extent_wanted(extent: float, stats: SketchStats) -> float:
+    low, high = stats.extent
+    return min((low + high) / 2, 0.9) if extent < low else min(extent, high)
+
+
+def _with_lines(item: Item, width: float, known: tuple[float, float], sheet: int) -> Item:
+    """The item with ink lines of `width` pixels; a raster only where its own are not in `known`."""
+    if isinstance(item, Stroke) and item.layer == "ink" and item.tool != "eraser":
+        return replace(item, width=width)
+    if not isinstance(item, Raster) or item.layer != "ink":
+        return item
+    from engines import edges
+
+    size = QRectF(*item.rect).size().toSize().expandedTo(QSize(1, 1))
+    stretched = to_qimage(item.picture).scaled(
+        size, mode=Qt.TransformationMode.SmoothTransformation
+    )
+    grey = from_qimage(stretched.convertToFormat(QImage.Format.Format_Grayscale8)).pixels
+    now = edges.measure(grey)["width"] * size.width() / sheet
+    if not now or known[0] <= now <= known[1]:
+        return item
+    return replace(item, picture=Picture(edges.draw_lines(edges.thin(grey), width)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
@@ -33,8 +32,8 @@ from PySide6.QtWidgets import QWidget
 from app import theme
 from app.drawing import Affine, Drawing, Item, Raster, Stroke, symmetries
 from app.i18n import tr
-from app.pictures import from_qimage, has_payload, read_mime, to_qimage
-from app.raster import Layers, Tiles, bytes_of, layers_of, touched
+from app.pictures import from_qimage, has_payload, read_mime, to_qimage, view
+from app.raster import Layers, Tiles, bytes_of, fitted, layers_of, touched
 from app.widgets.canvas_tools import TOOLS, Tool
 from engines.controls import SketchStats
 from engines.job import Picture
@@ -226,37 +225,9 @@ class SketchCanvas(QWidget):
 
     def fit_drawing(self, stats: SketchStats) -> None:
         """Line width, place and extent as the model knows them, in one step."""
-        box = self._ink_box()
-        if box is None:
-            return
-        w, h = self.vectors.size
-        extent = max(box.width() / w, box.height() / h)
-        low, high = stats.extent
-        wanted = min(max(extent, low), high)
-        if extent < low:
-            wanted = min((low + high) / 2, 0.9)
-        scale = wanted / extent
-        target = QRectF(0, 0, box.width() * scale, box.height() * scale)
-        target.moveCenter(QRectF(0, 0, w, h).center() if scale != 1 else box.center())
-        affine = Affine.box((box.x(), box.y(), box.width(), box.height()),
-                            (target.x(), target.y(), target.width(), target.height()))  # fmt: skip
-        width = max((stats.width[0] + stats.width[1]) / 2 * w - 0.5, 0.8)
-        items = []
-        for item in self.vectors.through(affine).items:
-            if isinstance(item, Stroke) and item.layer == "ink" and item.tool != "eraser":
-                item = Stroke(item.tool, item.paths, round(width, 2), item.colour, item.layer)
-            items.append(item)
-        self.stack.push(Replace(self, "Fit drawing", Drawing((w, h), tuple(items))))
-
-    def _ink_box(self) -> QRectF | None:
-        """The box around the ink, in sheet pixels."""
-        from app.pictures import view
-
-        dark = np.less(view(self.layers.ink), 128)
-        rows, columns = np.flatnonzero(dark.any(1)), np.flatnonzero(dark.any(0))
-        if len(rows) == 0:
-            return None
-        return QRectF(QPointF(columns[0], rows[0]), QPointF(columns[-1] + 1, rows[-1] + 1))
+        better = fitted(self.vectors, view(self.layers.ink), stats)
+        if better is not None and better != self.vectors:
+            self.stack.push(Replace(self, "Fit drawing", better))
 
     # ---- changing the drawing -------------------------------------------------------------------
 

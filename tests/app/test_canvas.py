@@ -494,6 +494,24 @@ def test_fitting_makes_a_drawing_familiar(canvas, width, reach):
     assert edges.fit(ink(canvas), STATS).score == before
 
 
+@pytest.mark.parametrize("width", [1.0, 7.0])
+def test_fitting_redraws_imported_lines(canvas, width):
+    lines = np.zeros((256, 256), bool)
+    lines[60, 60:200] = lines[200, 60:200] = lines[60:200, 60] = lines[60:201, 200] = True
+    canvas.import_edges(Picture(edges.draw_lines(lines, width)))
+    assert edges.fit(ink(canvas), STATS).score < 0.9
+    canvas.fit_drawing(STATS)
+    assert edges.fit(ink(canvas), STATS).score >= 0.95
+    once = canvas.drawing()
+    canvas.fit_drawing(STATS)
+    assert canvas.drawing() == once and canvas.stack.count() == 2 and agrees_with_its_recipe(canvas)
+
+
+def test_fitting_an_empty_sheet_is_no_step(canvas):
+    canvas.fit_drawing(STATS)
+    assert canvas.stack.count() == 0
+
+
 def test_imported_edges_fill_the_sheet_and_keep_hints(canvas):
     canvas.set_layer("hints")
     pull(canvas, (60, 100), (100, 100))
