@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from engines.catalogue import Catalogue as Catalogue
     from engines.catalogue import Entry as Entry
+    from engines.cluster import run_many as run_many
     from engines.controls import ModelCard as ModelCard
     from engines.controls import checked as checked
     from engines.controls import defaults as defaults
@@ -33,6 +34,7 @@ _HOME = {
     "engines.controls": "ModelCard checked defaults",
     "engines.engine": "Engine EngineError",
     "engines.catalogue": "Catalogue Entry",
+    "engines.cluster": "run_many",
 }
 _WHERE = {name: module for module, names in _HOME.items() for name in names.split()}
 __all__ = sorted(_WHERE)  # pyright: ignore[reportUnsupportedDunderAll]
