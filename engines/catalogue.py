@@ -56,8 +56,7 @@ class Catalogue:
         self._digests: dict[tuple[str, int, int], str] = {}
         self._users = {e.path: e for e in self._read_own()}
 
-    # ---- looking
-    # ----------------------------------------------------------------------------------
+    # ---- looking ---------------------------------------------------------------------------------
 
     def entries(self) -> tuple[Entry, ...]:
         """The shipped models first, in their order, then a person's own, newest first."""
@@ -101,8 +100,7 @@ class Catalogue:
         ending = f" with the digest {digest}" if digest else ""
         return f"There is no model {name}{ending} here; known are {known}. Open its file."
 
-    # ---- adding
-    # -----------------------------------------------------------------------------------
+    # ---- adding ----------------------------------------------------------------------------------
 
     def add(self, path: str | Path, family: str = "") -> Entry:
         """Remember a person's file where it lies; `family` settles a tie for good. Raises
@@ -153,8 +151,7 @@ class Catalogue:
             self._digests[key] = file_digest(path)
         return self._digests[key]
 
-    # ---- on disk
-    # ----------------------------------------------------------------------------------
+    # ---- on disk ---------------------------------------------------------------------------------
 
     def _read_shipped(self) -> Iterator[Entry]:
         listing = self._shipped / "models.json"

@@ -138,7 +138,6 @@ def _damaged(path: Path) -> CheckpointError:
 
 
 # ---- opening -------------------------------------------------------------------------------------
-# -------------------
 
 
 def open_checkpoint(path: str | Path) -> Checkpoint:
@@ -358,7 +357,6 @@ def _tidied(opened: Checkpoint) -> Checkpoint:
 
 
 # ---- the numbers ---------------------------------------------------------------------------------
-# -------------------
 
 
 def _read_safetensors(opened: Checkpoint) -> dict[str, Tensor]:
@@ -395,8 +393,7 @@ _READERS = {
 }
 
 
-# ---- into a network
-# -------------------------------------------------------------------------------------------------
+# ---- into a network ------------------------------------------------------------------------------
 
 
 def fill(module: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -526,8 +523,7 @@ def _shifted(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[
     return moved
 
 
-# ---- our own format
-# -------------------------------------------------------------------------------------------------
+# ---- our own format ------------------------------------------------------------------------------
 
 
 def save(

@@ -151,7 +151,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 # ---- commands ------------------------------------------------------------------------------------
-# -------------------
 
 
 def models(options: argparse.Namespace) -> int:
@@ -343,7 +342,6 @@ def convert(options: argparse.Namespace) -> int:
 
 
 # ---- pieces --------------------------------------------------------------------------------------
-# -------------------
 
 
 def _catalogue() -> Catalogue:

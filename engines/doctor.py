@@ -338,8 +338,7 @@ def _alike(shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> bool:
     return len(shape) == len(wanted) and all(w is None or w == n for n, w in zip(shape, wanted))
 
 
-# ---- files that hold no weights we can read
-# --------------------------------------------------------------------------
+# ---- files that hold no weights we can read ------------------------------------------------------
 
 
 def _not_weights(path: Path, error: CheckpointError) -> Verdict:

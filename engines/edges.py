@@ -163,8 +163,7 @@ def mask_contour(mask: np.ndarray) -> np.ndarray:
     return canvas > 0
 
 
-# ---- how close is a drawing to the training edges
-# ------------------------------------------------------------------
+# ---- how close is a drawing to the training edges ------------------------------------------------
 
 
 def measure(grey: np.ndarray) -> dict[str, float]:

@@ -32,8 +32,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VIEW = (96, 128)  # what the recogniser sees, (width, height)
 
 
-# ---- the recogniser
-# -------------------------------------------------------------------------------------------------
+# ---- the recogniser ------------------------------------------------------------------------------
 
 
 class Block(nn.Module):
@@ -174,8 +173,7 @@ def recognised(net: Recogniser, photos: np.ndarray, labels: np.ndarray) -> float
     return float((torch.cat(found).numpy() == labels).mean())
 
 
-# ---- the generator
-# --------------------------------------------------------------------------------------------------
+# ---- the generator -------------------------------------------------------------------------------
 
 
 def load_generator(path: Path) -> MultimodalUNet:
@@ -278,7 +276,6 @@ def painted_colour(
 
 
 # ---- all of it -----------------------------------------------------------------------------------
-# -------------------
 
 
 def evaluate(

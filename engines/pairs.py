@@ -142,8 +142,7 @@ def _stroke(shape: tuple[int, int], x: int, y: int, rng: np.random.Generator) ->
     return canvas.astype(bool)
 
 
-# ---- inputs of other tasks
-# -----------------------------------------------------------------------------------------
+# ---- inputs of other tasks -----------------------------------------------------------------------
 
 
 def grey(rgb: np.ndarray) -> np.ndarray:
