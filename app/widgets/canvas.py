@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QDragEnterEvent,
@@ -15,7 +15,6 @@ from PySide6.QtGui import (
     QImage,
     QKeyEvent,
     QMouseEvent,
-    QNativeGestureEvent,
     QPainter,
     QPaintEvent,
     QPen,
@@ -23,7 +22,6 @@ from PySide6.QtGui import (
     QPointingDevice,
     QResizeEvent,
     QTabletEvent,
-    QUndoCommand,
     QUndoStack,
     QWheelEvent,
 )
@@ -34,55 +32,14 @@ from app.drawing import Affine, Drawing, Item, Raster, Stroke, symmetries
 from app.i18n import tr
 from app.pictures import from_qimage, has_payload, read_mime, to_qimage, view
 from app.raster import Layers, Tiles, bytes_of, fitted, layers_of, touched
+from app.widgets.canvas_edits import Edit, Replace
+from app.widgets.canvas_paint import inside, paint_chip, paint_ground, paint_ring
 from app.widgets.canvas_tools import TOOLS, Tool
+from app.widgets.zooming import CRISP, View
 from engines.controls import SketchStats
 from engines.job import Picture
 
 UNDO_BYTES = 192 << 20  # of kept tiles; older steps are undone by drawing all again
-ZOOMS = (0.05, 64.0)
-MARGIN = 18
-
-
-class Edit(QUndoCommand):
-    """Items added to the drawing; undone exactly, by the tiles they touched."""
-
-    def __init__(self, canvas: SketchCanvas, text: str, items: tuple[Item, ...]) -> None:
-        super().__init__(text)
-        self.canvas, self.items = canvas, items
-        self.size = canvas.vectors.size
-        self.tiles: Tiles | None = None
-
-    def redo(self) -> None:
-        size = self.canvas.vectors.size
-        if size != self.size:  # another model drew on another sheet in between
-            self.items = Drawing(self.size, self.items).scaled(size).items
-            self.size = size
-        self.tiles = self.canvas.add(self.items)
-        self.canvas.remember(self)
-        self.canvas.stroke_finished.emit()
-
-    def undo(self) -> None:
-        self.canvas.take_back(self.items, self.tiles)
-        self.tiles = None
-        self.canvas.stroke_finished.emit()
-
-
-class Replace(QUndoCommand):
-    """Another drawing in the place of the one that was there."""
-
-    def __init__(self, canvas: SketchCanvas, text: str, after: Drawing) -> None:
-        super().__init__(text)
-        self.canvas, self.before, self.after = canvas, canvas.vectors, after
-
-    def redo(self) -> None:
-        self._show(self.after)
-
-    def undo(self) -> None:
-        self._show(self.before)
-
-    def _show(self, drawing: Drawing) -> None:
-        self.canvas.show_drawing(drawing.scaled(self.canvas.vectors.size))
-        self.canvas.stroke_finished.emit()
 
 
 class SketchCanvas(QWidget):
@@ -116,7 +73,8 @@ class SketchCanvas(QWidget):
         self._example: Layers | None = None
         self._reference: QPixmap | None = None
         self._opacity = 0.4
-        self._zoom, self._corner, self._fitted = 1.0, QPointF(), True
+        self.view = View()
+        self.grabGesture(Qt.GestureType.PinchGesture)
         self._cursor: QPointF | None = None
         self._panning: QPoint | None = None
         self._space = self._by_tablet = False
@@ -272,7 +230,7 @@ class SketchCanvas(QWidget):
         for path in item.paths:  # one by one: together they may span the sheet
             piece = replace(item, paths=(path,))
             self.layers.keep(touched(piece, self.layers.size), (item.layer,), self._live)
-            self._update_sheet(QRectF(self.layers.segment(piece)))
+            self._update_sheet(self.layers.segment(piece))
         self.edited.emit()
 
     def preview(self, *items: Item) -> None:
@@ -327,61 +285,47 @@ class SketchCanvas(QWidget):
 
     def _changed(self, area: QRect) -> None:
         if not area.isEmpty():
-            self._update_sheet(QRectF(area))
+            self._update_sheet(area)
             self.edited.emit()
 
     # ---- view -----------------------------------------------------------------------------------
 
     @property
     def zoom(self) -> float:
-        return self._zoom
+        return self.view.zoom
 
     def to_sheet(self, point: QPointF) -> QPointF:
-        return (point - self._corner) / self._zoom
+        return self.view.to_content(point)
 
     def to_view(self, point: QPointF) -> QPointF:
-        return point * self._zoom + self._corner
+        return self.view.to_view(point)
 
     def zoom_in(self) -> None:
-        self._zoom_at(QPointF(self.rect().center()), 1.25)
+        self._zoom_by(1.25)
 
     def zoom_out(self) -> None:
-        self._zoom_at(QPointF(self.rect().center()), 0.8)
+        self._zoom_by(0.8)
 
     def zoom_fit(self) -> None:
-        w, h = self.vectors.size
-        room = self.size() - QSize(2 * MARGIN, 2 * MARGIN)
-        zoom = min(max(room.width(), 1) / w, max(room.height(), 1) / h)
-        self._zoom = min(max(zoom, ZOOMS[0]), ZOOMS[1])
-        self._corner = QPointF(
-            (self.width() - w * self._zoom) / 2, (self.height() - h * self._zoom) / 2
-        )
-        self._fitted = True
-        self.update()
-        self.zoom_changed.emit(self._zoom)
+        self.view.place(QSize(*self.vectors.size), self.size())
+        self.view.fit()
+        self._view_changed()
 
-    def _zoom_at(self, point: QPointF, factor: float) -> None:
-        """What lies below `point` stays there."""
-        held = self.to_sheet(point)
-        self._zoom = min(max(self._zoom * factor, ZOOMS[0]), ZOOMS[1])
-        self._corner = point - held * self._zoom
-        self._fitted = False
-        self.update()
-        self.zoom_changed.emit(self._zoom)
+    def _zoom_by(self, factor: float) -> None:
+        self.view.zoom_at(QPointF(self.rect().center()), factor)
+        self._view_changed()
 
-    def _pan(self, by: QPointF) -> None:
-        self._corner += by
-        self._fitted = False
+    def _view_changed(self) -> None:
         self.update()
+        self.zoom_changed.emit(self.zoom)
 
-    def _update_sheet(self, area: QRectF) -> None:
-        shown = QRectF(self.to_view(area.topLeft()), self.to_view(area.bottomRight()))
-        self.update(shown.toAlignedRect().adjusted(-2, -2, 2, 2))
+    def _update_sheet(self, area: QRect) -> None:
+        self.update(self.view.shown(area))
 
     def _ring(self, point: QPointF | None) -> QRect:
         if point is None:
             return QRect()
-        reach = self.width_ * self._zoom / 2 + 3
+        reach = self.width_ * self.zoom / 2 + 3
         return QRectF(point.x() - reach, point.y() - reach, 2 * reach, 2 * reach).toAlignedRect()
 
     # ---- painting -------------------------------------------------------------------------------
@@ -390,44 +334,37 @@ class SketchCanvas(QWidget):
         painter = QPainter(self)
         clip = QRectF(event.rect())
         painter.fillRect(event.rect(), theme.colour("sunken"))
-        w, h = self.vectors.size
-        paper = QRectF(self._corner, self.to_view(QPointF(w, h)))
-        self._paint_ground(painter, paper, clip)
+        paper = self.view.area()
+        paint_ground(painter, paper, clip)
         painter.save()
         painter.setClipRect(paper & clip)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self._zoom < 6)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.zoom < CRISP)
         painter.fillRect(paper, theme.colour("paper"))
         if self._reference is not None:
             painter.setOpacity(self._opacity)
             painter.drawPixmap(
-                _inside(self._reference, paper), self._reference, QRectF(self._reference.rect())
+                inside(self._reference, paper), self._reference, QRectF(self._reference.rect())
             )
             painter.setOpacity(1.0)
         self._paint_layers(painter, paper & clip)
         self._tool.paint(painter)
         painter.restore()
-        self._paint_chip(painter)
-        self._paint_cursor(painter)
+        paint_chip(painter, QPoint(10, self.height() - 10), self._chip(), self.width() - 20)
+        if self._cursor is not None and self._tool.brush and not self._space:
+            tinted = self.layer == "hints" and self._tool.name != "eraser"
+            width = self.width_ * self.zoom
+            paint_ring(painter, self._cursor, width, self.colour if tinted else None)
         if self.hasFocus() and self.focus_by_key:
             painter.setPen(QPen(theme.colour("focus"), 2))
             painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
         painter.end()
 
-    def _paint_ground(self, painter: QPainter, paper: QRectF, clip: QRectF) -> None:
-        """Dots on the table, a soft edge around the sheet."""
-        if paper.contains(clip):
-            return
-        step = 16
-        painter.setPen(QPen(theme.colour("dot"), 1.5))
-        left, top = int(clip.left()) // step * step, int(clip.top()) // step * step
-        dots = [QPoint(x, y) for x in range(left, int(clip.right()) + step, step)
-                for y in range(top, int(clip.bottom()) + step, step)
-                if not paper.contains(QPointF(x, y))]  # fmt: skip
-        if dots:
-            painter.drawPoints(dots)
-        for reach, alpha in ((6, 14), (3, 26), (1, 40)):  # the inner half lies below the paper
-            painter.setPen(QPen(QColor(0, 0, 0, alpha), 2 * reach))
-            painter.drawRect(paper.translated(0, 2))
+    def _chip(self) -> str:
+        text = tr("{width} px · {zoom} %", width=f"{self.width_:g}", zoom=round(100 * self.zoom))
+        if self.is_empty() and self._drawing_on != "ink":
+            text += "   " + tr("Draw here: the first stroke replaces the example." if self._example
+                               else "Draw here, or drop a photo.")  # fmt: skip
+        return text
 
     def _paint_layers(self, painter: QPainter, shown: QRectF) -> None:
         if shown.isEmpty():
@@ -436,7 +373,7 @@ class SketchCanvas(QWidget):
         source = QRectF(source.toAlignedRect().adjusted(-1, -1, 1, 1) & self.layers.rect)
         target = QRectF(self.to_view(source.topLeft()), self.to_view(source.bottomRight()))
         factor = 1
-        while self._zoom * self.devicePixelRatioF() * factor <= 0.5:
+        while self.zoom * self.devicePixelRatioF() * factor <= 0.5:
             factor *= 2
         source = QRectF(source.topLeft() / factor, source.size() / factor)
         if "hints" in self.layers.used:
@@ -452,27 +389,6 @@ class SketchCanvas(QWidget):
             painter.drawImage(target, self.layers.shown("ink", factor), source)
             painter.setOpacity(1.0)
         painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_SourceOver)
-
-    def _paint_chip(self, painter: QPainter) -> None:
-        text = tr("{width} px · {zoom} %", width=f"{self.width_:g}", zoom=round(100 * self._zoom))
-        if self.is_empty() and self._drawing_on != "ink":
-            text += "   " + tr("Draw here: the first stroke replaces the example." if self._example
-                               else "Draw here, or drop a photo.")  # fmt: skip
-        paint_chip(painter, QPoint(10, self.height() - 10), text, self.width() - 20)
-
-    def _paint_cursor(self, painter: QPainter) -> None:
-        if self._cursor is None or not self._tool.brush or self._space:
-            return
-        radius = max(self.width_ * self._zoom / 2, 1.5)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        for colour, width in ((QColor(255, 255, 255, 170), 2.4), (QColor(20, 20, 24, 220), 1.1)):
-            painter.setPen(QPen(colour, width))
-            painter.drawEllipse(self._cursor, radius, radius)
-        if self.layer == "hints" and self._tool.name != "eraser":
-            painter.setBrush(self.colour)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.drawEllipse(self._cursor, min(radius, 4), min(radius, 4))
-            painter.setBrush(Qt.BrushStyle.NoBrush)
 
     # ---- pointer --------------------------------------------------------------------------------
 
@@ -491,8 +407,9 @@ class SketchCanvas(QWidget):
             return
         if self._panning is not None:
             here = event.position().toPoint()
-            self._pan(QPointF(here - self._panning))
+            self.view.pan(QPointF(here - self._panning))
             self._panning = here
+            self.update()
             return
         self._hover(event.position())
         if event.buttons() & Qt.MouseButton.LeftButton:
@@ -548,17 +465,13 @@ class SketchCanvas(QWidget):
         self._hover(event.position())
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        if event.phase() != Qt.ScrollPhase.NoScrollPhase and not event.modifiers():
-            self._pan(QPointF(event.pixelDelta()))
-        else:
-            self._zoom_at(event.position(), 1.0015 ** event.angleDelta().y())
+        self.view.take(event)
+        self._view_changed()
 
     def event(self, event: Any) -> bool:
-        if (
-            isinstance(event, QNativeGestureEvent)
-            and event.gestureType() == Qt.NativeGestureType.ZoomNativeGesture
-        ):
-            self._zoom_at(event.position(), 1 + event.value())
+        fingers = (QEvent.Type.NativeGesture, QEvent.Type.Gesture)
+        if event.type() in fingers and self.view.take(event):
+            self._view_changed()
             return True
         return super().event(event)
 
@@ -608,8 +521,8 @@ class SketchCanvas(QWidget):
             self.picture_dropped.emit(payload.picture)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        if self._fitted:
-            self.zoom_fit()
+        self.view.place(QSize(*self.vectors.size), self.size())
+        self._view_changed()
 
     def pixel(self, point: QPointF) -> QColor | None:
         """The colour one sees there: hint, else reference; None outside."""
@@ -620,7 +533,7 @@ class SketchCanvas(QWidget):
         if hint.alpha() or self._reference is None:
             return hint if hint.alpha() else None
         w, h = self.vectors.size
-        area = _inside(self._reference, QRectF(0, 0, w, h))
+        area = inside(self._reference, QRectF(0, 0, w, h))
         if not area.contains(point):
             return None
         x = (point.x() - area.x()) / area.width() * self._reference.width()
@@ -630,32 +543,6 @@ class SketchCanvas(QWidget):
     def _follow_tool(self) -> None:
         self.setCursor(self._tool.cursor)
         self.update()
-
-
-def paint_chip(painter: QPainter, corner: QPoint, text: str, room: int) -> None:
-    """A small label on a dark ground, its lower left corner at `corner`."""
-    painter.save()
-    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setFont(theme.font(12))
-    metrics = painter.fontMetrics()
-    text = metrics.elidedText(text, Qt.TextElideMode.ElideRight, max(room - 18, 0))
-    box = QRectF(corner.x(), corner.y() - 24, metrics.horizontalAdvance(text) + 18, 24)
-    ground = theme.colour("raised")
-    ground.setAlpha(235)
-    painter.setPen(QPen(theme.colour("line"), 1))
-    painter.setBrush(ground)
-    painter.drawRoundedRect(box, 5, 5)
-    painter.setPen(theme.colour("text"))
-    painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
-    painter.restore()
-
-
-def _inside(pixmap: QPixmap, area: QRectF) -> QRectF:
-    """The whole pixmap, as large as it goes in the middle of `area`."""
-    size = pixmap.size().toSizeF().scaled(area.size(), Qt.AspectRatioMode.KeepAspectRatio)
-    placed = QRectF(0, 0, size.width(), size.height())
-    placed.moveCenter(area.center())
-    return placed
 
 
 def _grey(image: QImage) -> QImage:
