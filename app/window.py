@@ -357,7 +357,12 @@ class MainWindow(QMainWindow):
         self.asking.take_setting(name, value)
 
     def _list_models(self) -> None:
-        self.top.picker.show_models(self.studio.catalogue.entries())
+        self.top.picker.show_models(self.models())
+
+    def models(self) -> list[Any]:
+        """Every model whose file is here."""
+        entries = self.studio.catalogue.entries()
+        return [entry for entry in entries if getattr(entry, "installed", True)]
 
     # ---- what a person asks for ----------------------------------------------------------------
 
