@@ -135,7 +135,7 @@ class Asking(QObject):
     def for_models(self) -> None:
         card = self.studio.card
         dialog = ModelsDialog(
-            self.studio.catalogue.entries(),
+            self.window.models(),
             card.checkpoint if card else "",
             self.window,
         )

@@ -130,8 +130,8 @@ class DoctorReport(QDialog):
         close = button("Use this one" if ask else "Close", "primary" if ask else "")
         close.clicked.connect(self._on_settled if ask else self.accept)
         close.setDefault(True)
-        close.setFocus()
         box.addLayout(row(copy, None, close))
+        close.setFocus()
 
     def _pairs(self, names: Mapping[str, str]) -> list[tuple[str, str]]:
         v = self.verdict
