@@ -5,15 +5,14 @@ Rendering is a function of the items alone, so that a recipe drawn again gives t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QTransform
+from PySide6.QtGui import QColor, QImage, QPainter, QPen
 
+from app.curves import corners, curve, is_dot, is_even, ribbon, shape
 from app.drawing import Affine, Drawing, Fill, Item, Move, Path, Raster, Stroke
 from app.pictures import from_qimage, to_qimage, view
 from engines.controls import SketchStats
@@ -131,7 +130,7 @@ class Layers:
             if item.tool in ("pen", "eraser"):
                 _draw_curve(painter, pen, path, item.width, smooth)
             else:
-                painter.drawPath(_shape(item.tool, path))
+                painter.drawPath(shape(item.tool, path))
         painter.end()
 
     def _fill(self, item: Fill) -> None:
@@ -140,24 +139,24 @@ class Layers:
 
         ink = np.ascontiguousarray(view(self.ink))
         height, width = ink.shape
-        found = np.zeros((height, width), bool)
+        _, binary = cv2.threshold(ink, 127, 255, cv2.THRESH_BINARY)
+        mask = np.zeros((height + 2, width + 2), np.uint8)  # 1 where it is filled
+        flags = 4 | cv2.FLOODFILL_MASK_ONLY | (1 << 8)
+        area = QRect()
         for x, y, _ in item.seeds:
-            if not (0 <= x < width and 0 <= y < height):
-                continue
-            mask = np.zeros((height + 2, width + 2), np.uint8)
-            flags = 4 | cv2.FLOODFILL_MASK_ONLY | (1 << 8)
-            binary = np.where(ink > 127, 255, 0).astype(np.uint8)
-            cv2.floodFill(binary, mask, (int(x), int(y)), 0, 0, 0, flags)
-            found |= mask[1:-1, 1:-1].astype(bool)
-        if not found.any():
+            if 0 <= x < width and 0 <= y < height and not mask[int(y) + 1, int(x) + 1]:
+                *_, box = cv2.floodFill(binary, mask, (int(x), int(y)), 0, 0, 0, flags)
+                area = area.united(QRect(*box))
+        if area.isEmpty():
             return
-        grown = cv2.dilate(found.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
+        area = area.adjusted(-1, -1, 1, 1) & self.rect  # half of the soft edge of the lines
+        here = np.s_[area.top() : area.bottom() + 1, area.left() : area.right() + 1]
+        grown = cv2.dilate(mask[1:-1, 1:-1][here], np.ones((3, 3), np.uint8)).view(bool)
         if item.layer == "ink":
-            view(self.ink)[grown] = 0
+            view(self.ink)[here][grown] = 0
         else:
-            pixel = QColor(*item.colour).rgba()
             bits = view(self.hints).view(np.uint32)[..., 0]
-            bits[grown] = pixel
+            bits[here][grown] = QColor(*item.colour).rgba()
 
     def _move(self, item: Move) -> None:
         source, target = QRectF(*item.rect).toAlignedRect(), QRectF(*item.target).toAlignedRect()
@@ -239,14 +238,15 @@ def touched(item: Item, size: QSize) -> QRect:
     area = QRectF()
     for path in item.paths:
         area = area.united(bounds(item, path))
-    reach = item.width / 2 + 2
+    pressed = max((p[2] for path in item.paths for p in path), default=1.0)
+    reach = item.width * max(pressed, 1.0) / 2 + 2
     return area.adjusted(-reach, -reach, reach, reach).toAlignedRect() & sheet
 
 
 def bounds(item: Stroke, path: Path) -> QRectF:
     """The box around one path's middle line."""
     if item.tool == "ellipse":
-        return _shape("ellipse", path).boundingRect()
+        return shape("ellipse", path).boundingRect()
     xs, ys = [p[0] for p in path], [p[1] for p in path]
     return QRectF(min(xs), min(ys), max(max(xs) - min(xs), 0.01), max(max(ys) - min(ys), 0.01))
 
@@ -261,68 +261,16 @@ def _on_paper(image: QImage, source: QRect) -> QImage:
 
 
 def _draw_curve(painter: QPainter, pen: QPen, path: Path, width: float, smooth: bool) -> None:
-    """A pen's path: a dot, one smooth curve, or, where the pressure varies, pieces of it."""
-    if len(path) == 1 or all(p[:2] == path[0][:2] for p in path):
-        pen.setWidthF(width * path[0][2])
+    """A pen's path: a dot, a smooth curve, or, where the pressure varies, a shape of its own."""
+    pen.setWidthF(width * path[0][2])
+    if is_dot(path):
         painter.setPen(pen)
         painter.drawPoint(QPointF(path[0][0], path[0][1]))
-        return
-    pressures = {p[2] for p in path}
-    if len(pressures) == 1:
-        pen.setWidthF(width * path[0][2])
+    elif is_even(path):
         painter.setPen(pen)
-        painter.drawPath(_curve(path) if smooth else _corners(path))
-        return
-    fine = _resampled(path) if smooth else path
-    for a, b in pairwise(fine):
-        pen.setWidthF(max(width * (a[2] + b[2]) / 2, 0.05))
-        painter.setPen(pen)
-        painter.drawLine(QPointF(a[0], a[1]), QPointF(b[0], b[1]))
-
-
-def _corners(path: Path) -> QPainterPath:
-    made = QPainterPath(QPointF(path[0][0], path[0][1]))
-    for x, y, _ in path[1:]:
-        made.lineTo(x, y)
-    return made
-
-
-def _curve(path: Path) -> QPainterPath:
-    """Quadratic pieces from middle to middle of the points: passes smoothly, bends at each."""
-    made = QPainterPath(QPointF(path[0][0], path[0][1]))
-    for a, b in pairwise(path[1:]):
-        made.quadTo(a[0], a[1], (a[0] + b[0]) / 2, (a[1] + b[1]) / 2)
-    made.lineTo(path[-1][0], path[-1][1])
-    return made
-
-
-def _resampled(path: Path) -> Path:
-    """The same smooth curve as points about two pixels apart, with the pressure between them."""
-    found = [path[0]]
-    start = path[0]
-    for a, b in pairwise(path[1:]):
-        end = tuple((p + q) / 2 for p, q in zip(a, b))
-        steps = max(2, math.ceil((math.dist(start[:2], a[:2]) + math.dist(a[:2], end[:2])) / 2))
-        for n in range(1, steps + 1):
-            t = n / steps
-            u = 1 - t
-            x, y = (u * u * start[i] + 2 * u * t * a[i] + t * t * end[i] for i in (0, 1))
-            found.append((x, y, u * start[2] + t * end[2]))
-        start = (end[0], end[1], end[2])
-    return (*found, path[-1])
-
-
-def _shape(tool: str, path: Path) -> QPainterPath:
-    """Lines through the corners; an ellipse by its centre and the ends of two half axes."""
-    if tool == "ellipse":
-        (cx, cy, _), (ax, ay, _), (bx, by, _) = path[:3]
-        unit = QPainterPath()
-        unit.addEllipse(QPointF(0, 0), 1, 1)
-        return QTransform(ax - cx, ay - cy, bx - cx, by - cy, cx, cy).map(unit)
-    made = _corners(path)
-    if tool in ("rectangle", "polygon") and len(path) > 2:
-        made.closeSubpath()
-    return made
+        painter.drawPath(curve(path) if smooth else corners(path))
+    else:
+        painter.fillPath(ribbon(path, width, smooth), pen.brush())
 
 
 # ---- fitting a drawing to a model ---------------------------------------------------------------
