@@ -98,10 +98,24 @@ class Sheet(QObject):
         return width, height
 
     def _ink(self) -> Picture | None:
-        """The lines, or the example's while nothing is drawn; None on an empty sheet."""
-        if self.canvas.is_empty() and self._example is None:
-            return None
+        """The lines. While nothing is drawn: the photo below, where the model takes one, or the
+        example's lines; None on an empty sheet."""
+        if self.canvas.is_empty():
+            if self.gives_photo():
+                return self.reference
+            if self._example is None:
+                return None
         return self.canvas.picture("ink")
+
+    def gives_photo(self) -> bool:
+        """Whether the photo below takes the drawing's place."""
+        return self.reference is not None and self.canvas.is_empty() and self._takes_photos()
+
+    def _takes_photos(self) -> bool:
+        card = self.studio.card
+        return card is not None and any(
+            isinstance(c, SketchInput) and c.photo for c in card.inputs()
+        )
 
     def _hints(self) -> Picture | None:
         return self.canvas.picture("hints")
@@ -149,13 +163,15 @@ class Sheet(QObject):
 
     def _on_recipe(self, job: Job) -> None:
         """A recipe is back on the desk: its strokes, else its pictures as they were."""
-        photo = job.images.get(REFERENCE)
+        photo = job.images.get(REFERENCE) or self._photo_of(job)
         if photo is not None:
             self._lay_reference(photo)
         for role, picture in job.images.items():
             if role in self.room.controls.wells:
                 self.room.controls.wells[role].set_picture(picture)
         drawing = next((d for r, d in job.drawings.items() if d and r != "hints"), None)
+        if drawing is None and self._photo_of(job) is not None:
+            drawing = {"size": list(self.size()), "items": []}
         if drawing is None:
             drawing = _traced(job)
         if drawing is None:
@@ -170,6 +186,12 @@ class Sheet(QObject):
                 self.canvas.restore(drawing)
         except (DrawingError, KeyError, TypeError) as error:
             self.studio.failed.emit("drop", Failed("input", str(error)))
+
+    def _photo_of(self, job: Job) -> Picture | None:
+        """The photo that took the drawing's place; drawn lines are grey."""
+        roles = self.studio.card.inputs() if self.studio.card and self._takes_photos() else ()
+        given = (job.images.get(c.role) for c in roles if isinstance(c, SketchInput) and c.photo)
+        return next((p for p in given if p is not None and p.channels > 1), None)
 
     def clear(self) -> None:
         """A new sheet; unless the seed is locked, with another seed."""
@@ -309,6 +331,8 @@ class Sheet(QObject):
         self.canvas.set_reference(None, self._opacity)
         self.room.head.show_reference(False)
         self.studio.desk.save_soon()
+        if self._takes_photos():
+            self._on_edited()
 
     def set_reference_opacity(self, opacity: float) -> None:
         self._opacity = opacity
@@ -325,6 +349,8 @@ class Sheet(QObject):
         self.canvas.set_reference(picture, self._opacity)
         self.room.head.show_reference(True)
         self.studio.desk.save_soon()
+        if self.gives_photo():
+            self._on_edited()
 
 
 def _traced(job: Job) -> dict[str, Any] | None:

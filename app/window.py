@@ -271,8 +271,9 @@ class MainWindow(QMainWindow):
         self.room.photo_head.show_time(shown.result.seconds * 1000 or None)
         if shown.result.fit is not None:
             self.room.gauge.show_fit(shown.result.fit)
-        if shown.result.notes:
-            self.tell(" ".join(shown.result.notes), kind="info")
+        told = self.asking.told(self.studio.card)
+        if news := [note for note in dict.fromkeys(shown.result.notes) if note not in told]:
+            self.tell(" ".join(news), kind="info")
         self.room.notice.hide()
         self._mark()
         self._enable()
@@ -418,7 +419,11 @@ class MainWindow(QMainWindow):
 
     def take_picture(self, picture: Any) -> None:
         """A photo that came by drop, paste or file lies under the drawing."""
-        if self.sheet.take_photo(picture):
+        if not self.sheet.take_photo(picture):
+            return
+        if self.sheet.gives_photo():
+            self.tell("The photo is the input, until something is drawn over it.", kind="info")
+        else:
             sentence = "The photo lies under the drawing; draw over it, or take its edges."
             self.tell(sentence, "Turn into edges…", self.asking.for_edges, kind="info", stays=True)
 
@@ -448,8 +453,9 @@ class MainWindow(QMainWindow):
         """At the foot of the room, in the middle of drawing and photo."""
         room = self.room
         wide = room.width() - room.side.width() - 24
-        self.toast.setFixedWidth(max(min(620, wide), 200))
-        self.toast.adjustSize()
+        width = max(min(620, wide), 200)
+        box = self.toast.layout()
+        self.toast.resize(width, max(box.heightForWidth(width), 42) if box else 42)
         foot = room.mapTo(self.centralWidget(), QPoint(0, room.height()))
         left = foot.x() + (wide - self.toast.width()) // 2 + 12
         self.toast.move(left, foot.y() - self.toast.height() - 24)

@@ -156,6 +156,7 @@ class SketchInput:
     kind   "edges": dark lines on white, (H, W); "hints": coarse colour strokes on transparent, (H,
            W, 4); "labels": class indices, (H, W)
     size   (width, height) of a fresh canvas
+    photo  a photo may take the drawing's place: a network that nobody told us the training of
     """
 
     role: str
@@ -164,6 +165,7 @@ class SketchInput:
     size: tuple[int, int]
     palette: str = ""
     optional: bool = False
+    photo: bool = False
     type: Literal["sketch"] = "sketch"
 
 

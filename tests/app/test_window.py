@@ -516,6 +516,43 @@ def test_a_dropped_photo_lies_under_the_drawing(bench: Bench, tmp_path):
     assert bench.window.sheet.reference is None
 
 
+def test_a_photo_is_the_input_where_the_model_takes_one(bench: Bench, tmp_path):
+    drawing = SketchInput("edges", "Drawing or photo", "edges", (64, 64), photo=True)
+    bench.engine.cards["horses"] = ModelCard(
+        "anything", "Horses", (drawing,), rooms=("draw",), checkpoint="horses@1212121212121212"
+    )
+
+    def inverted(job: Job) -> Iterator[Event]:
+        yield Result((Picture(255 - job.images["edges"].pixels),))
+
+    bench.engine.scripts["anything"] = inverted
+    bench.catalogue.put("horses@1212121212121212")
+    bench.act("new")
+    bench.studio.choose_model("horses")
+    bench.wait(lambda: bench.studio.card is not None and bench.studio.card.title == "Horses")
+    bench.window.take_picture(photo())
+    assert bench.settled().images["edges"] == photo()
+    assert bench.viewer.picture() == Picture(255 - photo().pixels)
+    assert "input" in bench.window.toast.text()
+    recipe = bench.studio.job()
+    assert recipe is not None
+
+    bench.draw((10, 10), (50, 50))
+    assert bench.settled().images["edges"].channels == 1
+    bench.act("undo")
+    assert bench.settled().images["edges"] == photo()
+    bench.window.room.head.reference_menu.removed.emit()
+    assert "edges" not in bench.studio.job().images
+
+    bench.draw((10, 50), (50, 10))
+    bench.settled()
+    for job in (recipe, recipe.with_(drawings={})):  # made in the studio, by the command line
+        bench.studio.restore(job)
+        bench.wait(lambda: bench.window.sheet.reference == photo())
+        assert bench.canvas.is_empty() and bench.settled().images["edges"] == photo()
+        bench.window.room.head.reference_menu.removed.emit()
+
+
 def test_a_pasted_photo_becomes_edges(bench: Bench):
     QGuiApplication.clipboard().setMimeData(pictures.mime_for(photo()))
     bench.act("paste")

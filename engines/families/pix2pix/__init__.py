@@ -146,7 +146,9 @@ def _official_controls(
 ) -> tuple[str, tuple[Control, ...]]:
     """What the net is called, and its controls: only those that do something to it."""
     side = _side(config)
-    controls: list[Control] = [SketchInput("edges", "Drawing or photo", "edges", (side, side))]
+    controls: list[Control] = [
+        SketchInput("edges", "Drawing or photo", "edges", (side, side), photo=True)
+    ]
     if isinstance(config, ResNetConfig):
         kind = f"ResNet, {config.blocks} blocks"
     elif isinstance(config, TensorFlowConfig):
