@@ -11,18 +11,30 @@ import argparse
 import json
 import os
 import sys
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engines.job import Event, Job, JobError, Picture, Preview, Progress, Result, job_from_png
+from engines.arguments import parser
+from engines.job import (
+    Event,
+    Failed,
+    Job,
+    JobError,
+    Picture,
+    Progress,
+    Result,
+    job_from_png,
+)
 
 if TYPE_CHECKING:
     from engines.catalogue import Catalogue
     from engines.controls import ModelCard
     from engines.engine import Engine
 
-COMMANDS = ("models", "inspect", "run", "batch", "edges", "prepare", "train", "convert")
+RECIPES = Path(__file__).resolve().parent.parent / "resources" / "recipes"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 
 
@@ -31,123 +43,37 @@ class Refused(Exception):
 
 
 def main(argv: list[str] | None = None) -> int:
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     try:
-        return options.do(options)
+        status = COMMANDS[options.command](options)
+        sys.stdout.flush()
+        return status
     except KeyboardInterrupt:
-        print("Interrupted; nothing half-written was left.", file=sys.stderr)
+        print(f"\nInterrupted; {options.interrupted}.", file=sys.stderr)
         return 130
-    except (Refused, JobError, ValueError, OSError) as error:
-        return _refuse(error)
-    except RuntimeError as error:
-        if not hasattr(error, "kind"):
+    except BrokenPipeError:  # whoever read us has had enough, as in `ganvas models | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:  # a mistake of ours is not dressed up as the user's
             raise
-        return _refuse(error)
+        print(sentence, file=sys.stderr)
+        return 2
 
 
-def _refuse(error: Exception) -> int:
-    sentence = str(error).strip() or type(error).__name__
+def _sentence(error: Exception) -> str | None:
+    """What a user should know of `error`; None if it is a mistake of ours."""
+    from engines.errors import failure
+
+    if isinstance(error, Refused):
+        return str(error)
     if isinstance(error, OSError) and error.filename and error.strerror:
-        sentence = f"{Path(str(error.filename)).name}: {error.strerror}."
-    print(sentence.splitlines()[0], file=sys.stderr)
-    return 2
-
-
-def _parser() -> argparse.ArgumentParser:
-    from importlib.metadata import PackageNotFoundError, version
-
-    parser = argparse.ArgumentParser(
-        "ganvas",
-        description="Without a command the studio opens. The commands work without a window.",
-    )
-    try:
-        parser.add_argument("--version", action="version", version=f"ganvas {version('ganvas')}")
-    except PackageNotFoundError:
-        parser.add_argument("--version", action="version", version="ganvas")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-
-    def command(
-        name: str, do: Callable[[argparse.Namespace], int], help: str
-    ) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=help, description=help)
-        made.set_defaults(do=do)
-        return made
-
-    c = command("models", models, "List the models that are here.")
-    c.add_argument("--json", action="store_true", help="as JSON")
-
-    c = command("inspect", inspect, "Say what a weights file is; status 2 if it cannot be used.")
-    c.add_argument("file", type=Path)
-    c.add_argument("--json", action="store_true", help="as JSON")
-
-    c = command(
-        "run", run, "Make one picture from a model and pictures, or again from a PNG of Ganvas."
-    )
-    c.add_argument(
-        "recipe", nargs="?", type=Path, help="a PNG of Ganvas (or a recipe as JSON) to make again"
-    )
-    c.add_argument("--model", help="name, name@digest or file of the model")
-    c.add_argument(
-        "--image", action="append", default=[], metavar="[ROLE=]PATH", help="an input picture"
-    )
-    c.add_argument(
-        "--set", action="append", default=[], metavar="CONTROL=VALUE", help="the value of a control"
-    )
-    c.add_argument("--seed", type=int, help="the source of randomness (0)")
-    c.add_argument(
-        "-o", "--output", type=Path, required=True, help="png (recipe inside), jpg, webp or tif"
-    )
-    c.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-
-    c = command(
-        "batch", batch, "Run a model over every picture of a folder; goes on where it was stopped."
-    )
-    c.add_argument("--model", required=True)
-    c.add_argument("--images", type=Path, required=True, metavar="DIR")
-    c.add_argument("--role", help="the input that the pictures are for, if the model has several")
-    c.add_argument("--set", action="append", default=[], metavar="CONTROL=VALUE")
-    c.add_argument("--seed", type=int, default=0)
-    c.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-    c.add_argument("--device", default="auto")
-
-    c = command("edges", edges, "Draw the edges of a photo as the studio does.")
-    c.add_argument("photo", type=Path)
-    c.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="CONTROL=VALUE",
-        help="method, low, high, width, ...",
-    )
-    c.add_argument("-o", "--output", type=Path, required=True)
-
-    c = command("prepare", prepare, "Make joined A|B training pairs from a folder of photos.")
-    c.add_argument("photos", type=Path, metavar="DIR")
-    c.add_argument("--make", default="edges", help="edges, grey, lowres, mosaic or labels")
-    c.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-
-    c = command("train", train, "Train a model by a recipe.")
-    c.add_argument("recipe", help="a .toml file, or the name of a shipped recipe")
-    c.add_argument(
-        "--data", type=Path, required=True, help="the folder that the recipe's data folder lies in"
-    )
-    c.add_argument(
-        "-o", "--output", type=Path, help="where state, samples and the model go (runs/NAME)"
-    )
-    c.add_argument("--device", default="auto")
-    c.add_argument("--devices", default="1", help="how many, or auto")
-    c.add_argument("--steps", type=int, help="a trial of so many steps in all")
-    c.add_argument("--minutes", type=float, help="stop in time, to be resumed")
-    c.add_argument(
-        "--resume", action="store_true", help="go on from the state in the output folder"
-    )
-    c.add_argument("--json", action="store_true", help="one JSON line per event on standard output")
-
-    c = command("convert", convert, "Convert old weights to a safe file of Ganvas.")
-    c.add_argument("old", type=Path)
-    c.add_argument("-o", "--output", type=Path, required=True, help="NEW.safetensors")
-    c.add_argument("--half", action="store_true", help="half precision, half the size")
-    return parser
+        return f"{Path(str(error.filename)).name}: {error.strerror}."
+    if isinstance(error, OSError):
+        return str(error)
+    failed = failure(error)
+    return None if failed.kind == "internal" else failed.message.splitlines()[0]
 
 
 # ---- commands ------------------------------------------------------------------------------------
@@ -197,70 +123,74 @@ def inspect(options: argparse.Namespace) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
+    _check_output(options.output)
     engine = _engine(options.device)
     if options.recipe:
         job = _changed(_recipe(options.recipe), options, engine)
     elif options.model:
         card = engine.describe(options.model)
-        job = Job(
-            card.family,
-            card.checkpoint,
-            _values(options.set),
-            _images(options.image, card),
-            seed=options.seed or 0,
-        )
+        images, values = _images(options.image, card), _values(options.set)
+        job = Job(card.family, card.checkpoint, values, images, seed=options.seed or 0)
     else:
         raise Refused("Name a model with --model, or a PNG of Ganvas to make again.")
     result = _finish(engine.run(job))
-    if not result.pictures:
-        raise Refused("This model gave no picture.")
-    _write(result.pictures[0], job, options.output)
-    note = (
-        _difference(options.recipe, result.pictures[0])
-        if options.recipe and not _is_changed(options)
-        else ""
-    )
-    print(
-        f"{options.output}  {result.pictures[0].width}x{result.pictures[0].height}  "
-        f"{1000 * result.seconds:.0f} ms{note}"
-    )
+    picture = _first(result)
+    _write(picture, _complete(job, engine), options.output)
+    is_replay = options.recipe and not _is_changed(options)
+    note = _difference(options.recipe, picture) if is_replay else ""
+    milliseconds = f"{1000 * result.seconds:.0f} ms"
+    print(f"{options.output}  {picture.width}x{picture.height}  {milliseconds}{note}")
     return 0
 
 
 def batch(options: argparse.Namespace) -> int:
-    files = sorted(p for p in _folder(options.images).iterdir() if p.suffix.lower() in PICTURES)
-    if not files:
-        raise Refused(f"There is no picture in {options.images}.")
+    from engines.cluster import run_many
+    from engines.controls import checked
+    from engines.images import ImageError
+
+    targets = _targets(_pictures(options.images), options.images, options.output)
     engine = _engine(options.device)
     card = engine.describe(options.model)
-    role = options.role or _single_role(card)
-    values = _values(options.set)
-    options.output.mkdir(parents=True, exist_ok=True)
-    done, skipped, failed = 0, 0, 0
-    for number, path in enumerate(files, 1):
-        _bar(number - 1, len(files), path.name)
-        target = options.output / f"{path.stem}.png"
-        try:
-            job = Job(card.family, card.checkpoint, values, {role: _open(path)}, seed=options.seed)
-            if _made_already(target, job, engine):
-                skipped += 1
+    role, values = options.role or _single_role(card), _values(options.set)
+    tally = Tally(len(targets))
+    started: dict[int, tuple[Path, Path, Job]] = {}  # number of a job that runs -> what it is
+
+    def jobs() -> Iterator[Job]:
+        for path, target in targets.items():
+            try:
+                images = {role: _open(path)}
+                wanted = Job(card.family, card.checkpoint, values, images, seed=options.seed)
+                job = checked(wanted, card)
+            except ImageError as error:
+                tally.failed(path, str(error))
                 continue
-            _write(_finish(engine.run(job), quiet=True).pictures[0], job, target)
-            done += 1
-        except (ValueError, OSError, RuntimeError) as error:
-            if isinstance(error, RuntimeError) and not hasattr(error, "kind"):
-                raise
-            failed += 1
-            print(f"\r{path.name}: {str(error).splitlines()[0]}", file=sys.stderr)
-    _bar(len(files), len(files), "")
-    print(f"\n{done} made, {skipped} were there already, {failed} failed.", file=sys.stderr)
-    return 1 if failed else 0
+            if _is_made(target, job):
+                tally.skipped(path)
+                continue
+            started[tally.begun] = (path, target, job)
+            tally.begun += 1
+            yield job
+
+    options.output.mkdir(parents=True, exist_ok=True)
+    here = engine if options.on == "here" else None
+    for number, event in run_many(jobs(), options.on, options.device, engine=here):
+        if not isinstance(event, Result | Failed):
+            continue
+        path, target, job = started.pop(number)
+        if isinstance(event, Failed):
+            tally.failed(path, event.message)
+        else:
+            _write(_first(event), job, target)
+            tally.made(path)
+    print(f"\n{tally}", file=sys.stderr)
+    return 1 if tally.failures else 0
 
 
 def edges(options: argparse.Namespace) -> int:
+    _check_output(options.output)
+    engine = _engine("cpu")
     job = Job("edges", values=_values(options.set), images={"photo": _open(options.photo)})
-    result = _finish(_engine("cpu").run(job))
-    _write(result.pictures[0], job, options.output)
+    _write(_first(_finish(engine.run(job))), _complete(job, engine), options.output)
     return 0
 
 
@@ -268,21 +198,25 @@ def prepare(options: argparse.Namespace) -> int:
     import numpy as np
 
     from engines import datasets, images
+    from engines.images import ImageError
 
     pairs = datasets.find_pairs(_folder(options.photos), maker=options.make)
+    targets = _targets([path for _, path in pairs.files], options.photos, options.output)
     options.output.mkdir(parents=True, exist_ok=True)
-    failed = 0
-    for index, (_, path) in enumerate(pairs.files):
-        _bar(index, len(pairs), path.name)
+    tally = Tally(len(pairs))
+    for index, (path, target) in enumerate(targets.items()):
         try:
-            joined = np.concatenate(pairs.pair(index), axis=1)
-            images.save_picture(Picture(joined), options.output / f"{path.stem}.png")
-        except (ValueError, OSError) as error:
-            failed += 1
-            print(f"\r{path.name}: {str(error).splitlines()[0]}", file=sys.stderr)
-    _bar(len(pairs), len(pairs), "")
-    print(f"\n{len(pairs) - failed} pairs in {options.output}.", file=sys.stderr)
-    return 1 if failed else 0
+            a, b = pairs.pair(index)
+        except ImageError as error:
+            tally.failed(path, str(error))
+            continue
+        if a.shape != b.shape:
+            tally.failed(path, "its two sides are of different sizes.")
+            continue
+        images.save_picture(Picture(np.concatenate((a, b), axis=1)), target)
+        tally.made(path)
+    print(f"\n{tally}", file=sys.stderr)
+    return 1 if tally.failures else 0
 
 
 def train(options: argparse.Namespace) -> int:
@@ -290,43 +224,46 @@ def train(options: argparse.Namespace) -> int:
 
     recipe = Path(options.recipe)
     if not recipe.suffix:
-        recipe = (
-            Path(__file__).resolve().parent.parent / "resources" / "recipes" / f"{recipe.name}.toml"
-        )
+        recipe = RECIPES / f"{recipe.name}.toml"
+        if not recipe.is_file():
+            known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
+            raise Refused(f"There is no recipe {options.recipe}; known are {known}.")
+    if options.steps is not None and options.steps < 1:
+        raise Refused("A training takes at least one step.")
     devices = int(options.devices) if options.devices.isdigit() else options.devices
-    events = training.train_file(
-        recipe,
-        options.data,
-        options.output,
-        options.device,
-        devices,
-        options.resume,
-        options.steps,
-        options.minutes,
-    )
-    for event in events:
-        if options.json:
-            print(training.event_line(event), flush=True)
-        elif isinstance(event, Progress):
-            print(f"{event.done}/{event.total}  {event.note}", flush=True)
-        elif isinstance(event, Result):
-            print(f"{event.texts[0]}  {event.seconds / 60:.1f} minutes")
+    try:
+        for event in training.train_file(
+            recipe, options.data, options.output, options.device, devices, options.resume,
+            options.steps, options.minutes,
+        ):  # fmt: skip
+            if options.json:
+                print(training.event_line(event), flush=True)
+            elif isinstance(event, Progress):
+                print(f"{event.done}/{event.total}  {event.note}", flush=True)
+            elif isinstance(event, Result):
+                print(f"{event.texts[0]}  {event.seconds / 60:.1f} minutes")
+    except Exception as error:
+        if options.json and (sentence := _sentence(error)):
+            print(json.dumps({"event": "failed", "message": sentence, "details": ""}), flush=True)
+        raise
     return 0
 
 
 def convert(options: argparse.Namespace) -> int:
     from engines import checkpoint
+    from engines.doctor import inspect as examine
     from engines.family import candidates
 
     if options.output.suffix != ".safetensors":
         raise Refused("The new file's name ends in .safetensors.")
     opened = checkpoint.open_checkpoint(options.old)
-    found = candidates(opened)
+    found = {family.id: (family, config) for family, config in candidates(opened)}
     if not found:
-        from engines.doctor import inspect as examine
-
         raise Refused(examine(options.old).message)
-    family, config = found[0]
+    chosen = options.family or _catalogue().family_of(opened.digest) or next(iter(found))
+    if chosen not in found:
+        raise Refused(f"{options.old.name} fits {' and '.join(found)}, not {chosen}.")
+    family, config = found[chosen]
     module, notes = family.load(config, opened)
     metadata = {
         **opened.metadata,
@@ -334,11 +271,17 @@ def convert(options: argparse.Namespace) -> int:
         "config": family.to_dict(config),
         "converted_from": {"name": options.old.name, "digest": opened.digest},
     }
+    options.output.parent.mkdir(parents=True, exist_ok=True)
     checkpoint.save(options.output, module.state_dict(), metadata, half=options.half)
-    for note in notes:
+    for note in (*opened.notes, *notes):
         print(f"  {note}", file=sys.stderr)
     print(f"{options.output}  {options.output.stat().st_size / 1e6:.1f} MB")
     return 0
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    do.__name__: do for do in (models, inspect, run, batch, edges, prepare, train, convert)
+}
 
 
 # ---- pieces --------------------------------------------------------------------------------------
@@ -360,6 +303,36 @@ def _folder(path: Path) -> Path:
     if not path.is_dir():
         raise Refused(f"There is no folder {path}.")
     return path
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """The picture files of a folder, by name."""
+    files = sorted(p for p in _folder(folder).iterdir() if p.suffix.lower() in PICTURES)
+    if not files:
+        raise Refused(f"There is no picture in {folder}.")
+    return files
+
+
+def _targets(files: Iterable[Path], source: Path, output: Path) -> dict[Path, Path]:
+    """File -> PNG in `output`, each with a name of its own, so that a.jpg and a.png both stay."""
+    if output.resolve() == source.resolve():
+        raise Refused("The output folder is the input folder; its pictures would be overwritten.")
+    files = list(files)
+    times = Counter(path.stem.casefold() for path in files)
+    return {
+        path: output / f"{path.stem if times[path.stem.casefold()] == 1 else path.name}.png"
+        for path in files
+    }
+
+
+def _check_output(path: Path) -> None:
+    """Refuse, before anything is computed, what could not be written after."""
+    from engines.images import SAVED
+
+    if path.suffix.lower() not in SAVED:
+        raise Refused(f"{path.name} needs one of the endings {', '.join(SAVED)}.")
+    if path.is_dir():
+        raise Refused(f"{path} is a folder.")
 
 
 def _open(path: Path) -> Picture:
@@ -387,12 +360,14 @@ def _is_changed(options: argparse.Namespace) -> bool:
 
 def _changed(job: Job, options: argparse.Namespace, engine: Engine) -> Job:
     """The recipe with what the command line says otherwise."""
-    reference = options.model or job.checkpoint
-    card = engine.describe(reference) if options.image or options.model else None
-    if options.model and card:
+    if options.model:
+        card = engine.describe(options.model)
         job = job.with_(checkpoint=card.checkpoint, family=card.family)
-    if options.image and card:
-        job = job.with_(images={**job.images, **_images(options.image, card)}, drawings={})
+    if options.image:
+        card = engine.describe(job.checkpoint or job.family, job.family)
+        given = _images(options.image, card)
+        kept = {role: strokes for role, strokes in job.drawings.items() if role not in given}
+        job = job.with_(images={**job.images, **given}, drawings=kept)
     seed = job.seed if options.seed is None else options.seed
     return job.with_(values={**job.values, **_values(options.set)}, seed=seed)
 
@@ -414,6 +389,8 @@ def _images(arguments: Iterable[str], card: ModelCard) -> dict[str, Picture]:
         role, equals, path = argument.partition("=")
         if not equals or (role not in roles and Path(argument).exists()):
             role, path = _single_role(card), argument
+        if role in found:
+            raise Refused(f"Two pictures were given for {role}.")
         found[role] = _open(Path(path))
     return found
 
@@ -436,8 +413,6 @@ def _finish(events: Iterator[Event], quiet: bool = False) -> Result:
             _bar(event.done, event.total, event.note)
         elif isinstance(event, Result):
             result = event
-        elif isinstance(event, Preview):
-            continue
     if result is None:
         raise Refused("The model gave no result.")
     for note in () if quiet else result.notes:
@@ -445,17 +420,25 @@ def _finish(events: Iterator[Event], quiet: bool = False) -> Result:
     return result
 
 
-def _made_already(target: Path, job: Job, engine: Engine) -> bool:
-    """Whether `target` was made by this very job."""
+def _first(result: Result) -> Picture:
+    if not result.pictures:
+        raise Refused("This model gave no picture.")
+    return result.pictures[0]
+
+
+def _complete(job: Job, engine: Engine) -> Job:
+    """The recipe with every value as it was used, so that it stays true if a default changes."""
     from engines.controls import checked
 
+    return checked(job, engine.describe(job.checkpoint or job.family, job.family))
+
+
+def _is_made(target: Path, job: Job) -> bool:
+    """Whether `target` was made by this very job."""
     if not target.is_file():
         return False
     try:
-        return job_from_png(target).digest in (
-            job.digest,
-            checked(job, engine.describe(job.checkpoint)).digest,
-        )
+        return job_from_png(target).digest == job.digest
     except JobError:
         return False
 
@@ -473,13 +456,47 @@ def _difference(path: Path, picture: Picture) -> str:
     return "  same pixels as before" if largest == 0 else f"  largest difference {largest} of 255"
 
 
+class Tally:
+    """What became of the files of a folder, with a progress bar on standard error."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.begun = total, 0
+        self.new, self.old, self.failures = 0, 0, 0
+        self._since = time.monotonic()
+        _bar(0, total, "")
+
+    def made(self, path: Path) -> None:
+        self.new += 1
+        self._show(path)
+
+    def skipped(self, path: Path) -> None:
+        self.old += 1
+        self._show(path)
+
+    def failed(self, path: Path, sentence: str) -> None:
+        self.failures += 1
+        if not sentence.startswith(path.name):
+            sentence = f"{path.name}: {sentence}"
+        print(f"\r{sentence:80}" if _has_bar() else sentence, file=sys.stderr)
+        self._show(path)
+
+    def _show(self, path: Path) -> None:
+        done = self.new + self.old + self.failures
+        each = (time.monotonic() - self._since) / max(self.new, 1)
+        left = each * (self.total - done)
+        _bar(done, self.total, f"{left:5.0f} s left  {path.name}" if self.new else path.name)
+
+    def __str__(self) -> str:
+        return f"{self.new} made, {self.old} were there already, {self.failures} failed."
+
+
+def _has_bar() -> bool:
+    return sys.stderr.isatty() or os.environ.get("GANVAS_PROGRESS") == "1"
+
+
 def _bar(done: int, total: int, note: str) -> None:
-    if not sys.stderr.isatty() and os.environ.get("GANVAS_PROGRESS") != "1":
+    if not _has_bar():
         return
     full = 24 * done // max(total, 1)
-    print(
-        f"\r[{'#' * full}{'.' * (24 - full)}] {done}/{total} {note[:32]:32}",
-        end="",
-        file=sys.stderr,
-        flush=True,
-    )
+    bar = f"[{'#' * full}{'.' * (24 - full)}] {done}/{total} {note[:40]:40}"
+    print(f"\r{bar}", end="", file=sys.stderr, flush=True)

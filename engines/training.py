@@ -9,6 +9,7 @@ know one paper each.
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import logging
@@ -335,12 +336,14 @@ class _Run:
 
 
 def event_line(event: Event) -> str:
-    """One JSON line for whoever reads our standard output; pictures are left to the samples
-    folder."""
+    """One JSON line for whoever reads our standard output; a preview is a PNG in base64."""
     if isinstance(event, Progress):
         return json.dumps(
             {"event": "progress", "done": event.done, "total": event.total, "note": event.note}
         )
     if isinstance(event, Result):
         return json.dumps({"event": "result", "texts": list(event.texts), "seconds": event.seconds})
+    if isinstance(event, Preview):
+        png = base64.b64encode(event.picture.to_png()).decode()
+        return json.dumps({"event": "preview", "png": png})
     return json.dumps({"event": type(event).__name__.lower()})

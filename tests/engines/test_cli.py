@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,24 @@ from PIL import Image
 
 import main as program
 from engines import checkpoint
+from engines.catalogue import Catalogue
 from engines.families import pix2pix
 from engines.families.pix2pix.config import MultimodalConfig, UNetConfig
-from engines.job import Picture, job_from_png
+from engines.job import Picture, Preview, Progress, Result, job_from_png, save_png
 
 ROOT = Path(program.__file__).parent
+RECIPE = """
+name = "tiny"
+trainer = "pix2pix.train:Pix2PixTrainer"
+network = {generator = "unet", width = 4, depth = 5}
+data = {kind = "pairs", maker = "grey"}
+every = {losses = 1, samples = 2, state = 2}
+
+[[stage]]
+steps = 2
+size = [32, 32]
+batch = 2
+"""
 
 
 @pytest.fixture
@@ -100,20 +115,61 @@ def test_run_and_replay_give_the_same_pixels(
     )
     assert status == 0 and "40x36" in out
     job = job_from_png(first)
-    assert job.values["variation"] == "1.2" or job.values["variation"] == 1.2
+    assert job.values["variation"] == 1.2
     assert job.seed == 5 and job.checkpoint.startswith("tiny@")
-    call(
-        capsys, "batch", "--model", model, "--images", tmp_path / "nothing", "-o", tmp_path
-    )  # leaves no trace
     status, out, err = call(capsys, "run", first, "-o", second)
-    if status == 2:  # the file was never added to the catalogue: its name and digest are told
-        assert "tiny" in err
-        from engines.catalogue import Catalogue
-
-        Catalogue().add(model)
-        status, out, _ = call(capsys, "run", first, "-o", second)
+    assert status == 2 and "tiny" in err and job.checkpoint.partition("@")[2] in err
+    assert not second.exists()
+    Catalogue().add(model)
+    status, out, _ = call(capsys, "run", first, "-o", second)
     assert status == 0 and "same pixels" in out
     assert Picture.from_png(first.read_bytes()) == Picture.from_png(second.read_bytes())
+    assert job_from_png(second) == job
+    status, out, _ = call(capsys, "run", first, "--seed", 6, "-o", second)
+    assert status == 0 and "pixels as" not in out and job_from_png(second).seed == 6
+    assert Picture.from_png(first.read_bytes()) != Picture.from_png(second.read_bytes())
+
+
+def test_a_replay_that_differs_says_by_how_much(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    drawn, again = tmp_path / "e.png", tmp_path / "again.png"
+    assert call(capsys, "edges", photo(tmp_path / "p.jpg"), "-o", drawn)[0] == 0
+    touched = Picture.from_png(drawn.read_bytes()).pixels.copy()
+    touched[0, 0] = 248
+    save_png(Picture(touched), job_from_png(drawn), drawn)
+    assert "largest difference 7 of 255" in call(capsys, "run", drawn, "-o", again)[1]
+    save_png(Picture(touched[1:]), job_from_png(drawn), drawn)
+    assert "another size than before" in call(capsys, "run", drawn, "-o", again)[1]
+
+
+def test_a_recipe_keeps_the_strokes_of_what_was_not_exchanged(
+    capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path
+) -> None:
+    Catalogue().add(model)
+    first, second = tmp_path / "a.png", tmp_path / "b.png"
+    edges = drawing(tmp_path / "e.png")
+    call(capsys, "run", "--model", model, "--image", edges, "-o", first)
+    strokes = {"edges": {"items": [1]}, "hints": {"items": [2]}}
+    save_png(
+        Picture.from_png(first.read_bytes()), job_from_png(first).with_(drawings=strokes), first
+    )
+    other = drawing(tmp_path / "f.png", shift=6)
+    assert call(capsys, "run", first, "--image", f"edges={other}", "-o", second)[0] == 0
+    assert job_from_png(second).drawings == {"hints": {"items": [2]}}
+
+
+def test_a_recipe_says_every_value_that_was_used(
+    capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path
+) -> None:
+    edges = drawing(tmp_path / "e.png")
+    call(capsys, "run", "--model", model, "--image", edges, "-o", tmp_path / "a.png")
+    recipe = job_from_png(tmp_path / "a.png")
+    (tmp_path / "a.json").write_text(recipe.to_json())
+    assert recipe.values and isinstance(recipe.values["variation"], float)
+    Catalogue().add(model)
+    assert call(capsys, "run", tmp_path / "a.json", "-o", tmp_path / "b.png")[0] == 0
+    assert job_from_png(tmp_path / "b.png") == recipe
 
 
 def test_run_takes_a_lone_picture_without_its_role(
@@ -133,6 +189,8 @@ def test_run_takes_a_lone_picture_without_its_role(
         (["--image", "style={}"], "no picture named “style”"),
         (["--device", "abacus"], "abacus"),
         (["--model", "gloves"], "gloves"),
+        (["--image", "{}"], "Two pictures were given for edges"),
+        (["-o", "a.xyz"], "one of the endings .png"),
     ],
 )
 def test_run_refuses_in_one_sentence(
@@ -151,9 +209,9 @@ def test_run_refuses_in_one_sentence(
         model,
         "--image",
         f"edges={edges}",
-        *given,
         "-o",
         tmp_path / "a.png",
+        *given,
     )
     assert status == 2 and err.count("\n") == 1 and words in err
     assert not (tmp_path / "a.png").exists()
@@ -178,11 +236,82 @@ def test_batch_goes_on_and_skips_what_is_broken(
     assert "3 made, 0 were there already" in err
 
 
+def test_batch_overwrites_nothing_that_it_did_not_make(
+    capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    drawing(folder / "a.png")
+    Image.open(folder / "a.png").save(folder / "a.bmp")
+    drawing(folder / "b.png")
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    command = ("batch", "--model", model, "--images", folder, "-o")
+    status, _, err = call(capsys, *command, folder / ".." / "in")
+    assert status == 2 and "would be overwritten" in err
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
+    assert call(capsys, *command, tmp_path / "out")[0] == 0
+    made = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert made == ["a.bmp.png", "a.png.png", "b.png"]
+
+
+def test_batch_shows_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GANVAS_PROGRESS", "1")
+    for index in range(2):
+        drawing(tmp_path / "in" / f"{index}.png", shift=index)
+    (tmp_path / "in" / "2.png").write_bytes(b"")
+    _, out, err = call(
+        capsys, "batch", "--model", model, "--images", tmp_path / "in", "-o", tmp_path / "out"
+    )
+    assert "0/3" in err and "1/3" in err and "s left" in err and "3/3" in err
+    assert "2.png is empty." in err and out == ""
+
+
+@pytest.mark.parametrize(
+    ("folder", "more", "words"),
+    [
+        ("nowhere", (), "There is no folder"),
+        ("empty", (), "There is no picture in"),
+        ("in", ("--on", "moon"), "not on “moon”"),
+        ("in", ("--set", "wind=3"), "no control named “wind”"),
+        ("in", ("--role", "style"), "no picture named “style”"),
+    ],
+)
+def test_batch_refuses_in_one_sentence(
+    capsys: pytest.CaptureFixture[str],
+    model: Path,
+    tmp_path: Path,
+    folder: str,
+    more: tuple[str, ...],
+    words: str,
+) -> None:
+    drawing(tmp_path / "in" / "a.png")
+    (tmp_path / "empty").mkdir()
+    status, _, err = call(
+        capsys,
+        "batch",
+        "--model",
+        model,
+        "--images",
+        tmp_path / folder,
+        "-o",
+        tmp_path / "o",
+        *more,
+    )
+    assert status == 2 and err.count("\n") == 1 and words in err
+
+
+def photo(path: Path) -> Path:
+    pixels = np.full((60, 80, 3), 240, np.uint8)
+    pixels[15:45, 20:60] = (180, 30, 30)
+    Image.fromarray(pixels).save(path)
+    return path
+
+
 def test_edges_of_a_photo(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    photo = np.full((60, 80, 3), 240, np.uint8)
-    photo[15:45, 20:60] = (180, 30, 30)
-    Image.fromarray(photo).save(tmp_path / "p.jpg")
+    photo(tmp_path / "p.jpg")
     assert call(capsys, "edges", tmp_path / "p.jpg", "-o", tmp_path / "e.png")[0] == 0
+    assert job_from_png(tmp_path / "e.png").values["method"] == "canny"
     drawn = np.asarray(Image.open(tmp_path / "e.png").convert("L"))
     assert drawn.shape == (60, 80) and 0.01 < (drawn < 128).mean() < 0.3
 
@@ -202,6 +331,11 @@ def test_prepare_makes_joined_pairs(capsys: pytest.CaptureFixture[str], tmp_path
         capsys, "prepare", tmp_path / "photos", "--make", "gold", "-o", tmp_path / "pairs"
     )
     assert status == 2 and "pair maker is one of" in err
+    (tmp_path / "photos" / "b.png").write_text("no picture")
+    status, _, err = call(
+        capsys, "prepare", tmp_path / "photos", "--make", "mosaic", "-o", tmp_path / "pairs"
+    )
+    assert status == 1 and "b.png is not a picture" in err and "1 made" in err
 
 
 def test_convert_keeps_the_function(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -226,7 +360,65 @@ def test_convert_keeps_the_function(capsys: pytest.CaptureFixture[str], tmp_path
 
 def test_train_refuses_in_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     status, _, err = call(capsys, "train", "no-such-recipe", "--data", tmp_path)
-    assert status == 2 and err.count("\n") == 1 and "cannot be read" in err
+    assert status == 2 and err.count("\n") == 1 and "known are edges-to-cats" in err
+    status, out, err = call(capsys, "train", "edges-to-cats", "--data", tmp_path, "--json")
+    assert status == 2 and err.count("\n") == 1 and "no picture" in err
+    assert json.loads(out) == {"event": "failed", "message": err.strip(), "details": ""}
+    assert call(capsys, "train", "edges-to-cats", "--steps", 0)[0] == 2
+
+
+def test_train_prints_events_that_the_window_understands(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from app.tasks import read_event
+
+    for index in range(3):
+        photo(tmp_path / f"{index}.png")
+    (tmp_path / "tiny.toml").write_text(RECIPE)
+    command = ("train", tmp_path / "tiny.toml", "--data", tmp_path, "-o", tmp_path / "run")
+    status, out, err = call(capsys, *command, "--device", "cpu", "--json")
+    assert status == 0, err
+    events = [read_event(line) for line in out.splitlines()]
+    assert {type(event) for event in events} == {Progress, Preview, Result}
+    assert isinstance(events[-1], Result) and Path(events[-1].texts[0]).is_file()
+    status, out, _ = call(capsys, "inspect", events[-1].texts[0])
+    assert status == 0 and "U-Net" in out
+
+
+def test_a_mistyped_command_names_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        program.main(["trian"])
+    assert ended.value.code == 2 and "'models', 'inspect', 'run'" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
+    command = f"{sys.executable} main.py models | head -c 1; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode in (0, 141) and ended.stderr == ""
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_whole_pictures_and_the_next_run_goes_on(model: Path, tmp_path: Path) -> None:
+    count = 300
+    for index in range(count):
+        drawing(tmp_path / "in" / f"{index:03}.png", (640, 480))
+    command = [sys.executable, "main.py", "batch", "--model", str(model), "--images"]
+    command += [str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--device", "cpu"]
+    running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    try:
+        while len(list((tmp_path / "out").glob("*.png"))) < 2:
+            assert running.poll() is None, "it ended before it could be interrupted"
+            time.sleep(0.01)
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    assert running.returncode == 130 and "goes on with the rest" in err and "Traceback" not in err
+    left = list((tmp_path / "out").iterdir())
+    assert 2 <= len(left) < count and all(p.suffix == ".png" and p.name[0] != "." for p in left)
+    for path in left:
+        assert job_from_png(path).checkpoint.startswith("tiny@")
+        Image.open(path).load()
 
 
 def test_interrupting_leaves_nothing_behind(

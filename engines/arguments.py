@@ -1,0 +1,156 @@
+"""The words that `ganvas` understands on the command line; what they do is engines/cli.py."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+FILE = "png (with its recipe inside), jpg, webp or tif"
+
+
+class _Command(argparse.ArgumentParser):
+    """One command, with the options that several have in common."""
+
+    def add_model(self, required: bool = False) -> None:
+        self.add_argument("--model", required=required, help="name, name@digest or file")
+
+    def add_values(self, help: str = "the value of a control, as often as needed") -> None:
+        self.add_argument("--set", action="append", default=[], metavar="CONTROL=VALUE", help=help)
+
+    def add_output(self, help: str, metavar: str = "FILE", required: bool = True) -> None:
+        self.add_argument(
+            "-o", "--output", type=Path, required=required, metavar=metavar, help=help
+        )
+
+    def add_device(self) -> None:
+        self.add_argument(
+            "--device",
+            default="auto",
+            metavar="D",
+            help="auto (the default), cpu, cuda, cuda:1, mps",
+        )
+
+    def add_json(self, help: str = "as JSON") -> None:
+        self.add_argument("--json", action="store_true", help=help)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parsed options have `command`, and `interrupted`: what to say after Ctrl+C."""
+    made = argparse.ArgumentParser(
+        "ganvas",
+        description="Without a command the studio opens, and in it the files that are named. "
+        "The commands work without a window.",
+    )
+    made.add_argument("--version", action="version", version=f"ganvas {_version()}")
+    commands = made.add_subparsers(metavar="COMMAND", required=True, parser_class=_Command)
+
+    def command(
+        name: str, help: str, interrupted: str = "nothing half-written was left"
+    ) -> _Command:
+        added = commands.add_parser(name, help=help, description=help)
+        added.set_defaults(command=name, interrupted=interrupted)
+        return added
+
+    command("models", "List the models that are here.").add_json()
+    _inspect(command("inspect", "Say what a weights file is; status 2 if it cannot be used."))
+    _run(command("run", "Make one picture from a model and pictures, or again from a PNG of ours."))
+    _batch(
+        command(
+            "batch",
+            "Run a model over every picture of a folder; goes on where it was stopped.",
+            "the pictures made so far are whole, and the same command goes on with the rest",
+        )
+    )
+    _edges(command("edges", "Draw the edges of a photo as the studio does."))
+    _prepare(command("prepare", "Make joined A|B training pairs from a folder of photos."))
+    _train(
+        command("train", "Train a model by a recipe.", "--resume goes on from the last saved state")
+    )
+    _convert(command("convert", "Convert old weights to a safe file of Ganvas."))
+    return made
+
+
+def _inspect(c: _Command) -> None:
+    c.add_argument("file", type=Path)
+    c.add_json()
+
+
+def _run(c: _Command) -> None:
+    c.add_argument(
+        "recipe",
+        nargs="?",
+        type=Path,
+        metavar="RECIPE",
+        help="a PNG of Ganvas, or a recipe as .json, to make again; other options change it",
+    )
+    c.add_model()
+    c.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="[ROLE=]PATH",
+        help="an input picture; the role may be left out where a model needs just one",
+    )
+    c.add_values()
+    c.add_argument("--seed", type=int, metavar="N", help="the source of randomness (0)")
+    c.add_output(FILE)
+    c.add_device()
+
+
+def _batch(c: _Command) -> None:
+    c.add_model(required=True)
+    c.add_argument("--images", type=Path, required=True, metavar="DIR", help="the input pictures")
+    c.add_argument("--role", help="what the pictures are for, if the model takes several")
+    c.add_values()
+    c.add_argument("--seed", type=int, default=0, metavar="N", help="the source of randomness (0)")
+    c.add_output("where the results go, each with its recipe inside", "DIR")
+    c.add_device()
+    c.add_argument("--on", default="here", metavar="PLACE", help="here, or ray: a Ray cluster")
+
+
+def _edges(c: _Command) -> None:
+    c.add_argument("photo", type=Path)
+    c.add_values("method (canny, outline, xdog), low, high, width, smooth, shortest")
+    c.add_output(FILE)
+
+
+def _prepare(c: _Command) -> None:
+    c.add_argument("photos", type=Path, metavar="DIR", help="photos, or folders A and B to join")
+    c.add_argument("--make", default="edges", help="edges, grey, lowres, mosaic or labels")
+    c.add_output("where the pairs go", "DIR")
+
+
+def _train(c: _Command) -> None:
+    c.add_argument("recipe", metavar="RECIPE", help="a .toml file, or the name of a shipped recipe")
+    c.add_argument(
+        "--data",
+        type=Path,
+        default=Path(os.environ.get("GANVAS_DATA", ".")),
+        metavar="DIR",
+        help="the folder in which the recipe's data folder lies, or that folder itself "
+        "(GANVAS_DATA, else the current folder)",
+    )
+    c.add_output("where state, samples and the model go (runs/NAME)", "DIR", required=False)
+    c.add_device()
+    c.add_argument("--devices", default="1", metavar="N", help="how many, or auto")
+    c.add_argument("--steps", type=int, metavar="N", help="a trial of so many steps in all")
+    c.add_argument("--minutes", type=float, metavar="M", help="stop in time, to be resumed")
+    c.add_argument("--resume", action="store_true", help="go on from the saved state")
+    c.add_json("one JSON line per event on standard output")
+
+
+def _convert(c: _Command) -> None:
+    c.add_argument("old", type=Path)
+    c.add_argument("--family", default="", help="settles it where weights fit several families")
+    c.add_output("the new file", "NEW.safetensors")
+    c.add_argument("--half", action="store_true", help="half precision, half the size")
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("ganvas")
+    except PackageNotFoundError:
+        return "(not installed)"
