@@ -19,7 +19,6 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPen,
     QPixmap,
-    QPointingDevice,
     QResizeEvent,
     QTabletEvent,
     QUndoStack,
@@ -33,13 +32,22 @@ from app.i18n import tr
 from app.pictures import from_qimage, has_payload, read_mime, to_qimage, view
 from app.raster import Layers, Tiles, bytes_of, fitted, layers_of, touched
 from app.widgets.canvas_edits import Edit, Replace
-from app.widgets.canvas_paint import inside, paint_chip, paint_ground, paint_ring
+from app.widgets.canvas_paint import (
+    inside,
+    paint_chip,
+    paint_ground,
+    paint_guides,
+    paint_invitation,
+    paint_ring,
+)
+from app.widgets.canvas_pointer import Pointer
 from app.widgets.canvas_tools import TOOLS, Tool
 from app.widgets.zooming import CRISP, View
 from engines.controls import SketchStats
 from engines.job import Picture
 
 UNDO_BYTES = 192 << 20  # of kept tiles; older steps are undone by drawing all again
+PHOTO_SIDE = 2048  # pixels; a larger reference photo is made smaller
 
 
 class SketchCanvas(QWidget):
@@ -71,16 +79,17 @@ class SketchCanvas(QWidget):
         self._live: Tiles = {}
         self._kept: list[Edit] = []
         self._example: Layers | None = None
+        self._photo: QImage | None = None  # the reference: as colours, and as it is painted
         self._reference: QPixmap | None = None
         self._opacity = 0.4
         self.view = View()
         self.grabGesture(Qt.GestureType.PinchGesture)
         self._cursor: QPointF | None = None
-        self._panning: QPoint | None = None
-        self._space = self._by_tablet = False
+        self._pointer = Pointer(self)
+        self.space_held = self._dropping = False
         self._drawing_on = ""  # the layer of the stroke under way
         theme.signals.changed.connect(self.update)
-        self._follow_tool()
+        self.follow_tool()
 
     # ---- what others ask ------------------------------------------------------------------------
 
@@ -144,7 +153,7 @@ class SketchCanvas(QWidget):
             return
         self._tool.cancel()
         self._tool = self._tools[name]
-        self._follow_tool()
+        self.follow_tool()
         self.tool_changed.emit(name)
 
     def set_brush(self, pixels: float) -> None:
@@ -170,7 +179,8 @@ class SketchCanvas(QWidget):
         self.stamp = Drawing.from_json(body) if body else None
 
     def set_reference(self, picture: Picture | None, opacity: float = 0.4) -> None:
-        self._reference = QPixmap.fromImage(to_qimage(picture)) if picture else None
+        self._photo = _at_most(to_qimage(picture), PHOTO_SIDE) if picture else None
+        self._reference = QPixmap.fromImage(self._photo) if self._photo else None
         self._opacity = opacity
         self.update()
 
@@ -342,28 +352,32 @@ class SketchCanvas(QWidget):
         painter.fillRect(paper, theme.colour("paper"))
         if self._reference is not None:
             painter.setOpacity(self._opacity)
-            painter.drawPixmap(
-                inside(self._reference, paper), self._reference, QRectF(self._reference.rect())
-            )
+            place = inside(self._reference.size(), paper)
+            painter.drawPixmap(place, self._reference, QRectF(self._reference.rect()))
             painter.setOpacity(1.0)
         self._paint_layers(painter, paper & clip)
+        paint_guides(painter, paper, self.symmetry, self.turns)
         self._tool.paint(painter)
         painter.restore()
+        if self._invites() and self._example is None and self._reference is None:
+            paint_invitation(painter, paper, tr("Draw here, or drop a photo."))
         paint_chip(painter, QPoint(10, self.height() - 10), self._chip(), self.width() - 20)
-        if self._cursor is not None and self._tool.brush and not self._space:
+        if self._cursor is not None and self._tool.brush and not self.space_held:
             tinted = self.layer == "hints" and self._tool.name != "eraser"
             width = self.width_ * self.zoom
             paint_ring(painter, self._cursor, width, self.colour if tinted else None)
-        if self.hasFocus() and self.focus_by_key:
-            painter.setPen(QPen(theme.colour("focus"), 2))
+        if self._dropping or (self.hasFocus() and self.focus_by_key):
+            painter.setPen(QPen(theme.colour("accent" if self._dropping else "focus"), 2))
             painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
         painter.end()
 
+    def _invites(self) -> bool:
+        return self.is_empty() and self._drawing_on != "ink"
+
     def _chip(self) -> str:
         text = tr("{width} px · {zoom} %", width=f"{self.width_:g}", zoom=round(100 * self.zoom))
-        if self.is_empty() and self._drawing_on != "ink":
-            text += "   " + tr("Draw here: the first stroke replaces the example." if self._example
-                               else "Draw here, or drop a photo.")  # fmt: skip
+        if self._invites() and self._example is not None:
+            text += "   " + tr("Draw here: the first stroke replaces the example.")
         return text
 
     def _paint_layers(self, painter: QPainter, shown: QRectF) -> None:
@@ -393,63 +407,44 @@ class SketchCanvas(QWidget):
     # ---- pointer --------------------------------------------------------------------------------
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        if self._by_tablet or event.source() != Qt.MouseEventSource.MouseEventNotSynthesized:
-            return
         self.focus_by_key = False
-        if event.button() == Qt.MouseButton.MiddleButton or self._space:
-            self._panning = event.position().toPoint()
-            self.setCursor(Qt.CursorShape.ClosedHandCursor)
-        elif event.button() == Qt.MouseButton.LeftButton:
-            self._press(event.position(), 1.0, event.modifiers())
+        self._pointer.press(event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        if self._by_tablet:
-            return
-        if self._panning is not None:
-            here = event.position().toPoint()
-            self.view.pan(QPointF(here - self._panning))
-            self._panning = here
-            self.update()
-            return
-        self._hover(event.position())
-        if event.buttons() & Qt.MouseButton.LeftButton:
-            self._tool.move(self.to_sheet(event.position()), 1.0, event.modifiers())
-        else:
-            self._tool.hover(self.to_sheet(event.position()))
+        self._pointer.move(event)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        if self._panning is not None:
-            self._panning = None
-            self._follow_tool()
-        elif event.button() == Qt.MouseButton.LeftButton and not self._by_tablet:
-            self._tool.release(self.to_sheet(event.position()), event.modifiers())
+        self._pointer.release(event)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton and not self._tool.finish():
-            self.mousePressEvent(event)
+            self._pointer.press(event)
 
     def tabletEvent(self, event: QTabletEvent) -> None:
-        """A pen's events are taken whole, so that Qt makes no mouse events of them."""
-        event.accept()
-        pressure = event.pressure() if self.by_pressure and event.pressure() > 0 else 1.0
-        kind = event.type()
-        self._hover(event.position())
-        if kind == event.Type.TabletPress:
-            self._by_tablet = True
-            if event.pointerType() == QPointingDevice.PointerType.Eraser and not self._tool.busy:
-                self._turned, self._tool = self._tool, self._tools["eraser"]
-            self._press(event.position(), max(pressure, 0.05), event.modifiers())
-        elif kind == event.Type.TabletMove and self._by_tablet:
-            self._tool.move(self.to_sheet(event.position()), max(pressure, 0.05), event.modifiers())
-        elif kind == event.Type.TabletRelease:
-            if self._by_tablet:
-                self._tool.release(self.to_sheet(event.position()), event.modifiers())
-            self._by_tablet = False
-            if self._turned is not None:
-                self._tool, self._turned = self._turned, None
+        self._pointer.pen(event)
 
-    def _press(self, point: QPointF, pressure: float, keys: Qt.KeyboardModifier) -> None:
-        self._tool.press(self.to_sheet(point), pressure, keys)
+    def touch_down(
+        self, at: QPointF, pressure: float, keys: Qt.KeyboardModifier, turned: bool = False
+    ) -> None:
+        """Draw from there on; `turned`: with the other end of the pen, which erases."""
+        self._hover(at)
+        if turned and not self._tool.busy:
+            self._turned, self._tool = self._tool, self._tools["eraser"]
+        self._tool.press(self.to_sheet(at), pressure, keys)
+
+    def touch_move(
+        self, at: QPointF, pressure: float, keys: Qt.KeyboardModifier, held: bool
+    ) -> None:
+        self._hover(at)
+        if held:
+            self._tool.move(self.to_sheet(at), pressure, keys)
+        else:
+            self._tool.hover(self.to_sheet(at))
+
+    def touch_up(self, at: QPointF, keys: Qt.KeyboardModifier) -> None:
+        self._tool.release(self.to_sheet(at), keys)
+        if self._turned is not None:
+            self._tool, self._turned = self._turned, None
 
     def _hover(self, point: QPointF) -> None:
         before = self._ring(self._cursor)
@@ -471,6 +466,7 @@ class SketchCanvas(QWidget):
     def event(self, event: Any) -> bool:
         fingers = (QEvent.Type.NativeGesture, QEvent.Type.Gesture)
         if event.type() in fingers and self.view.take(event):
+            self._give_up()  # the first finger seemed to draw
             self._view_changed()
             return True
         return super().event(event)
@@ -485,14 +481,14 @@ class SketchCanvas(QWidget):
         self.update()
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        self._space = False
+        self.space_held = False
         self.update()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = event.key()
         if key == Qt.Key.Key_Space:
             if not event.isAutoRepeat():
-                self._space = True
+                self.space_held = True
                 self.setCursor(Qt.CursorShape.OpenHandCursor)
         elif key == Qt.Key.Key_Escape and self._tool.busy:
             self._tool.cancel()
@@ -503,16 +499,24 @@ class SketchCanvas(QWidget):
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
-            self._space = False
-            self._follow_tool()
+            self.space_held = False
+            self.follow_tool()
         else:
             super().keyReleaseEvent(event)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if has_payload(event.mimeData()):
             event.acceptProposedAction()
+            self._dropping = True
+            self.update()
+
+    def dragLeaveEvent(self, event: Any) -> None:
+        self._dropping = False
+        self.update()
 
     def dropEvent(self, event: QDropEvent) -> None:
+        self._dropping = False
+        self.update()
         payload = read_mime(event.mimeData())
         event.acceptProposedAction()
         if payload.files:
@@ -530,19 +534,26 @@ class SketchCanvas(QWidget):
         if not self.layers.rect.contains(spot):
             return None
         hint = self.layers.hints.pixelColor(spot)
-        if hint.alpha() or self._reference is None:
+        if hint.alpha() or self._photo is None:
             return hint if hint.alpha() else None
-        w, h = self.vectors.size
-        area = inside(self._reference, QRectF(0, 0, w, h))
+        area = inside(self._photo.size(), QRectF(self.layers.rect))
         if not area.contains(point):
             return None
-        x = (point.x() - area.x()) / area.width() * self._reference.width()
-        y = (point.y() - area.y()) / area.height() * self._reference.height()
-        return self._reference.toImage().pixelColor(int(x), int(y))
+        x = (point.x() - area.x()) / area.width() * self._photo.width()
+        y = (point.y() - area.y()) / area.height() * self._photo.height()
+        return self._photo.pixelColor(int(x), int(y))
 
-    def _follow_tool(self) -> None:
+    def follow_tool(self) -> None:
         self.setCursor(self._tool.cursor)
         self.update()
+
+
+def _at_most(image: QImage, side: int) -> QImage:
+    """The image, smaller if it is larger than `side`: what is painted at every dab is light."""
+    if max(image.width(), image.height()) <= side:
+        return image
+    keep, smooth = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
+    return image.scaled(side, side, keep, smooth)
 
 
 def _grey(image: QImage) -> QImage:

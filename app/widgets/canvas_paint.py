@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPen, QPixmap
+import math
+
+from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPen
 
 from app import theme
 
@@ -57,9 +59,42 @@ def paint_chip(painter: QPainter, corner: QPoint, text: str, room: int) -> None:
     painter.restore()
 
 
-def inside(pixmap: QPixmap, area: QRectF) -> QRectF:
-    """The whole pixmap, as large as it goes in the middle of `area`."""
-    size = pixmap.size().toSizeF().scaled(area.size(), Qt.AspectRatioMode.KeepAspectRatio)
-    placed = QRectF(0, 0, size.width(), size.height())
+def paint_guides(painter: QPainter, paper: QRectF, symmetry: str, turns: int) -> None:
+    """Thin lines where the drawing mirrors or turns."""
+    middle = paper.center()
+    reach = math.hypot(paper.width(), paper.height()) / 2
+    ends: list[QPointF] = []
+    if symmetry in ("vertical", "both"):
+        ends += [QPointF(0, -reach), QPointF(0, reach)]
+    if symmetry in ("horizontal", "both"):
+        ends += [QPointF(-reach, 0), QPointF(reach, 0)]
+    if symmetry == "radial":
+        angles = [2 * math.pi * n / turns - math.pi / 2 for n in range(turns)]
+        ends += [QPointF(math.cos(a), math.sin(a)) * reach for a in angles]
+    if not ends:
+        return
+    tint = theme.colour("accent")
+    tint.setAlpha(170)
+    painter.setPen(QPen(tint, 1, Qt.PenStyle.DashLine))
+    for end in ends:
+        painter.drawLine(middle, middle + end)
+
+
+def paint_invitation(painter: QPainter, paper: QRectF, text: str) -> None:
+    """A pen and a sentence in the middle of an empty sheet, which is white in both themes."""
+    tint = QColor(theme.TOKENS["faint"][1])
+    middle = paper.center()
+    theme.paint_icon(painter, "pen", QRectF(middle.x() - 16, middle.y() - 36, 32, 32), tint)
+    painter.setPen(QColor(theme.TOKENS["quiet"][1]))
+    painter.setFont(theme.font(13))
+    words = QRectF(paper.left() + 8, middle.y() + 8, paper.width() - 16, 60)
+    flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
+    painter.drawText(words, flags, text)
+
+
+def inside(size: QSize, area: QRectF) -> QRectF:
+    """A picture of that size, as large as it goes in the middle of `area`."""
+    shown = size.toSizeF().scaled(area.size(), Qt.AspectRatioMode.KeepAspectRatio)
+    placed = QRectF(0, 0, shown.width(), shown.height())
     placed.moveCenter(area.center())
     return placed

@@ -10,6 +10,7 @@ from PySide6.QtGui import (
     QEventPoint,
     QInputDevice,
     QMouseEvent,
+    QNativeGestureEvent,
     QPointingDevice,
     QTabletEvent,
     QUndoStack,
@@ -195,7 +196,7 @@ def test_smoothing_calms_a_trembling_hand(canvas):
 # ---- pen tablet ----------------------------------------------------------------------------------
 
 
-def tablet(canvas, kind, point, pressure, pen=QPointingDevice.PointerType.Pen):
+def tablet(canvas, kind, point, pressure, pen=QPointingDevice.PointerType.Pen, tilt=0):
     device = QPointingDevice(
         "pen", 7, QInputDevice.DeviceType.Stylus, pen, QInputDevice.Capability.Pressure, 1, 2,
     )  # fmt: skip
@@ -203,7 +204,7 @@ def tablet(canvas, kind, point, pressure, pen=QPointingDevice.PointerType.Pen):
     button = LEFT if kind != QEvent.Type.TabletMove else Qt.MouseButton.NoButton
     held = LEFT if kind != QEvent.Type.TabletRelease else Qt.MouseButton.NoButton
     event = QTabletEvent(
-        kind, device, spot, canvas.mapToGlobal(spot), pressure, 0, 0, 0, 0, 0,
+        kind, device, spot, canvas.mapToGlobal(spot), pressure, tilt, 0, 0, 0, 0,
         Qt.KeyboardModifier.NoModifier, button, held,
     )  # fmt: skip
     assert event.point(0).state() != QEventPoint.State.Unknown
@@ -610,3 +611,63 @@ def test_drops(canvas, qtbot, tmp_path):
     with qtbot.waitSignal(canvas.picture_dropped) as dropped:
         drop(bare)
     assert dropped.args == [picture]
+
+
+def test_a_pen_that_comes_twice_draws_once(canvas):
+    kinds = QEvent.Type
+    tablet(canvas, kinds.TabletPress, (40, 60), 0.5)
+    imitation(canvas, kinds.MouseButtonPress, (40, 60))
+    tablet(canvas, kinds.TabletMove, (200, 60), 0.5)
+    imitation(canvas, kinds.MouseMove, (200, 160))
+    tablet(canvas, kinds.TabletRelease, (200, 60), 0.0)
+    imitation(canvas, kinds.MouseButtonRelease, (200, 60))
+    imitation(canvas, kinds.MouseButtonPress, (90, 90))  # some systems send them late
+    imitation(canvas, kinds.MouseButtonRelease, (90, 200))
+    assert canvas.stack.count() == 1 and ink(canvas)[90:].min() == 255
+
+
+def imitation(canvas, kind, point):
+    """The mouse event that a system makes of a pen's."""
+    spot = QPointF(at(canvas, *point))
+    button = LEFT if kind != QEvent.Type.MouseMove else Qt.MouseButton.NoButton
+    event = QMouseEvent(
+        kind, spot, spot, canvas.mapToGlobal(spot), button, LEFT, Qt.KeyboardModifier.NoModifier,
+        Qt.MouseEventSource.MouseEventSynthesizedBySystem,
+    )  # fmt: skip
+    QApplication.sendEvent(canvas, event)
+
+
+def test_a_leaning_pen_draws_wider(canvas):
+    canvas.set_brush(10)
+    widths = []
+    for row, tilt in ((60, 0), (130, 45), (200, 75)):
+        tablet_stroke(canvas, [(40, row, 0.5), (120, row, 0.5), (220, row, 0.5)], tilt=tilt)
+        widths.append((ink(canvas)[row - 25 : row + 25, 120] < 128).sum())
+    assert widths[0] == pytest.approx(5, abs=1) and widths[2] == pytest.approx(9, abs=1)
+    assert widths[0] < widths[1] < widths[2]
+    assert agrees_with_its_recipe(canvas)
+
+
+def test_a_pen_pans_too(canvas):
+    before = at(canvas, 0, 0)
+    QTest.keyPress(canvas, Qt.Key.Key_Space)
+    tablet_stroke(canvas, [(100, 100, 1.0), (120, 110, 1.0)])
+    QTest.keyRelease(canvas, Qt.Key.Key_Space)
+    assert (at(canvas, 0, 0) - before).x() > 10 and canvas.stack.count() == 0
+
+
+def test_a_pinch_zooms_and_gives_up_what_the_first_finger_drew(canvas):
+    pull(canvas, (100, 100), (120, 110), release=False)
+    before = canvas.zoom
+    spot = QPointF(at(canvas, 150, 150))
+    held = canvas.to_sheet(spot)
+    event = QNativeGestureEvent(
+        Qt.NativeGestureType.ZoomNativeGesture, QPointingDevice.primaryPointingDevice(), 2, spot,
+        spot, canvas.mapToGlobal(spot), 0.25, QPointF(),
+    )  # fmt: skip
+    QApplication.sendEvent(canvas, event)
+    QTest.mouseRelease(canvas, LEFT, pos=at(canvas, 120, 110))
+    assert canvas.zoom == pytest.approx(1.25 * before)
+    there = canvas.to_view(held)
+    assert (there.x(), there.y()) == pytest.approx((spot.x(), spot.y()), abs=0.01)
+    assert ink(canvas).min() == 255 and canvas.stack.count() == 0
