@@ -170,6 +170,11 @@ class Asking(QObject):
         if verdict.kind == "model":
             self.window.tell(verdict.message, "Report", self.last_report, kind="info", stays=True)
 
+    def told(self, card: Any) -> set[str]:
+        """Sentences that the report or the card shows already."""
+        said = set(self._verdict.notes) if self._verdict is not None else set()
+        return said | set(card.notes if card is not None else ())
+
     def last_report(self) -> None:
         if self._verdict is not None:
             self._open(DoctorReport(self._verdict, _names(), False, self.window))

@@ -44,9 +44,7 @@ def set_language(code: str) -> None:
     if code == "system":
         code = "zh_CN" if QLocale.system().language() == QLocale.Language.Chinese else "en"
     texts = {} if code == "en" else _read(code)
-    patterns = [
-        (_pattern(source), wanted) for source, wanted in texts.items() if _HOLE.search(source)
-    ]
+    patterns = [(_pattern(source), wanted) for source, wanted in texts.items() if _tells(source)]
     _now.update(code=code, texts=texts, patterns=patterns)
     _say_again()
     signals.changed.emit(code)
@@ -88,6 +86,11 @@ def _by_pattern(text: str) -> str:
             parts = {hole: _now["texts"].get(v, v) for hole, v in match.groupdict().items()}
             return wanted.format(**parts)
     return text
+
+
+def _tells(source: str) -> bool:
+    """Whether a text with holes is distinct enough to be found again with its holes filled."""
+    return bool(_HOLE.search(source)) and (source.endswith(".") or not source.startswith("{"))
 
 
 @cache

@@ -103,7 +103,7 @@ class MainWindow(QMainWindow):
         column.setSpacing(0)
         for part in (self.top, self._notice_holder, self.halves, self.status):
             column.addWidget(part, 1 if part is self.halves else 0)
-        desk = QWidget()
+        desk = self._desk = QWidget()
         desk.setObjectName("Desk")
         box = QHBoxLayout(desk)
         box.setContentsMargins(0, 0, 0, 0)
@@ -456,7 +456,7 @@ class MainWindow(QMainWindow):
         width = max(min(620, wide), 200)
         box = self.toast.layout()
         self.toast.resize(width, max(box.heightForWidth(width), 42) if box else 42)
-        foot = room.mapTo(self.centralWidget(), QPoint(0, room.height()))
+        foot = room.mapTo(self._desk, QPoint(0, room.height()))
         left = foot.x() + (wide - self.toast.width()) // 2 + 12
         self.toast.move(left, foot.y() - self.toast.height() - 24)
         self.toast.raise_()

@@ -115,12 +115,15 @@ class ToggleField(Field):
     def __init__(self, control: kinds.Toggle) -> None:
         super().__init__()
         self.switch = Switch(control.label)
-        self.switch.clicked.connect(self.edited.emit)
+        self.switch.clicked.connect(self._on_clicked)
         self.setLayout(row(label(control.label), None, self.switch))
         self.show_value(control.default)
 
     def show_value(self, value: Value) -> None:
         self.switch.setChecked(bool(value))
+
+    def _on_clicked(self) -> None:
+        self.edited.emit(self.switch.isChecked())
 
 
 class TextField(Field):

@@ -131,13 +131,14 @@ class DoctorReport(QDialog):
         close.clicked.connect(self._on_settled if ask else self.accept)
         close.setDefault(True)
         box.addLayout(row(copy, None, close))
+        self.resize(WIDTH, box.heightForWidth(WIDTH))
         close.setFocus()
 
     def _pairs(self, names: Mapping[str, str]) -> list[tuple[str, str]]:
         v = self.verdict
         families = v.families or ((v.family,) if v.family else ())
         return [
-            ("File", v.title),
+            ("Model", v.title),
             ("Family", ", ".join(names.get(f, f) for f in families)),
             ("Network", v.network),
             ("Parameters", _thousands(v.parameters) if v.parameters else ""),

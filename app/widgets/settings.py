@@ -107,11 +107,14 @@ class ToggleField(QWidget):
     def __init__(self, option: Any) -> None:
         super().__init__()
         self.switch = Switch(option.label)
-        self.switch.clicked.connect(self.edited.emit)
+        self.switch.clicked.connect(self._on_clicked)
         self.setLayout(row(self.switch, None))
 
     def show_value(self, value: Any) -> None:
         self.switch.setChecked(bool(value))
+
+    def _on_clicked(self) -> None:
+        self.edited.emit(self.switch.isChecked())
 
 
 FIELDS = {"number": NumberField, "choice": ChoiceField, "toggle": ToggleField}

@@ -756,6 +756,8 @@ def test_settings_count_at_once_and_reset(bench: Bench):
     assert bench.settings.get("smoothing") == bench.canvas.smoothing == 1.0
     dialog.fields["theme"].segments.part("light").click()
     assert theme.theme() == "light"
+    dialog.fields["pressure"].switch.click()
+    assert bench.settings.get("pressure") is False and not bench.canvas.by_pressure
     dialog._on_reset()
     assert bench.settings.get("smoothing") == 0.5 and theme.theme() == "dark"
     assert dialog.fields["theme"].segments.value() == "dark"
