@@ -17,11 +17,16 @@ class Row:
     note: str = ""
 
 
+def share(values: Sequence[float], part: float) -> float:
+    """The value that `part` of all values do not exceed."""
+    ordered = sorted(values)
+    return ordered[round(part * (len(ordered) - 1))]
+
+
 def milliseconds(seconds: Sequence[float]) -> str:
     """Median and 95th percentile."""
-    ordered = sorted(seconds)
-    p95 = ordered[min(len(ordered) - 1, round(0.95 * (len(ordered) - 1)))]
-    return f"{1000 * statistics.median(ordered):.1f} ms (p95 {1000 * p95:.1f})"
+    median, p95 = statistics.median(seconds), share(seconds, 0.95)
+    return f"{1000 * median:.1f} ms (p95 {1000 * p95:.1f})"
 
 
 def show(title: str, rows: Sequence[Row]) -> str:
