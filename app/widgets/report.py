@@ -131,6 +131,7 @@ class DoctorReport(QDialog):
         close.clicked.connect(self._on_settled if ask else self.accept)
         close.setDefault(True)
         box.addLayout(row(copy, None, close))
+        box.setSizeConstraint(QVBoxLayout.SizeConstraint.SetNoConstraint)
         self.resize(WIDTH, box.heightForWidth(WIDTH))
         close.setFocus()
 
