@@ -55,7 +55,7 @@ class Snapshot:
                 {str(key): dict(values) for key, values in body["remembered"].items()},
                 (int(sheet[0]), int(sheet[1])) if sheet else None,
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise JobError("This is no desk of Ganvas.") from error
 
 

@@ -26,6 +26,9 @@ class Sources:
     def register(self, role: str, picture: Draw, drawing: Callable[[], Any] | None = None) -> None:
         self._sources[role] = _Source(picture, drawing)
 
+    def knows(self, role: str) -> bool:
+        return role in self._sources
+
     def pictures(self, roles: Iterable[str] | None = None) -> dict[str, Picture]:
         """What there is for these roles, or for all."""
         wanted = self._sources if roles is None else [r for r in roles if r in self._sources]

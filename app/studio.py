@@ -102,6 +102,7 @@ class Studio(QObject):
 
         self._wish: _Wish | None = None
         self._missing: Job | None = None
+        self._desk_before = Job("")
         self._touched: float | None = None
         self._closed = False
         self._burst = QTimer(self, singleShot=True, interval=0)
@@ -443,7 +444,7 @@ class Studio(QObject):
     # ---- files ---------------------------------------------------------------------------------
 
     def open_path(self, path: str | Path) -> None:
-        """A drop or a choice in a file dialog: weights, a picture of ours, any picture, a folder."""
+        """Dropped or chosen: weights, a picture of ours, any other picture, a folder."""
         self._door.open_path(path)
 
     def run_batch(self, folder: str | Path, target: str | Path) -> int:
@@ -501,13 +502,21 @@ class Studio(QObject):
     # ---- the desk ------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """Everything on the desk, as frozen values."""
+        """Everything on the desk, as frozen values; what lay there before and has not found its
+        place yet (its model is still loading, or has not been in use) stays."""
         images = self._sources.pictures()
         drawings = self._sources.drawings(images)
+        for role, picture in self._desk_before.images.items():
+            if not self._sources.knows(role):
+                images[role] = picture
+                if role in self._desk_before.drawings:
+                    drawings[role] = self._desk_before.drawings[role]
         family = self._card.family if self._card else ""
         checkpoint = self._card.checkpoint if self._card else ""
         if self._wish is not None:
             checkpoint = self._wish.reference
+        elif self._card is None:
+            family, checkpoint = self._desk_before.family, self._desk_before.checkpoint
         job = Job(family, checkpoint, self.values, images, drawings, self.seed)
         remembered = {k: dict(v) for k, v in self._values.remembered.items()}
         return Snapshot(job, remembered, self._sheet)
@@ -515,7 +524,7 @@ class Studio(QObject):
     def _on_desk(self, snapshot: Snapshot | None) -> None:
         entry = None
         if snapshot is not None:
-            job = snapshot.job
+            job = self._desk_before = snapshot.job
             self._values.remembered = {k: dict(v) for k, v in snapshot.remembered.items()}
             self._values.take_seed(job.seed)
             self._sheet = snapshot.sheet
