@@ -204,7 +204,7 @@ class Job:
             )
         except JobError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
             raise JobError("This is not a Ganvas recipe, or it is damaged.") from error
 
 
