@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPen
+from PySide6.QtGui import QColor, QImage, QPainter, QPen, QRegion
 
 from app.curves import corners, curve, is_dot, is_even, ribbon, shape
 from app.drawing import Affine, Drawing, Fill, Item, Move, Path, Raster, Stroke
@@ -92,9 +92,8 @@ class Layers:
         for item in drawing.items:
             self.paint(item)
 
-    def paint(self, item: Item) -> QRect:
+    def paint(self, item: Item) -> QRegion:
         """Add one item; the sheet pixels that may have changed."""
-        area = touched(item, self.size)
         if isinstance(item, Stroke):
             self._stroke(item)
         elif isinstance(item, Fill):
@@ -103,15 +102,19 @@ class Layers:
             self._move(item)
         else:
             self._raster(item)
-        self._soil(area, layers_of(item))
-        return area
+        return self._soiled(item)
 
-    def segment(self, stroke: Stroke) -> QRect:
+    def segment(self, stroke: Stroke) -> QRegion:
         """A piece of a stroke under way, not smoothed."""
         self._stroke(stroke, smooth=False)
-        area = touched(stroke, self.size)
-        self._soil(area, (stroke.layer,))
-        return area
+        return self._soiled(stroke)
+
+    def _soiled(self, item: Item) -> QRegion:
+        region = QRegion()
+        for area in touched(item, self.size):
+            self._soil(area, layers_of(item))
+            region += area
+        return region
 
     # ---- items ----------------------------------------------------------------------------------
 
@@ -192,21 +195,25 @@ class Layers:
 
     # ---- tiles ----------------------------------------------------------------------------------
 
-    def keep(self, area: QRect, layers: Iterable[str], into: Tiles) -> None:
-        """Copies of the tiles below `area` as they are, unless `into` has them."""
-        area = area.intersected(self.rect)
-        if area.isEmpty():
-            return
-        for layer in layers:
+    def keep(self, item: Item, into: Tiles) -> None:
+        """Copies of the tiles that `item` will touch as they are, unless `into` has them."""
+        for area in touched(item, self.size):
+            area = area & self.rect
             for row in range(area.top() // TILE, area.bottom() // TILE + 1):
                 for column in range(area.left() // TILE, area.right() // TILE + 1):
-                    if (layer, column, row) not in into:
-                        tile = QRect(column * TILE, row * TILE, TILE, TILE).intersected(self.rect)
-                        into[layer, column, row] = self.image(layer).copy(tile)
+                    for layer in layers_of(item):
+                        if (layer, column, row) not in into:
+                            into[layer, column, row] = self.tile((layer, column, row))
 
-    def put_back(self, tiles: Tiles) -> QRect:
-        """Those tiles as they were; the area they cover."""
-        area = QRect()
+    def tile(self, at: tuple[str, int, int]) -> QImage:
+        """A copy of the tile in that layer, column and row as it is now."""
+        layer, column, row = at
+        place = QRect(column * TILE, row * TILE, TILE, TILE)
+        return self.image(layer).copy(place & self.rect)
+
+    def put_back(self, tiles: Tiles) -> QRegion:
+        """Those tiles as they were; what they cover."""
+        region = QRegion()
         for (layer, column, row), tile in tiles.items():
             place = QRect(column * TILE, row * TILE, tile.width(), tile.height())
             painter = QPainter(self.image(layer))
@@ -214,8 +221,8 @@ class Layers:
             painter.drawImage(place, tile)
             painter.end()
             self._soil(place, (layer,))
-            area = area.united(place)
-        return area
+            region += place
+        return region
 
 
 def bytes_of(tiles: Tiles) -> int:
@@ -226,21 +233,24 @@ def layers_of(item: Item) -> tuple[str, ...]:
     return ("ink", "hints") if isinstance(item, Move) else (item.layer,)
 
 
-def touched(item: Item, size: QSize) -> QRect:
-    """The sheet pixels that an item may change."""
+def touched(item: Item, size: QSize) -> list[QRect]:
+    """The parts of the sheet that an item may change: one for each path, since the mirror images
+    of a short stroke may lie far apart."""
     sheet = QRect(0, 0, size.width(), size.height())
     if isinstance(item, Fill):
-        return sheet
-    if isinstance(item, Move):
-        return QRectF(*item.rect).toAlignedRect().united(QRectF(*item.target).toAlignedRect())
-    if isinstance(item, Raster):
-        return QRectF(*item.rect).toAlignedRect().adjusted(-1, -1, 1, 1) & sheet
-    area = QRectF()
-    for path in item.paths:
-        area = area.united(bounds(item, path))
-    pressed = max((p[2] for path in item.paths for p in path), default=1.0)
-    reach = item.width * max(pressed, 1.0) / 2 + 2
-    return area.adjusted(-reach, -reach, reach, reach).toAlignedRect() & sheet
+        found = [sheet]
+    elif isinstance(item, Move):
+        found = [QRectF(*rect).toAlignedRect() for rect in (item.rect, item.target)]
+    elif isinstance(item, Raster):
+        found = [QRectF(*item.rect).toAlignedRect().adjusted(-1, -1, 1, 1)]
+    else:
+        found = [_touched(item, path) for path in item.paths]
+    return [area & sheet for area in found if area.intersects(sheet)]
+
+
+def _touched(item: Stroke, path: Path) -> QRect:
+    reach = item.width * max(1.0, *(p[2] for p in path)) / 2 + 2
+    return bounds(item, path).adjusted(-reach, -reach, reach, reach).toAlignedRect()
 
 
 def bounds(item: Stroke, path: Path) -> QRectF:

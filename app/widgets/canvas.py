@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
@@ -19,6 +18,7 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPen,
     QPixmap,
+    QRegion,
     QResizeEvent,
     QTabletEvent,
     QUndoStack,
@@ -27,11 +27,10 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QWidget
 
 from app import theme
-from app.drawing import Affine, Drawing, Item, Raster, Stroke, symmetries
+from app.drawing import Affine, Drawing, Raster, symmetries
 from app.i18n import tr
 from app.pictures import from_qimage, has_payload, read_mime, to_qimage, view
-from app.raster import Layers, Tiles, bytes_of, fitted, layers_of, touched
-from app.widgets.canvas_edits import Edit, Replace
+from app.raster import Layers, fitted, layers_of
 from app.widgets.canvas_paint import (
     inside,
     paint_chip,
@@ -39,15 +38,17 @@ from app.widgets.canvas_paint import (
     paint_guides,
     paint_invitation,
     paint_ring,
+    parts,
 )
+from app.widgets.canvas_paper import Paper
 from app.widgets.canvas_pointer import Pointer
 from app.widgets.canvas_tools import TOOLS, Tool
 from app.widgets.zooming import CRISP, View
 from engines.controls import SketchStats
 from engines.job import Picture
 
-UNDO_BYTES = 192 << 20  # of kept tiles; older steps are undone by drawing all again
 PHOTO_SIDE = 2048  # pixels; a larger reference photo is made smaller
+PARTS = 32  # that many parts are painted one by one, rather than all between them
 
 
 class SketchCanvas(QWidget):
@@ -65,9 +66,11 @@ class SketchCanvas(QWidget):
         self.setAcceptDrops(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(160, 160)
-        self.vectors = Drawing((256, 256))
-        self.layers = Layers(self.vectors.size)
-        self.stack = QUndoStack(self)
+        self.paper = Paper((256, 256), self)
+        self.paper.changed.connect(self._on_changed)
+        self.paper.settled.connect(self.stroke_finished)
+        self.paper.disturbed.connect(self._cancel)
+        self.paper.resized.connect(self.zoom_fit)
         self.layer, self.width_, self.colour = "ink", 3.0, QColor(200, 32, 47)
         self.symmetry, self.turns = "none", 6
         self.smoothing, self.by_pressure = 0.5, True
@@ -76,9 +79,6 @@ class SketchCanvas(QWidget):
         self._tools: dict[str, Tool] = {name: kind(self) for name, kind in TOOLS.items()}
         self._tool = self._tools["pen"]
         self._turned: Tool | None = None  # what waits while the other end of the pen erases
-        self._live: Tiles = {}
-        self._kept: list[Edit] = []
-        self._example: Layers | None = None
         self._photo: QImage | None = None  # the reference: as colours, and as it is painted
         self._reference: QPixmap | None = None
         self._opacity = 0.4
@@ -87,62 +87,65 @@ class SketchCanvas(QWidget):
         self._cursor: QPointF | None = None
         self._pointer = Pointer(self)
         self.space_held = self._dropping = False
-        self._drawing_on = ""  # the layer of the stroke under way
         theme.signals.changed.connect(self.update)
         self.follow_tool()
 
     # ---- what others ask ------------------------------------------------------------------------
 
     def set_undo_stack(self, stack: QUndoStack) -> None:
-        self.stack = stack
+        self.paper.stack = stack
+
+    @property
+    def layers(self) -> Layers:
+        return self.paper.layers
+
+    @property
+    def stack(self) -> QUndoStack:
+        return self.paper.stack
+
+    @property
+    def vectors(self) -> Drawing:
+        return self.paper.vectors
 
     def drawing(self) -> dict[str, Any]:
         return self.vectors.to_json()
 
     def is_empty(self) -> bool:
         """Nothing on the ink layer; the example does not count."""
-        return not any("ink" in layers_of(item) for item in self.vectors.items)
+        return not self.paper.has("ink")
 
     def picture(self, layer: str) -> Picture | None:
         """A snapshot: "ink" as grey (the example's while nothing is drawn); "hints" as RGBA, or
         None without any."""
         if layer == "ink":
-            example = self._example if self._shows_example() else None
-            return from_qimage(example.ink if example else self.layers.ink)
-        used = any("hints" in layers_of(item) for item in self.vectors.items)
-        if not used and self._drawing_on != "hints":
+            return from_qimage(self.paper.ink())
+        drawn = self.paper.hints()
+        if drawn is None:
             return None
-        hints = from_qimage(self.layers.hints.convertToFormat(QImage.Format.Format_RGBA8888))
+        hints = from_qimage(drawn.convertToFormat(QImage.Format.Format_RGBA8888))
         return hints if hints.pixels[..., 3].any() else None
-
-    def _shows_example(self) -> bool:
-        return self._example is not None and self.is_empty() and self._drawing_on != "ink"
 
     def new_sheet(self, size: tuple[int, int]) -> None:
         """An empty sheet of another size; not a step of undo."""
         self.selection = None
-        self.show_drawing(Drawing((size[0], size[1])), says=False)
+        self.blockSignals(True)  # nobody edited anything
+        self.paper.show(Drawing((size[0], size[1])))
+        self.blockSignals(False)
         self.zoom_fit()
 
     def restore(self, body: dict[str, Any]) -> None:
         """A drawing from a recipe; not a step of undo (the studio makes one of it)."""
-        self._example = None
-        self.show_drawing(Drawing.from_json(body))
+        self.paper.set_example(None)
+        self.paper.show(Drawing.from_json(body))
         self.stroke_finished.emit()
 
     def clear(self) -> None:
         if self.vectors.items:
-            self.stack.push(Replace(self, "Clear sheet", Drawing(self.vectors.size)))
+            self.paper.change("Clear sheet", Drawing(self.vectors.size))
 
     def set_example(self, body: dict[str, Any] | None) -> None:
         """A faint outline to begin with: what picture("ink") gives until something is drawn."""
-        self._example = None
-        if body is not None:
-            example = Drawing.from_json(body).scaled(self.vectors.size)
-            self._example = Layers(example.size)
-            self._example.render(example)
-        self.update()
-        self.edited.emit()
+        self.paper.set_example(Drawing.from_json(body) if body is not None else None)
 
     def set_layer(self, layer: str) -> None:
         self.layer = layer
@@ -189,113 +192,27 @@ class SketchCanvas(QWidget):
         w, h = self.vectors.size
         item = Raster(from_qimage(_grey(to_qimage(edges))), (0, 0, w, h))
         hints = tuple(i for i in self.vectors.items if layers_of(i) == ("hints",))
-        self.stack.push(Replace(self, "Edges of a photo", Drawing((w, h), (item, *hints))))
+        self.paper.change("Edges of a photo", Drawing((w, h), (item, *hints)))
 
     def fit_drawing(self, stats: SketchStats) -> None:
         """Line width, place and extent as the model knows them, in one step."""
         better = fitted(self.vectors, view(self.layers.ink), stats)
         if better is not None and better != self.vectors:
-            self.stack.push(Replace(self, "Fit drawing", better))
-
-    # ---- changing the drawing -------------------------------------------------------------------
-
-    def add(self, items: tuple[Item, ...]) -> Tiles:
-        """Paint items for good; the tiles as they were before."""
-        if self._tool.busy:  # redo while a stroke is under way
-            self._give_up()
-        tiles, self._live = self._live, {}
-        area = self.layers.put_back(tiles)
-        for item in items:
-            self.layers.keep(touched(item, self.layers.size), layers_of(item), tiles)
-            area = area.united(self.layers.paint(item))
-        size, known = self.vectors.size, self.vectors.items
-        self.vectors = Drawing(size, (*known, *items))
-        self._changed(area)
-        return tiles
-
-    def take_back(self, items: tuple[Item, ...], tiles: Tiles | None) -> None:
-        self._give_up()
-        self.vectors = Drawing(self.vectors.size, self.vectors.items[: -len(items)])
-        if tiles is None:
-            self.layers.render(self.vectors)
-            self._changed(self.layers.rect)
-        else:
-            self._changed(self.layers.put_back(tiles))
-
-    def remember(self, edit: Edit) -> None:
-        """Keep the tiles of the latest edits, within a budget."""
-        self._kept = [e for e in self._kept if e.tiles is not None and e is not edit] + [edit]
-        total = sum(bytes_of(e.tiles or {}) for e in self._kept)
-        while total > UNDO_BYTES and len(self._kept) > 1:
-            oldest = self._kept.pop(0)
-            total -= bytes_of(oldest.tiles or {})
-            oldest.tiles = None
-
-    def commit(self, text: str, *items: Item) -> None:
-        """A finished stroke becomes one step of undo."""
-        self.stack.push(Edit(self, text, items))
-
-    def sketch(self, item: Stroke) -> None:
-        """Paint a piece of a stroke under way; commit or abandon ends it."""
-        for path in item.paths:  # one by one: together they may span the sheet
-            piece = replace(item, paths=(path,))
-            self.layers.keep(touched(piece, self.layers.size), (item.layer,), self._live)
-            self._update_sheet(self.layers.segment(piece))
-        self.edited.emit()
-
-    def preview(self, *items: Item) -> None:
-        """Show items of which only the last counts, as while a rectangle is pulled."""
-        area = self.layers.put_back(self._live)
-        for item in items:
-            self.layers.keep(touched(item, self.layers.size), layers_of(item), self._live)
-            area = area.united(self.layers.paint(item))
-        self._changed(area)
-
-    def abandon(self) -> None:
-        tiles, self._live = self._live, {}
-        if tiles:
-            self._changed(self.layers.put_back(tiles))
-
-    def _give_up(self) -> None:
-        """What is under way ends without a trace: the drawing below it is about to change."""
-        if self._tool.busy:
-            self._tool.cancel()
-        self.abandon()
-
-    def show_drawing(self, drawing: Drawing, says: bool = True) -> None:
-        self._give_up()
-        resized = drawing.size != self.vectors.size
-        self.vectors = drawing
-        for edit in self._kept:
-            edit.tiles = None
-        self._kept = []
-        if resized:
-            self.layers = Layers(drawing.size)
-            self._example = None
-        self.layers.render(drawing)
-        if resized:
-            self.zoom_fit()
-        self.update()
-        if says:
-            self.edited.emit()
+            self.paper.change("Fit drawing", better)
 
     def copies(self) -> tuple[Affine, ...]:
         """How symmetry repeats a stroke."""
         return symmetries(self.symmetry, self.turns, self.vectors.size)
 
-    def begin(self) -> None:
-        """A stroke starts; on the ink layer the example gives way."""
-        gives_way = self._shows_example() and self.layer == "ink"
-        self._drawing_on = self.layer
-        if gives_way:
-            self.update()
+    def _cancel(self) -> None:
+        """What is under way ends without a trace."""
+        if self._tool.busy:
+            self._tool.cancel()
 
-    def end(self) -> None:
-        self._drawing_on = ""
-
-    def _changed(self, area: QRect) -> None:
-        if not area.isEmpty():
-            self._update_sheet(area)
+    def _on_changed(self, region: QRegion) -> None:
+        for area in parts(region):
+            self.update(self.view.shown(area))
+        if not region.isEmpty():
             self.edited.emit()
 
     # ---- view -----------------------------------------------------------------------------------
@@ -329,9 +246,6 @@ class SketchCanvas(QWidget):
         self.update()
         self.zoom_changed.emit(self.zoom)
 
-    def _update_sheet(self, area: QRect) -> None:
-        self.update(self.view.shown(area))
-
     def _ring(self, point: QPointF | None) -> QRect:
         if point is None:
             return QRect()
@@ -342,8 +256,25 @@ class SketchCanvas(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        clip = QRectF(event.rect())
-        painter.fillRect(event.rect(), theme.colour("sunken"))
+        region = event.region()
+        scattered = 1 < region.rectCount() <= PARTS  # as when symmetry repeats a stroke
+        for area in parts(region) if scattered else [region.boundingRect()]:
+            painter.setClipRect(area)
+            self._paint_sheet(painter, QRectF(area))
+        painter.setClipping(False)
+        paint_chip(painter, QPoint(10, self.height() - 10), self._chip(), self.width() - 20)
+        if self._cursor is not None and self._tool.brush and not self.space_held:
+            tinted = self.layer == "hints" and self._tool.name != "eraser"
+            width = self.width_ * self.zoom
+            paint_ring(painter, self._cursor, width, self.colour if tinted else None)
+        if self._dropping or (self.hasFocus() and self.focus_by_key):
+            painter.setPen(QPen(theme.colour("accent" if self._dropping else "focus"), 2))
+            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
+        painter.end()
+
+    def _paint_sheet(self, painter: QPainter, clip: QRectF) -> None:
+        """The part of table and sheet within `clip`."""
+        painter.fillRect(clip, theme.colour("sunken"))
         paper = self.view.area()
         paint_ground(painter, paper, clip)
         painter.save()
@@ -358,25 +289,13 @@ class SketchCanvas(QWidget):
         self._paint_layers(painter, paper & clip)
         paint_guides(painter, paper, self.symmetry, self.turns)
         self._tool.paint(painter)
-        painter.restore()
-        if self._invites() and self._example is None and self._reference is None:
+        if self.paper.is_blank() and self.paper.example is None and self._reference is None:
             paint_invitation(painter, paper, tr("Draw here, or drop a photo."))
-        paint_chip(painter, QPoint(10, self.height() - 10), self._chip(), self.width() - 20)
-        if self._cursor is not None and self._tool.brush and not self.space_held:
-            tinted = self.layer == "hints" and self._tool.name != "eraser"
-            width = self.width_ * self.zoom
-            paint_ring(painter, self._cursor, width, self.colour if tinted else None)
-        if self._dropping or (self.hasFocus() and self.focus_by_key):
-            painter.setPen(QPen(theme.colour("accent" if self._dropping else "focus"), 2))
-            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
-        painter.end()
-
-    def _invites(self) -> bool:
-        return self.is_empty() and self._drawing_on != "ink"
+        painter.restore()
 
     def _chip(self) -> str:
         text = tr("{width} px · {zoom} %", width=f"{self.width_:g}", zoom=round(100 * self.zoom))
-        if self._invites() and self._example is not None:
+        if self.paper.shows_example():
             text += "   " + tr("Draw here: the first stroke replaces the example.")
         return text
 
@@ -393,9 +312,10 @@ class SketchCanvas(QWidget):
         if "hints" in self.layers.used:
             painter.drawImage(target, self.layers.shown("hints", factor), source)
         painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Multiply)
-        if self._example is not None and self._shows_example():
+        example = self.paper.example
+        if example is not None and self.paper.shows_example():
             painter.setOpacity(0.32)
-            painter.drawImage(target, self._example.shown("ink", factor), source)
+            painter.drawImage(target, example.shown("ink", factor), source)
             painter.setOpacity(1.0)
         else:
             if self.layer == "hints":
@@ -466,7 +386,7 @@ class SketchCanvas(QWidget):
     def event(self, event: Any) -> bool:
         fingers = (QEvent.Type.NativeGesture, QEvent.Type.Gesture)
         if event.type() in fingers and self.view.take(event):
-            self._give_up()  # the first finger seemed to draw
+            self._cancel()  # the first finger seemed to draw
             self._view_changed()
             return True
         return super().event(event)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QPainter, QPen, QRegion
 
 from app import theme
 
@@ -98,3 +98,7 @@ def inside(size: QSize, area: QRectF) -> QRectF:
     placed = QRectF(0, 0, shown.width(), shown.height())
     placed.moveCenter(area.center())
     return placed
+
+
+def parts(region: QRegion) -> list[QRect]:
+    return list(region)  # pyright: ignore[reportArgumentType]  (its types forget that it iterates)

@@ -43,8 +43,7 @@ class Tool:
     def cancel(self) -> None:
         if self.busy:
             self.busy = False
-            self.canvas.end()
-            self.canvas.abandon()
+            self.canvas.paper.abandon()
 
     def stroke(self, tool: str, path: Path) -> Stroke:
         """`path` and its mirror images, with the canvas's brush."""
@@ -63,13 +62,14 @@ class Pen(Tool):
 
     name = "pen"
     text = "Stroke"
+    adds = True
 
     def press(self, at: QPointF, pressure: float, keys: Keys) -> None:
+        self.canvas.paper.begin(self.canvas.layer, self.adds)
         self.busy = True
-        self.canvas.begin()
         self._points: list[tuple[float, float, float]] = [(at.x(), at.y(), pressure)]
         self._straight = False
-        self.canvas.sketch(self.stroke(self.name, tuple(self._points)))
+        self.canvas.paper.sketch(self.stroke(self.name, tuple(self._points)))
 
     def move(self, at: QPointF, pressure: float, keys: Keys) -> None:
         if not self.busy:
@@ -79,11 +79,11 @@ class Pen(Tool):
             self._straight = True
             end = straightened(QPointF(first[0], first[1]), at)
             self._points = [first, (end.x(), end.y(), pressure)]
-            self.canvas.preview(self.stroke(self.name, tuple(self._points)))
+            self.canvas.paper.preview(self.stroke(self.name, tuple(self._points)))
             return
         if self._straight:
             self._straight = False
-            self.canvas.preview(self.stroke(self.name, tuple(self._points)))
+            self.canvas.paper.preview(self.stroke(self.name, tuple(self._points)))
         # the pen follows on a spring: the more smoothing, the softer
         pull = 1 - 0.75 * self.canvas.smoothing
         x = last[0] + pull * (at.x() - last[0])
@@ -91,7 +91,7 @@ class Pen(Tool):
         if math.dist((x, y), last[:2]) * self.canvas.zoom < 0.5:
             return
         self._points.append((x, y, last[2] + 0.5 * (pressure - last[2])))
-        self.canvas.sketch(self.stroke(self.name, (last, self._points[-1])))
+        self.canvas.paper.sketch(self.stroke(self.name, (last, self._points[-1])))
 
     def release(self, at: QPointF, keys: Keys) -> None:
         if not self.busy:
@@ -102,39 +102,45 @@ class Pen(Tool):
         if not self._straight and len(self._points) > 1 and far > 0.5:
             self._points.append((at.x(), at.y(), last[2]))
         rounded = tuple((round(x, 2), round(y, 2), round(p, 3)) for x, y, p in self._points)
-        self.canvas.end()
-        self.canvas.commit(self.text, self.stroke(self.name, rounded))
+        self.canvas.paper.end()
+        self.canvas.paper.commit(self.text, self.stroke(self.name, rounded))
 
 
 class Eraser(Pen):
     name = "eraser"
     text = "Erase"
+    adds = False
+
+    def press(self, at: QPointF, pressure: float, keys: Keys) -> None:
+        paper = self.canvas.paper
+        if paper.has(self.canvas.layer) or (self.canvas.layer == "ink" and paper.shows_example()):
+            super().press(at, pressure, keys)
 
 
 class Shape(Tool):
     """Pulled from corner to corner; Shift makes it even."""
 
     def press(self, at: QPointF, pressure: float, keys: Keys) -> None:
+        self.canvas.paper.begin(self.canvas.layer)
         self.busy = True
-        self.canvas.begin()
         self._from = self._to = at
 
     def move(self, at: QPointF, pressure: float, keys: Keys) -> None:
         if self.busy:
             self._to = self.even(at) if keys & Keys.ShiftModifier else at
-            self.canvas.preview(self.made())
+            self.canvas.paper.preview(self.made())
 
     def release(self, at: QPointF, keys: Keys) -> None:
         if not self.busy:
             return
         self.move(at, 1.0, keys)
         self.busy = False
-        self.canvas.end()
+        self.canvas.paper.end()
         reach = self._to - self._from
         if math.hypot(reach.x(), reach.y()) * self.canvas.zoom < 2:
-            self.canvas.abandon()
+            self.canvas.paper.abandon()
         else:
-            self.canvas.commit(self.name.capitalize(), self.made())
+            self.canvas.paper.commit(self.name.capitalize(), self.made())
 
     def even(self, at: QPointF) -> QPointF:
         reach = at - self._from
@@ -190,15 +196,15 @@ class Polygon(Tool):
             self.finish()
             return
         if not self._corners:
+            self.canvas.paper.begin(self.canvas.layer)
             self.busy = True
-            self.canvas.begin()
         self._corners.append(at)
         self.hover(at)
 
     def hover(self, at: QPointF) -> None:
         if self.busy:
             path = tuple(_at(c) for c in (*self._corners, at))
-            self.canvas.preview(self.stroke("line", path))
+            self.canvas.paper.preview(self.stroke("line", path))
 
     def move(self, at: QPointF, pressure: float, keys: Keys) -> None:
         self.hover(at)
@@ -207,11 +213,25 @@ class Polygon(Tool):
         if not self.busy:
             return False
         corners, self._corners, self.busy = self._corners, [], False
-        self.canvas.end()
+        self.canvas.paper.end()
         if len(corners) < 2:
-            self.canvas.abandon()
+            self.canvas.paper.abandon()
         else:
-            self.canvas.commit("Polygon", self.stroke("polygon", tuple(_at(c) for c in corners)))
+            self.canvas.paper.commit(
+                "Polygon", self.stroke("polygon", tuple(_at(c) for c in corners))
+            )
+        return True
+
+    def key(self, event: QKeyEvent) -> bool:
+        """Backspace takes the last corner back."""
+        if event.key() != Qt.Key.Key_Backspace or not self.busy:
+            return False
+        last = self._corners.pop()
+        if self._corners:
+            self.hover(self._corners[-1])
+        else:
+            self._corners = [last]
+            self.cancel()
         return True
 
     def cancel(self) -> None:
@@ -228,9 +248,11 @@ class Bucket(Tool):
     cursor = Qt.CursorShape.PointingHandCursor
 
     def press(self, at: QPointF, pressure: float, keys: Keys) -> None:
-        if self.canvas.layers.rect.contains(int(at.x()), int(at.y())):
+        if self.canvas.paper.layers.rect.contains(int(at.x()), int(at.y())):
+            if self.canvas.layer == "hints":
+                self.canvas.paper.adopt_example()
             seeds = tuple(copy.point(_at(at)) for copy in self.canvas.copies())
-            self.canvas.commit("Fill", Fill(seeds, self.colour(), self.canvas.layer))
+            self.canvas.paper.commit("Fill", Fill(seeds, self.colour(), self.canvas.layer))
 
 
 class Eyedropper(Tool):
@@ -258,7 +280,9 @@ class Select(Tool):
         chosen = self.canvas.selection
         self._moving = chosen is not None and QRectF(chosen).contains(at)
         self._start = QRect(chosen) if chosen is not None and self._moving else None
-        if not self._moving:
+        if self._moving:
+            self.canvas.paper.adopt_example()
+        else:
             self.canvas.selection = None
             self.canvas.update()
 
@@ -267,12 +291,12 @@ class Select(Tool):
             return
         if self._start is None:
             frame = QRectF(self._from, at).normalized().toAlignedRect()
-            self.canvas.selection = frame & self.canvas.layers.rect
+            self.canvas.selection = frame & self.canvas.paper.layers.rect
             self.canvas.update()
         else:
             reach = (at - self._from).toPoint()
             self.canvas.selection = self._start.translated(reach)
-            self.canvas.preview(self._moved(self._start, self.canvas.selection))
+            self.canvas.paper.preview(self._moved(self._start, self.canvas.selection))
 
     def release(self, at: QPointF, keys: Keys) -> None:
         if not self.busy:
@@ -284,7 +308,7 @@ class Select(Tool):
                 self.canvas.selection = None
                 self.canvas.update()
         elif chosen is not None and chosen != self._start:
-            self.canvas.commit("Move", self._moved(self._start, chosen))
+            self.canvas.paper.commit("Move", self._moved(self._start, chosen))
 
     def key(self, event: QKeyEvent) -> bool:
         chosen = self.canvas.selection
@@ -296,12 +320,14 @@ class Select(Tool):
         if key in steps:
             far = 10 if event.modifiers() & Keys.ShiftModifier else 1
             target = chosen.translated(steps[key][0] * far, steps[key][1] * far)
-            self.canvas.commit("Move", self._moved(chosen, target))
+            self.canvas.paper.commit("Move", self._moved(chosen, target))
             self.canvas.selection = target
         elif key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
-            self.canvas.commit(
+            self.canvas.paper.commit(
                 "Erase", self._moved(chosen, QRect(-chosen.width() - 8, 0, *_size(chosen)))
             )
+            self.canvas.selection = None
+        elif key == Qt.Key.Key_Escape:
             self.canvas.selection = None
         else:
             return False
@@ -339,22 +365,22 @@ class Stamp(Tool):
 
     def press(self, at: QPointF, pressure: float, keys: Keys) -> None:
         if self.canvas.stamp is not None:
+            self.canvas.paper.begin(self.canvas.layer)
             self.busy = True
-            self.canvas.begin()
             self._from = self._to = at
-            self.canvas.preview(*self._made())
+            self.canvas.paper.preview(*self._made())
 
     def move(self, at: QPointF, pressure: float, keys: Keys) -> None:
         if self.busy:
             self._to = at
-            self.canvas.preview(*self._made())
+            self.canvas.paper.preview(*self._made())
 
     def release(self, at: QPointF, keys: Keys) -> None:
         if self.busy:
             self.busy = False
             self._to = at
-            self.canvas.end()
-            self.canvas.commit("Stamp", *self._made())
+            self.canvas.paper.end()
+            self.canvas.paper.commit("Stamp", *self._made())
 
     def _made(self) -> tuple[Item, ...]:
         stamp = self.canvas.stamp
@@ -364,7 +390,7 @@ class Stamp(Tool):
         scale = min(pulled.width() / width, pulled.height() / height)
         middle = pulled.center()
         if max(pulled.width(), pulled.height()) * self.canvas.zoom < 8:
-            sheet = self.canvas.vectors.size
+            sheet = self.canvas.paper.vectors.size
             scale, middle = 0.6 * min(sheet[0] / width, sheet[1] / height), self._from
         box = (
             middle.x() - width * scale / 2,

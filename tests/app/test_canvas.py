@@ -8,10 +8,12 @@ from PySide6.QtGui import (
     QDragEnterEvent,
     QDropEvent,
     QEventPoint,
+    QImage,
     QInputDevice,
     QMouseEvent,
     QNativeGestureEvent,
     QPointingDevice,
+    QRegion,
     QTabletEvent,
     QUndoStack,
     QWheelEvent,
@@ -20,9 +22,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from app.drawing import Drawing
-from app.pictures import mime_for
+from app.pictures import from_qimage, mime_for
 from app.raster import Layers, bytes_of
 from app.widgets.canvas import SketchCanvas
+from app.widgets.canvas_paint import parts
 from engines import edges
 from engines.controls import SketchStats
 from engines.job import Picture
@@ -291,7 +294,7 @@ def everything(canvas):
 
 @pytest.mark.parametrize("budget", [192 << 20, 0], ids=["tiles", "drawn again"])
 def test_undo_and_redo_are_exact_to_the_pixel(canvas, monkeypatch, budget):
-    monkeypatch.setattr("app.widgets.canvas.UNDO_BYTES", budget)
+    monkeypatch.setattr("app.widgets.canvas_paper.UNDO_BYTES", budget)
     blank = canvas.layers.ink.copy(), canvas.layers.hints.copy()
     after = [blank, *everything(canvas)]
     assert canvas.stack.count() == len(after) - 1 == 12
@@ -306,7 +309,7 @@ def test_undo_and_redo_are_exact_to_the_pixel(canvas, monkeypatch, budget):
 
 
 def test_kept_tiles_stay_within_the_budget(canvas, monkeypatch):
-    monkeypatch.setattr("app.widgets.canvas.UNDO_BYTES", 300_000)
+    monkeypatch.setattr("app.widgets.canvas_paper.UNDO_BYTES", 300_000)
     for n in range(30):
         scribble(canvas, 40 + 5 * n)
     kept = [canvas.stack.command(n).tiles for n in range(30)]
@@ -569,7 +572,7 @@ def test_space_pans_and_draws_nothing(canvas):
 
 def test_a_small_dab_repaints_a_small_part(canvas, qtbot):
     canvas.new_sheet((2048, 2048))
-    canvas.zoom_fit()
+    pull(canvas, (280, 300), (290, 300))  # the first stroke takes the invitation away
     QApplication.processEvents()
     areas = []
     original = canvas.paintEvent
@@ -671,3 +674,146 @@ def test_a_pinch_zooms_and_gives_up_what_the_first_finger_drew(canvas):
     there = canvas.to_view(held)
     assert (there.x(), there.y()) == pytest.approx((spot.x(), spot.y()), abs=0.01)
     assert ink(canvas).min() == 255 and canvas.stack.count() == 0
+
+
+# ---- the example becomes a drawing ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layer, tool", [("hints", "pen"), ("hints", "bucket"), ("ink", "eraser")])
+def test_who_works_on_the_example_gets_it_as_a_drawing(canvas, layer, tool):
+    canvas.set_example(EXAMPLE)
+    canvas.set_layer(layer)
+    canvas.set_tool(tool)
+    canvas.set_brush(12)
+    QTest.mouseClick(canvas, LEFT, pos=at(canvas, 128, 128 if layer == "ink" else 40))
+    assert not canvas.is_empty() and canvas.stack.count() == 2
+    assert ink(canvas)[128, 60] == 0 and agrees_with_its_recipe(canvas)
+    if tool == "bucket":  # it stops at the example's line
+        filled = canvas.picture("hints").pixels[..., 3] > 0
+        assert filled[60, 128] and not filled[128, 128]
+    if tool == "eraser":
+        assert ink(canvas)[128, 128] == 255
+    canvas.stack.undo()
+    assert canvas.picture("hints") is None and ink(canvas)[128, 128] == 0
+    canvas.stack.undo()
+    assert canvas.is_empty() and canvas.drawing()["items"] == [] and ink(canvas)[128, 60] == 0
+
+
+def test_giving_up_a_first_stroke_brings_the_example_back(canvas):
+    canvas.set_example(EXAMPLE)
+    pull(canvas, (30, 200), (200, 200), release=False)
+    assert ink(canvas)[128, 60] == 255
+    QTest.keyClick(canvas, Qt.Key.Key_Escape)
+    QTest.mouseRelease(canvas, LEFT, pos=at(canvas, 200, 200))
+    assert ink(canvas)[128, 60] == 0 and canvas.is_empty()
+    shown = canvas.grab().toImage().pixelColor(at(canvas, 60, 128)).lightness()
+    assert 100 < shown < 220, "it is faint again"
+
+
+@pytest.mark.parametrize("layer", ["ink", "hints"])
+def test_erasing_nothing_is_no_step(canvas, layer):
+    canvas.set_layer(layer)
+    canvas.set_tool("eraser")
+    pull(canvas, (30, 30), (200, 200))
+    assert canvas.stack.count() == 0 and canvas.is_empty()
+
+
+def test_backspace_takes_the_last_corner_back(canvas):
+    canvas.set_tool("polygon")
+    for point in ((60, 60), (200, 60), (128, 200)):
+        QTest.mouseClick(canvas, LEFT, pos=at(canvas, *point))
+    QTest.keyClick(canvas, Qt.Key.Key_Backspace)
+    assert ink(canvas)[180:].min() == 255 and ink(canvas)[60, 128] < 60
+    QTest.mouseClick(canvas, LEFT, pos=at(canvas, 200, 120))
+    QTest.keyClick(canvas, Qt.Key.Key_Return)
+    (item,) = canvas.drawing()["items"]
+    assert len(item["paths"][0]) == 9
+    QTest.mouseClick(canvas, LEFT, pos=at(canvas, 20, 20))
+    QTest.keyClick(canvas, Qt.Key.Key_Backspace)
+    assert canvas.stack.count() == 1 and ink(canvas)[:40].min() == 255
+
+
+def test_escape_lets_a_selection_go(canvas):
+    scribble(canvas)
+    canvas.set_tool("select")
+    pull(canvas, (40, 40), (180, 180))
+    assert canvas.selection is not None
+    QTest.keyClick(canvas, Qt.Key.Key_Escape)
+    QTest.keyClick(canvas, Qt.Key.Key_Right)
+    assert canvas.selection is None and canvas.stack.count() == 1
+
+
+# ---- what is painted -----------------------------------------------------------------------------
+
+
+def accent_pixels(canvas):
+    shown = from_qimage(canvas.grab().toImage()).pixels[..., :3].astype(int)
+    return (shown[..., 0] - shown[..., 2] > 60).sum(axis=0)
+
+
+def test_guides_show_where_the_drawing_mirrors(canvas):
+    assert accent_pixels(canvas).max() == 0
+    canvas.set_symmetry("vertical")
+    columns = accent_pixels(canvas)
+    middle = at(canvas, 128, 0).x()
+    assert columns[middle - 1 : middle + 2].sum() > 100 and columns[: middle - 3].max() == 0
+    canvas.set_symmetry("none")
+    assert accent_pixels(canvas).max() == 0
+
+
+def test_mirrored_dabs_repaint_only_themselves(canvas, qtbot):
+    canvas.new_sheet((2048, 2048))
+    pull(canvas, (900, 900), (910, 900))  # the first stroke takes the invitation away
+    canvas.set_symmetry("both")
+    QApplication.processEvents()
+    painted = []
+    original = canvas.paintEvent
+    canvas.paintEvent = lambda event: (painted.append(QRegion(event.region())), original(event))
+    pull(canvas, (300, 300), (340, 300), release=False)
+    qtbot.waitUntil(lambda: bool(painted))
+    area = sum(r.width() * r.height() for region in painted for r in parts(region))
+    assert area < 0.08 * canvas.width() * canvas.height()
+    QTest.mouseRelease(canvas, LEFT, pos=at(canvas, 340, 300))
+    assert agrees_with_its_recipe(canvas)
+
+
+def test_parts_painted_alone_look_like_the_whole(canvas):
+    """After many small repaints the widget shows what one full repaint shows."""
+    canvas.new_sheet((700, 900))
+    canvas.set_symmetry("radial", 5)
+    canvas.set_brush(5)
+    canvas.leaveEvent(None)  # no ring
+    store = QImage(canvas.size(), QImage.Format.Format_RGB32)
+    canvas.render(store)
+    areas = []
+    canvas.paper.changed.connect(lambda r: areas.extend(canvas.view.shown(a) for a in parts(r)))
+    pull(canvas, *[(200 + 9 * n, 300 + (n * n) % 50) for n in range(30)])
+    canvas.leaveEvent(None)
+    for area in areas:
+        canvas.render(store, area.topLeft(), QRegion(area))
+    whole = QImage(store.size(), store.format())
+    canvas.render(whole)
+    one, two = (from_qimage(image).pixels.astype(int) for image in (store, whole))
+    assert abs(one - two).max() <= 3
+
+
+def test_a_fill_keeps_only_the_tiles_it_changed(canvas):
+    canvas.new_sheet((1024, 1024))
+    canvas.set_tool("rectangle")
+    pull(canvas, (100, 100), (220, 220))
+    canvas.set_tool("bucket")
+    QTest.mouseClick(canvas, LEFT, pos=at(canvas, 160, 160))
+    assert 0 < len(canvas.stack.command(1).tiles) <= 4
+    canvas.stack.undo()
+    assert ink(canvas)[160, 160] == 255 and agrees_with_its_recipe(canvas)
+
+
+def test_a_large_reference_is_light_and_its_colours_can_be_picked(canvas, qtbot):
+    photo = np.zeros((3000, 4000, 3), np.uint8)
+    photo[:, 2000:] = (10, 200, 30)
+    canvas.set_reference(Picture(photo), 0.5)
+    assert max(canvas._photo.width(), canvas._photo.height()) == 2048
+    canvas.set_tool("eyedropper")
+    with qtbot.waitSignal(canvas.colour_picked) as picked:
+        QTest.mouseClick(canvas, LEFT, pos=at(canvas, 200, 128))
+    assert picked.args[0].getRgb()[:3] == (10, 200, 30)

@@ -46,7 +46,7 @@ def test_a_leaning_pen_stays_within_what_it_says_it_touches():
     stroke = Stroke("pen", (((60.0, 60.0, 1.0), (120.0, 90.0, 1.8), (200.0, 70.0, 1.5)),), 20.0)
     layers = drawn(stroke)
     rows, columns = np.nonzero(view(layers.ink) < 255)
-    area = touched(stroke, layers.size)
+    (area,) = touched(stroke, layers.size)
     assert area.top() <= rows.min() and rows.max() <= area.bottom()
     assert area.left() <= columns.min() and columns.max() <= area.right()
 
