@@ -89,6 +89,9 @@ class Sheet(QObject):
             self._show_brush()
         if "hints" not in {c.kind for c in card.inputs() if isinstance(c, SketchInput)}:
             self.choose_layer("ink")
+        size = next((c.size for c in card.inputs() if isinstance(c, SketchInput)), self.size())
+        if size != self.size() and not self.canvas.drawing()["items"]:
+            self.canvas.new_sheet(size)  # an emptied one came back from the last session
         self._offer_example(card)
         if self._draws() and self._ink() is None:
             self.room.viewer.set_message(EMPTY)

@@ -28,7 +28,7 @@ from PySide6.QtWidgets import QApplication, QMenu, QPushButton, QWidget
 from app import theme
 from app.i18n import say, signals, tr
 from app.pictures import has_payload, mime_for, read_mime, to_pixmap
-from app.widgets.canvas import paint_chip
+from app.widgets.canvas_paint import paint_chip, paint_ground
 from app.widgets.viewer_paint import (
     HANDLE,
     message_area,
@@ -230,6 +230,8 @@ class ResultViewer(QWidget):
         black = self.isFullScreen()
         painter.fillRect(event.rect(), QColor("black") if black else theme.colour("sunken"))
         if self._shown is not None:
+            if not black:
+                paint_ground(painter, self.view.area(), QRectF(event.rect()))
             self._paint_picture(painter, self._shown, self.view.area())
             self._paint_chip(painter, self._shown.size())
         elif self._message:

@@ -660,6 +660,13 @@ def test_an_untouched_example_comes_back_as_an_example(bench: Bench):
     assert bench.canvas.is_empty() and bench.ink() > 0.01
 
 
+def test_an_emptied_sheet_comes_back_in_the_size_of_its_model(bench: Bench):
+    bench.act("new")
+    assert bench.canvas.drawing() == {"size": list(SHEET), "items": []}
+    bench.reopen()
+    assert bench.canvas.drawing() == {"size": list(SHEET), "items": []}
+
+
 # ---- look, language, keys -----------------------------------------------------------------------
 
 
