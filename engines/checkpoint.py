@@ -1,9 +1,10 @@
 """Weights on disk: read any of the formats people have, repair what is known to break, write one
 format of our own.
 
-All weights enter here (law 4): safetensors, torch files with `weights_only=True`, and whatever that
-refuses through the inert reader (engines/inert.py), which runs no code of the file. torch is
-imported only where tensors are made.
+All weights enter here (law 4). Names and shapes of a torch file are read by a machine that cannot
+import or call anything (engines/inert.py), whatever is planted in it. Its numbers come from
+torch.load with weights_only=True where that takes the file, and by the inert reader where it does
+not. torch is imported only where tensors are made.
 """
 
 from __future__ import annotations
@@ -11,19 +12,23 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
-import re
+import pickle
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from engines import inert
+from engines import formats, repairs, unwrap
+from engines.arrays import ArraysError, Numpy, Safetensors, TensorInfo
+from engines.inert import InertError
+from engines.torchfile import LazyTensor, TorchFile, TorchLegacy, TorchZip
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -31,35 +36,29 @@ if TYPE_CHECKING:
 log = logging.getLogger("engine")
 
 METADATA = "ganvas"
-WRAPPERS = (
-    "state_dict",
-    "model_state_dict",
-    "model",
-    "params_ema",
-    "params",
-    "net",
-    "network",
-    "generator",
-    "netG",
-    "G",
-    "weights",
-    "module",
+EXPANSION, SMALL = 64, 16 << 20  # an archive may unpack to this many times its size, or to this
+DAMAGE = (
+    *(OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError),
+    *(struct.error, zipfile.BadZipFile, NotImplementedError, RuntimeError, MemoryError),
+    *(OverflowError, ZeroDivisionError, SyntaxError),
 )
 
 
 class CheckpointError(ValueError):
     """A file that gives no weights. `kind` is a stable word: "missing", "empty", "damaged",
-    "not-weights", "mismatch", "nan"; the message is one sentence for the user."""
+    "unsafe", "not-weights", "mismatch", "nan"; the message is one sentence for the user."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
 
 
-@dataclass(frozen=True)
-class TensorInfo:
-    shape: tuple[int, ...]
-    dtype: str  # "float32", "float16", "bfloat16", "int64", ...
+class Source(Protocol):
+    """Where the numbers of an opened file come from."""
+
+    def tensors(self) -> dict[str, Tensor]: ...
+
+    def blocks(self, name: str) -> Iterator[bytes | bytearray]: ...
 
 
 @dataclass
@@ -68,6 +67,7 @@ class Checkpoint:
 
     metadata  what our own files say of themselves ({} for others): family, config, title, card
     notes     one sentence for everything that was unwrapped, renamed or left out
+    unsafe    what the file asks to run, which Ganvas never does
     objects   what lay beside the tensors, as inert data
     """
 
@@ -77,9 +77,9 @@ class Checkpoint:
     metadata: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     objects: Any = None
-    source: dict[str, Any] = field(
-        default_factory=dict
-    )  # our key -> key or lazy tensor in the file
+    unsafe: tuple[str, ...] = ()
+    source: Source | None = None
+    names: dict[str, str] = field(default_factory=dict)  # our key -> name in the source
 
     def keys(self) -> tuple[str, ...]:
         return tuple(self.infos)
@@ -87,6 +87,9 @@ class Checkpoint:
     def shape(self, key: str) -> tuple[int, ...] | None:
         info = self.infos.get(key)
         return None if info is None else info.shape
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {key: info.shape for key, info in self.infos.items()}
 
     def dtype(self, key: str) -> str | None:
         info = self.infos.get(key)
@@ -99,9 +102,7 @@ class Checkpoint:
     @property
     def parameters(self) -> int:
         """Numbers in all floating-point tensors."""
-        return sum(
-            int(np.prod(i.shape, dtype=np.int64)) for i in self.infos.values() if "float" in i.dtype
-        )
+        return sum(math.prod(i.shape) for i in self.infos.values() if "float" in i.dtype)
 
     @property
     def size_bytes(self) -> int:
@@ -114,9 +115,36 @@ class Checkpoint:
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor, on the CPU. Raises CheckpointError if the file turns out to be damaged."""
         try:
-            return _READERS[self.format](self)
-        except (OSError, EOFError, RuntimeError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            given = self._read.tensors()
+            return {key: given[self.names.get(key, key)] for key in self.infos}
+        except DAMAGE as error:
             raise _damaged(self.path) from error
+
+    def not_finite(self) -> str | None:
+        """The first tensor that holds NaN or infinity; numbers pass through a few megabytes of
+        memory. Raises CheckpointError if the file turns out to be damaged."""
+        try:
+            for key, info in self.infos.items():
+                blocks = self._read.blocks(self.names.get(key, key))
+                if not all(_is_finite(block, info.dtype) for block in blocks):
+                    return key
+        except DAMAGE as error:
+            raise _damaged(self.path) from error
+        return None
+
+    @property
+    def _read(self) -> Source:
+        if self.source is None:
+            raise ValueError("names and shapes only")
+        return self.source
+
+
+def _is_finite(block: bytes | bytearray, dtype: str) -> bool:
+    if dtype == "bfloat16":
+        return not bool(((np.frombuffer(block, np.uint16) & 0x7F80) == 0x7F80).any())
+    if dtype in ("float16", "float32", "float64", "complex64", "complex128"):
+        return bool(np.isfinite(np.frombuffer(block, dtype)).all())
+    return True
 
 
 def file_digest(path: Path) -> str:
@@ -146,254 +174,182 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     if not path.is_file():
         raise CheckpointError("missing", f"There is no file {path.name}.")
     if path.stat().st_size == 0:
-        raise CheckpointError("empty", f"{path.name} is empty.")
-    with path.open("rb") as file:
-        head = file.read(512)
-    kind = sniff(head, path)
-    if kind not in _OPENERS:
-        raise CheckpointError("not-weights", f"{path.name} {kind}.")
+        raise CheckpointError("empty", f"{path.name} is empty; please download or copy it again.")
     try:
+        kind = formats.sniff(path)
+        if kind not in _OPENERS:
+            raise CheckpointError("not-weights", f"{path.name} {kind}.")
         opened = _OPENERS[kind](path)
     except CheckpointError:
         raise
-    except inert.InertError as error:
+    except (InertError, ArraysError) as error:
         raise CheckpointError("damaged", f"{path.name} {error}.") from error
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        AttributeError,
-        struct.error,
-        zipfile.BadZipFile,
-        MemoryError,
-        OverflowError,
-        RecursionError,
-    ) as error:
-        log.info("%s: %r", path, error)
+    except PermissionError as error:
+        raise CheckpointError("missing", f"{path.name} may not be read by you.") from error
+    except DAMAGE as error:
+        log.info("%s: %s", path, type(error).__name__)
         raise _damaged(path) from error
-    if not opened.infos:
-        raise CheckpointError("not-weights", f"{path.name} can be read but holds no weights.")
-    return opened
-
-
-def sniff(head: bytes, path: Path) -> str:
-    """One of the formats that are opened here, or the rest of a sentence that says what the file
-    is."""
-    text = head.lstrip().lower()
-    if head[:4] == b"PK\x03\x04":
-        return "zip"
-    if head[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
-        return "pickle"
-    if head[:6] == b"\x93NUMPY":
-        return "npy"
-    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "is a web page, not weights; the download link has probably expired"
-    if text.startswith(b"version https://git-lfs"):
-        return "is only a Git LFS pointer; fetch the real file it stands for"
-    if len(head) > 9 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] >= 2:
-        return "safetensors"
-    if head[:4] == b"\x89HDF":
-        return "is an HDF5 file (Keras), which Ganvas cannot read; save its weights as .npz"
-    if path.suffix == ".onnx":
-        return "is an ONNX graph, which is not used for this yet"
-    if path.suffix in (".pb", ".index") or ".data-0" in path.name:
-        return "is a TensorFlow file, which Ganvas reads only when its variables are saved as .npz"
-    if path.suffix == ".t7":
-        return "is a Torch7 file; the room that reads it is not built yet"
-    if all(32 <= b < 127 or b in b"\r\n\t" for b in head):
-        return "is a text file, not weights"
-    return "is not a weights file that Ganvas knows"
+    if opened.infos:
+        return opened
+    if opened.unsafe:
+        raise CheckpointError(
+            "unsafe",
+            f"{path.name} holds no weights but asks to run {_named(opened.unsafe)}, which Ganvas "
+            "did not do; delete it.",
+        )
+    raise CheckpointError("not-weights", f"{path.name} can be read but holds no weights.")
 
 
 def _open_safetensors(path: Path) -> Checkpoint:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > min(size - 8, 100 << 20):
-            raise CheckpointError(
-                "damaged", f"{path.name} claims a header larger than the file; it is damaged."
-            )
-        header = json.loads(file.read(length))
-    said = header.pop("__metadata__", {})
-    room = size - 8 - length
-    infos: dict[str, TensorInfo] = {}
-    for key, entry in header.items():
-        dtype, width = _SAFETENSORS[entry["dtype"]]
-        shape = tuple(int(n) for n in entry["shape"])
-        begin, end = entry["data_offsets"]
-        if not 0 <= begin <= end <= room or end - begin != width * int(
-            np.prod(shape, dtype=object)
-        ):
-            raise _damaged(path)
-        infos[key] = TensorInfo(shape, dtype)
-    metadata = json.loads(said[METADATA]) if METADATA in said else {}
-    return _tidied(Checkpoint(path, "safetensors", infos, metadata, source={k: k for k in infos}))
+    source = Safetensors(path)
+    metadata = json.loads(source.metadata.get(METADATA, "{}"))
+    if not isinstance(metadata, dict):
+        raise _damaged(path)
+    names = {name: name for name in source.infos}
+    notes: list[str] = []
+    if not metadata:
+        names, notes = unwrap.tidied(names, notes)
+    infos = {key: source.infos[name] for key, name in names.items()}
+    return Checkpoint(
+        path, source.format, infos, metadata, tuple(notes), source=source, names=names
+    )
 
 
-_SAFETENSORS = {
-    "F64": ("float64", 8),
-    "F32": ("float32", 4),
-    "F16": ("float16", 2),
-    "BF16": ("bfloat16", 2),
-    "I64": ("int64", 8),
-    "I32": ("int32", 4),
-    "I16": ("int16", 2),
-    "I8": ("int8", 1),
-    "U8": ("uint8", 1),
-    "BOOL": ("bool", 1),
-}
-
-
-def _open_npz(path: Path) -> Checkpoint:
-    infos: dict[str, TensorInfo] = {}
-    size = path.stat().st_size
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if member.file_size > max(64 * size, 1 << 24):
-                raise CheckpointError(
-                    "damaged", f"{path.name} would unpack to far more than it can hold."
-                )
-            with archive.open(member) as file:
-                major, _ = np.lib.format.read_magic(file)
-                read = (
-                    np.lib.format.read_array_header_1_0
-                    if major == 1
-                    else np.lib.format.read_array_header_2_0
-                )
-                shape, _, dtype = read(file)
-            if dtype.hasobject:
-                raise CheckpointError(
-                    "not-weights", f"{path.name} holds Python objects, not only numbers."
-                )
-            infos[member.filename.removesuffix(".npy").removesuffix(":0")] = TensorInfo(
-                shape, str(dtype)
-            )
-    source = {k: k for k in infos}
-    return Checkpoint(path, "npz", infos, source=source)
+def _open_numpy(path: Path) -> Checkpoint:
+    source = Numpy(path)
+    return Checkpoint(path, source.format, source.infos, source=source)
 
 
 def _open_zip(path: Path) -> Checkpoint:
     with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+        members = archive.infolist()
+    names = [m.filename for m in members]
+    size = path.stat().st_size
+    if sum(m.file_size for m in members) > max(EXPANSION * size, SMALL):
+        raise ArraysError("would unpack to far more than it can hold, and was not read")
+    if len(set(names)) < len(names):
+        raise ArraysError("is damaged: it holds two files of the same name")
     if names and all(name.endswith(".npy") for name in names):
-        return _open_npz(path)
+        return _open_numpy(path)
     if any(name.endswith("data.pkl") for name in names):
-        return _from_tree(path, "torch-zip", inert.read_zip(path))
+        return _of_torch(TorchZip(path))
     raise CheckpointError(
         "not-weights", f"{path.name} is a ZIP archive without weights; unpack it first."
     )
 
 
-def _open_pickle(path: Path) -> Checkpoint:
-    return _from_tree(path, "torch-legacy", inert.read_legacy(path))
-
-
-def _open_npy(path: Path) -> Checkpoint:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+def _of_torch(file: TorchFile) -> Checkpoint:
+    found, notes = unwrap.weights(file.root, LazyTensor)
+    if file.unsafe:
+        notes.insert(
+            0,
+            f"The file asks to run {_named(file.unsafe)}, which Ganvas did not do: only numbers "
+            "were taken from it.",
+        )
+    strangers = [name for name in file.strangers if name not in file.unsafe]
+    if strangers and found:
+        kinds = "kinds" if len(strangers) > 1 else "kind"
+        notes.append(
+            f"The file holds {len(strangers)} {kinds} of Python object besides tensors "
+            f"({_named(strangers)}), which were read as inert data."
+        )
+    infos = {key: TensorInfo(t.shape, t.dtype) for key, t in found.items()}
     return Checkpoint(
-        path,
-        "npy",
-        {path.stem: TensorInfo(array.shape, str(array.dtype))},
-        source={path.stem: path.stem},
+        file.path, file.format, infos, {}, tuple(notes), file.root, file.unsafe, _Torch(file, found)
     )
+
+
+def _named(names: tuple[str, ...] | list[str]) -> str:
+    """The first names of a list, as many as a sentence bears."""
+    shown = ", ".join(name[:60] for name in names[:3])
+    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
 
 
 _OPENERS = {
     "safetensors": _open_safetensors,
     "zip": _open_zip,
-    "pickle": _open_pickle,
-    "npy": _open_npy,
+    "pickle": lambda path: _of_torch(TorchLegacy(path)),
+    "npy": _open_numpy,
 }
 
 
-def _from_tree(path: Path, format: str, tree: inert.Tree) -> Checkpoint:
-    """Find the state dict in what a torch file holds: bare, wrapped, several nets in one, or a
-    whole module."""
-    notes = list(tree.notes)
-    found, where = _state_dict(tree.root)
-    if where:
-        notes.append(f"The weights lay inside “{where}” and were taken out.")
-    infos = {k: TensorInfo(t.shape, t.dtype) for k, t in found.items()}
-    return _tidied(Checkpoint(path, format, infos, {}, tuple(notes), tree.root, dict(found)))
+class _Torch:
+    """The numbers of a torch file."""
 
+    def __init__(self, file: TorchFile, found: Mapping[str, LazyTensor]) -> None:
+        self._file, self._found = file, found
 
-def _state_dict(root: Any) -> tuple[dict[str, inert.LazyTensor], str]:
-    """(tensors by dotted key, name of the wrapper they lay in)."""
-    if isinstance(root, inert.Inert):
-        return inert.module_tensors(root), f"whole module {root.name}"
-    if not isinstance(root, Mapping):
-        return {}, ""
-    bare = {str(k): v for k, v in root.items() if isinstance(v, inert.LazyTensor)}
-    if bare:
-        return bare, ""
-    inside = {
-        str(k): _state_dict(v)[0] for k, v in root.items() if isinstance(v, Mapping | inert.Inert)
-    }
-    inside = {k: v for k, v in inside.items() if v}
-    for name in WRAPPERS:
-        if name in inside and (len(inside) == 1 or name.startswith(("params", "state", "model"))):
-            return inside[name], name
-    if len(inside) == 1:
-        name, tensors = next(iter(inside.items()))
-        return tensors, name
-    return {f"{part}.{k}": t for part, tensors in inside.items() for k, t in tensors.items()}, ""
+    def tensors(self) -> dict[str, Tensor]:
+        return self._by_torch() or self._file.tensors(self._found)
 
+    def _by_torch(self) -> dict[str, Tensor]:
+        """torch's own reading, {} if the file is none for it or it sees other weights in it."""
+        import torch
 
-def _tidied(opened: Checkpoint) -> Checkpoint:
-    """Without a `module.` prefix that all keys share, and without TensorFlow's `:0`."""
-    if any(key.endswith(":0") for key in opened.infos):
-        opened.infos = {k.removesuffix(":0"): v for k, v in opened.infos.items()}
-        opened.source = {k.removesuffix(":0"): v for k, v in opened.source.items()}
-    for prefix in ("module.", "_orig_mod."):
-        if opened.infos and all(key.startswith(prefix) for key in opened.infos):
-            cut = len(prefix)
-            opened.infos = {k[cut:]: v for k, v in opened.infos.items()}
-            opened.source = {k[cut:]: v for k, v in opened.source.items()}
-            opened.notes += (f"Every name began with “{prefix}”; that was taken off.",)
-    return opened
+        if self._file.strangers or self._file.format not in ("torch-zip", "torch-legacy"):
+            return {}
+        try:
+            root = torch.load(self._file.path, map_location="cpu", weights_only=True)
+            given, _ = unwrap.weights(root, torch.Tensor)
+        except (pickle.UnpicklingError, *DAMAGE) as error:
+            log.info("%s: torch.load refused it (%s)", self._file.path, type(error).__name__)
+            return {}
+        if {k: tuple(t.shape) for k, t in given.items()} != {
+            k: t.shape for k, t in self._found.items()
+        }:
+            return {}
+        return {key: tensor.detach() for key, tensor in given.items()}
 
-
-# ---- the numbers ---------------------------------------------------------------------------------
-
-
-def _read_safetensors(opened: Checkpoint) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
-    tensors = load_file(opened.path)
-    return {key: tensors[name] for key, name in opened.source.items()}
-
-
-def _read_npz(opened: Checkpoint) -> dict[str, Tensor]:
-    import torch
-
-    with np.load(opened.path, allow_pickle=False) as archive:
-        arrays = {name.removesuffix(":0"): archive[name] for name in archive.files}
-    return {key: torch.from_numpy(np.array(arrays[key])) for key in opened.infos}
-
-
-def _read_npy(opened: Checkpoint) -> dict[str, Tensor]:
-    import torch
-
-    return {opened.path.stem: torch.from_numpy(np.load(opened.path, allow_pickle=False))}
-
-
-def _read_torch(opened: Checkpoint) -> dict[str, Tensor]:
-    return inert.read_tensors(opened.path, opened.format, opened.source)
-
-
-_READERS = {
-    "safetensors": _read_safetensors,
-    "npz": _read_npz,
-    "npy": _read_npy,
-    "torch-zip": _read_torch,
-    "torch-legacy": _read_torch,
-}
+    def blocks(self, name: str) -> Iterator[bytearray]:
+        return self._file.blocks(self._found[name])
 
 
 # ---- into a network ------------------------------------------------------------------------------
+
+
+def fitting(module: nn.Module, checkpoint: Checkpoint) -> repairs.Plan:
+    """How the weights come into `module`, decided by names and shapes (which may be on torch's
+    "meta" device, without numbers). Raises CheckpointError "mismatch" naming what does not fit."""
+    plan = repairs.plan(checkpoint.shapes(), module)
+    wanted = {k: tuple(v.shape) for k, v in module.state_dict().items()}
+    unused = {f"{layer}.{word}" for layer in plan.forgetful for word in repairs.STATISTICS}
+    given = {plan.name(k): s for k, s in checkpoint.shapes().items() if k not in plan.dropped}
+    missing = [k for k in wanted if k not in given and k not in plan.zeroed and k not in unused]
+    surplus = [k for k in given if k not in wanted]
+    wrong = [k for k in wanted if k in given and given[k] != wanted[k]]
+    if missing or surplus or wrong:
+        name = checkpoint.path.name
+        raise CheckpointError("mismatch", _misfit(name, missing, surplus, wrong, wanted, given))
+    return plan
+
+
+def _misfit(
+    name: str,
+    missing: list[str],
+    surplus: list[str],
+    wrong: list[str],
+    wanted: Mapping[str, tuple[int, ...]],
+    given: Mapping[str, tuple[int, ...]],
+) -> str:
+    if wrong:
+        key = wrong[0]
+        return (
+            f"{name} does not fit: {key} is {given[key]} where {wanted[key]} is needed "
+            f"({len(wrong)} such)."
+        )
+    parts = [
+        f"{len(keys)} weight{'s are' if len(keys) > 1 else ' is'} {word} (first {keys[0]})"
+        for keys, word in ((missing, "missing"), (surplus, "left over"))
+        if keys
+    ]
+    return f"{name} does not fit: {' and '.join(parts)}."
+
+
+def not_finite(path: Path, key: str) -> CheckpointError:
+    return CheckpointError(
+        "nan",
+        f"{path.name} holds numbers that are not finite (first in {key}); its training failed.",
+    )
 
 
 def fill(module: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -404,123 +360,23 @@ def fill(module: nn.Module, checkpoint: Checkpoint) -> tuple[str, ...]:
     """
     import torch
 
-    wanted = module.state_dict()
-    given, notes = repaired(checkpoint.tensors(), wanted)
-    missing = [k for k in wanted if k not in given]
-    surplus = [k for k in given if k not in wanted]
-    wrong = [k for k in wanted if k in given and given[k].shape != wanted[k].shape]
-    if missing or surplus or wrong:
-        raise CheckpointError(
-            "mismatch", _misfit(checkpoint.path.name, missing, surplus, wrong, wanted, given)
-        )
-    bad = [
-        k for k, t in given.items() if t.is_floating_point() and not bool(torch.isfinite(t).all())
-    ]
-    if bad:
-        raise CheckpointError(
-            "nan",
-            f"{checkpoint.path.name} holds numbers that are not finite (first in {bad[0]}); its "
-            "training failed.",
-        )
+    plan = fitting(module, checkpoint)
+    tensors = checkpoint.tensors()
+    given = {plan.name(k): t for k, t in tensors.items() if k not in plan.dropped}
+    for key, tensor in given.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise not_finite(checkpoint.path, key)
+    for name in plan.zeroed:
+        given[name] = torch.zeros((), dtype=torch.int64)
+    for name in plan.forgetful:
+        norm = module.get_submodule(name)
+        setattr(norm, "track_running_stats", False)  # noqa: B010  (torch types it as a tensor)
+        for word in repairs.STATISTICS:
+            norm.register_buffer(word, None)
     module.load_state_dict(given, strict=True)
-    for note in notes:
+    for note in plan.notes:
         log.info("%s: %s", checkpoint.path.name, note)
-    return (*checkpoint.notes, *notes)
-
-
-def _misfit(
-    name: str,
-    missing: list[str],
-    surplus: list[str],
-    wrong: list[str],
-    wanted: Mapping[str, Tensor],
-    given: Mapping[str, Tensor],
-) -> str:
-    if wrong:
-        key = wrong[0]
-        return (
-            f"{name} does not fit: {key} is {tuple(given[key].shape)} where "
-            f"{tuple(wanted[key].shape)} is needed "
-            f"({len(wrong)} such)."
-        )
-    parts = [
-        f"{len(keys)} weights {word} (first {keys[0]})"
-        for keys, word in ((missing, "are missing"), (surplus, "are left over"))
-        if keys
-    ]
-    return f"{name} does not fit: {' and '.join(parts)}."
-
-
-STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
-
-
-def repaired(
-    given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]
-) -> tuple[dict[str, Tensor], list[str]]:
-    """`given` with what torch's history did to old files undone, as far as `wanted` needs it, and a
-    sentence each."""
-    given, notes = dict(given), []
-    moved = _shifted(given, wanted)
-    if moved:
-        given = {moved.get(k, k): t for k, t in given.items()}
-        notes.append(
-            "Block numbers were shifted by dropout layers that hold no weights; they were put back."
-        )
-    surplus = [k for k in given if k not in wanted and k.rsplit(".", 1)[-1] in STATISTICS]
-    if surplus:
-        for key in surplus:
-            del given[key]
-        notes.append(
-            f"{len(surplus)} running statistics of instance norms, which are not used, were left "
-            "out."
-        )
-    counters = [k for k in wanted if k not in given and k.endswith("num_batches_tracked")]
-    for key in counters:
-        given[key] = wanted[key].clone().zero_()
-    if counters:
-        notes.append(f"{len(counters)} batch counters, which old files lack, were set to zero.")
-    return given, notes
-
-
-_INDEX = re.compile(r"^(.*conv_block\.)(\d+)(\..*)$")
-
-
-def _place(key: str) -> tuple[int, str]:
-    """Order of a weight in its block: by layer number, then by name."""
-    match = _INDEX.match(key)
-    return int(match[2]) if match else -1, key
-
-
-def _shifted(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, str]:
-    """Old key -> new key where blocks were built with (or without) a dropout layer that moved the
-    second half by one.
-
-    Only when, block by block, the same number of weights of the same shapes come out.
-    """
-    if set(given) >= set(wanted):
-        return {}
-
-    def blocks(keys: Mapping[str, Tensor]) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for key in keys:
-            match = _INDEX.match(key)
-            if match and key.rsplit(".", 1)[-1] not in STATISTICS:
-                found.setdefault(match[1], []).append(key)
-        return {block: sorted(keys, key=_place) for block, keys in found.items()}
-
-    old, new = blocks(given), blocks(wanted)
-    moved: dict[str, str] = {}
-    for block, keys in new.items():
-        theirs = old.get(block, [])
-        if [given[k].shape for k in theirs] != [wanted[k].shape for k in keys]:
-            return {}
-        moved |= {a: b for a, b in zip(theirs, keys) if a != b}
-    renamed_layers = {a.rsplit(".", 1)[0]: b.rsplit(".", 1)[0] for a, b in moved.items()}
-    for key in given:  # statistics move with their layer
-        layer, _, last = key.rpartition(".")
-        if last in STATISTICS and layer in renamed_layers:
-            moved[key] = f"{renamed_layers[layer]}.{last}"
-    return moved
+    return (*checkpoint.notes, *plan.notes)
 
 
 # ---- our own format ------------------------------------------------------------------------------
@@ -532,15 +388,22 @@ def save(
     """Write a safetensors file of ours; it appears whole or not at all.
 
     metadata is JSON-able (family, config, title, card, ...); with `half`, floating-point tensors
-    become float16.
+    become float16. Raises CheckpointError "nan" where a number is too large for float16.
     """
+    import torch
     from safetensors.torch import save_file
 
     path = Path(path)
-    ready = {}
+    ready: dict[str, Tensor] = {}
     for key, tensor in tensors.items():
-        tensor = tensor.detach().cpu().contiguous()
-        ready[key] = tensor.half() if half and tensor.is_floating_point() else tensor
+        made = tensor.detach().to("cpu", copy=True).contiguous()
+        if half and made.is_floating_point():
+            made = made.half()
+            if not torch.isfinite(made).all() and torch.isfinite(tensor).all():
+                raise CheckpointError(
+                    "nan", f"{key} is too large for half precision; save {path.name} without it."
+                )
+        ready[key] = made
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         save_file(ready, part, {METADATA: json.dumps(dict(metadata), ensure_ascii=False)})

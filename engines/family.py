@@ -80,6 +80,17 @@ class Family:
         notes = fill(module, checkpoint)
         return module.eval(), notes
 
+    def examine(self, config: Any, checkpoint: Checkpoint) -> tuple[str, ...]:
+        """What load() would say of its repairs, or its CheckpointError, from names and shapes
+        alone: no number is read, none allocated."""
+        import torch
+
+        from engines.checkpoint import fitting
+
+        with torch.device("meta"):
+            module = self.build(config)
+        return (*checkpoint.notes, *fitting(module, checkpoint).notes)
+
     def to_dict(self, config: Any) -> dict[str, Any]:
         """`config` as JSON-able data for a safetensors file of ours."""
         from dataclasses import asdict

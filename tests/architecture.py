@@ -20,7 +20,7 @@ UNPICKLERS = (
     "numpy.load",
     "np.load",
 )
-READERS = ("engines/inert.py", "engines/checkpoint.py", "engines/training.py")
+READERS = ("engines/arrays.py", "engines/checkpoint.py", "engines/training.py")
 PURE = ("engines.job", "engines.controls")
 LAZY = (
     "engines",
@@ -30,6 +30,12 @@ LAZY = (
     "engines.catalogue",
     "engines.cli",
     "engines.checkpoint",
+    "engines.inert",
+    "engines.torchfile",
+    "engines.arrays",
+    "engines.formats",
+    "engines.repairs",
+    "engines.unwrap",
     "engines.doctor",
     "engines.images",
     "engines.edges",
@@ -56,8 +62,23 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "engines.job": (),
     "engines.controls": ("engines.job",),
     "engines.folders": (),
-    "engines.inert": (),
-    "engines.checkpoint": ("engines.inert", "engines.job"),
+    "engines.suspects": (),
+    "engines.inert": ("engines.suspects",),
+    "engines.torchfile": ("engines.inert",),
+    "engines.unwrap": ("engines.inert",),
+    "engines.arrays": (),
+    "engines.formats": (),
+    "engines.repairs": (),
+    "engines.marks": (),
+    "engines.checkpoint": (
+        "engines.inert",
+        "engines.torchfile",
+        "engines.unwrap",
+        "engines.arrays",
+        "engines.formats",
+        "engines.repairs",
+        "engines.job",
+    ),
     "engines.layers": (),
     "engines.edges": ("engines.job", "engines.controls"),
     "engines.images": ("engines.job",),

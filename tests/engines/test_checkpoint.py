@@ -1,28 +1,26 @@
-"""Old, odd, broken and hostile weights files."""
+"""Weights in every common format and wrapping, the repairs of old ones, and our own format (broken
+and hostile files: test_hostile.py)."""
 
 from __future__ import annotations
 
-import builtins
-import io
-import os
+import argparse
 import pickle
-import struct
 import zipfile
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from refusal import TINY, refused
 from torch import nn
 
-from engines import checkpoint, inert
-from engines.checkpoint import CheckpointError, fill, open_checkpoint, save
+from engines import doctor
+from engines.checkpoint import CheckpointError, fill, fitting, open_checkpoint, save
 from engines.families.pix2pix.config import ResNetConfig, UNetConfig
 from engines.families.pix2pix.net import ResNet, UNet
-
-TINY = UNetConfig(width=4, depth=5, dropout=False)
 
 
 @pytest.fixture
@@ -35,45 +33,86 @@ def same(a: nn.Module, b: nn.Module) -> bool:
     return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values()))
 
 
-def refused(path: Path, kind: str) -> str:
-    with pytest.raises(CheckpointError) as caught:
-        opened = open_checkpoint(path)
-        fill(UNet(TINY), opened)
-    assert caught.value.kind == kind
-    sentence = str(caught.value)
-    assert sentence.endswith(".") and "\n" not in sentence and path.name in sentence
-    return sentence
-
-
 # ---- formats -------------------------------------------------------------------------------------
-# -------------------
 
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-@pytest.mark.parametrize("wrap", ["bare", "state_dict", "module.", "params_ema", "nets", "whole"])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        *("bare", "state_dict", "module.", "params_ema", "ema", "nets", "generator", "cycle"),
+        *("lightning", "tensors", "whole", "parallel", "mixed", "list"),
+    ],
+)
 def test_every_way_of_saving_gives_the_same_weights(
     net: nn.Module, tmp_path: Path, zipped: bool, wrap: str
 ) -> None:
     state = net.state_dict()
+    other = {k: v * 0 for k, v in state.items()}
+    critic = {"model.0.weight": torch.zeros(3), "model.0.bias": torch.zeros(3)}
+    adam = torch.optim.Adam(net.parameters())
+    sum(p.sum() for p in net.parameters()).backward()
+    adam.step()
+    state = {k: v.clone() for k, v in net.state_dict().items()}
     held: Any = {
         "bare": state,
-        "state_dict": {"epoch": 3, "state_dict": state, "optimizer": {"lr": 0.1}},
+        "state_dict": {"epoch": 3, "state_dict": state, "optimizer": adam.state_dict()},
         "module.": OrderedDict((f"module.{k}", v) for k, v in state.items()),
-        "params_ema": {"params": {k: v * 0 for k, v in state.items()}, "params_ema": state},
-        "nets": {"iteration": 7, "netG": state},
+        "params_ema": {"params": other, "params_ema": state},
+        "ema": {"g": other, "d": critic, "g_ema": state, "g_optim": adam.state_dict()},
+        "nets": {"iteration": 7, "netG": state, "optG": adam.state_dict()},
+        "generator": {"generator": state, "discriminator": critic, "args": argparse.Namespace(a=1)},
+        "cycle": {"netG_A": state, "netG_B": other, "netD_A": critic, "netD_B": critic},
+        "lightning": {
+            "pytorch-lightning_version": "1.9",
+            "state_dict": {f"generator.{k}": v for k, v in state.items()}
+            | {f"discriminator.{k}": v for k, v in critic.items()},
+            "optimizer_states": [adam.state_dict()],
+        },
+        "tensors": {"step": torch.tensor(3), "netG": state},
         "whole": net,
+        "parallel": nn.DataParallel(net),
+        "mixed": {"G": net, "D": nn.Conv2d(1, 1, 1), "opt_G": adam},
+        "list": [state, 17],
     }[wrap]
     path = tmp_path / "old.pth"
     torch.save(held, path, _use_new_zipfile_serialization=zipped)
     opened = open_checkpoint(path)
     assert opened.format == ("torch-zip" if zipped else "torch-legacy")
-    assert set(opened.keys()) == set(state)
+    assert set(opened.keys()) == set(state), opened.notes
     assert all(opened.shape(k) == tuple(v.shape) for k, v in state.items())
-    other = UNet(TINY)
-    notes = fill(other, opened)
-    assert same(net, other)
+    made = UNet(TINY)
+    notes = fill(made, opened)
+    assert same(net, made)
     assert bool(notes) == (wrap != "bare")
-    assert all(note.endswith(".") for note in notes)
+    assert all(note.endswith(".") and ". " not in note for note in notes)
+    assert opened.not_finite() is None
+
+
+def test_several_nets_that_belong_together_stay_apart_by_name(tmp_path: Path) -> None:
+    parts = {"epoch": 3, "encoder": nn.Conv2d(3, 4, 1), "decoder": {"out.weight": torch.zeros(2)}}
+    torch.save(parts, tmp_path / "captions.pth.tar")
+    opened = open_checkpoint(tmp_path / "captions.pth.tar")
+    assert opened.keys() == ("encoder.weight", "encoder.bias", "decoder.out.weight")
+    assert opened.parts() == ("encoder", "decoder")
+
+
+def test_a_state_dict_that_was_pickled_without_torch(net: nn.Module, tmp_path: Path) -> None:
+    (tmp_path / "w.pkl").write_bytes(pickle.dumps(net.state_dict()))
+    made = UNet(TINY)
+    fill(made, open_checkpoint(tmp_path / "w.pkl"))
+    assert same(net, made)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*")
+def test_torchscript(tmp_path: Path) -> None:
+    plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 3, 1))
+    torch.jit.script(plain).save(tmp_path / "script.pt")
+    opened = open_checkpoint(tmp_path / "script.pt")
+    assert opened.format == "torchscript" and set(opened.keys()) == set(plain.state_dict())
+    made = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 3, 1))
+    fill(made, opened)
+    assert same(plain, made)
 
 
 def test_our_own_format_keeps_metadata_and_halves(net: nn.Module, tmp_path: Path) -> None:
@@ -93,6 +132,39 @@ def test_our_own_format_keeps_metadata_and_halves(net: nn.Module, tmp_path: Path
     assert all(torch.allclose(a, b, atol=1e-3) for a, b in close)
     assert not list(tmp_path.glob("*.part"))
     assert len(opened.digest) == 16
+
+
+def test_half_precision_is_refused_where_it_would_overflow(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="too large for half precision"):
+        save(tmp_path / "x.safetensors", {"w": torch.tensor([1e6])}, {}, half=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_broken_save_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.safetensors"
+    save(path, {"w": torch.ones(1)}, {"title": "old"})
+    with pytest.raises(TypeError):
+        save(path, {"w": torch.ones(1)}, {"title": object()})
+    assert open_checkpoint(path).metadata == {"title": "old"}
+    assert [p.name for p in tmp_path.iterdir()] == ["x.safetensors"]
+
+
+def test_tensors_that_share_numbers_are_saved_apart(tmp_path: Path) -> None:
+    base = torch.arange(6.0)
+    given = {"a": base, "b": base, "c": base[2:4], "d": base[:1].expand(3)}
+    save(tmp_path / "x.safetensors", given, {})
+    read = open_checkpoint(tmp_path / "x.safetensors").tensors()
+    assert all(torch.equal(read[k], given[k]) for k in given)
+
+
+def test_parts_of_other_peoples_safetensors_are_chosen(net: nn.Module, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    state = {f"module.generator.{k}": v for k, v in net.state_dict().items()}
+    save_file({**state, "module.discriminator.w": torch.ones(2)}, tmp_path / "x.safetensors")
+    made = UNet(TINY)
+    fill(made, open_checkpoint(tmp_path / "x.safetensors"))
+    assert same(net, made)
 
 
 def test_numpy_archives(net: nn.Module, tmp_path: Path) -> None:
@@ -117,17 +189,24 @@ def test_views_and_shared_storages_are_kept(tmp_path: Path) -> None:
         assert all(torch.equal(read[k], state[k]) for k in state)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16", "int64", "uint8", "bool"])
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        *("float64", "float16", "bfloat16", "int64", "int16", "uint8", "bool"),
+        *("complex64", "float8_e4m3fn", "uint16"),
+    ],
+)
 def test_every_kind_of_number(tmp_path: Path, dtype: str) -> None:
-    value = torch.tensor([[0, 1], [1, 0]]).to(getattr(torch, dtype))
+    value = torch.tensor([[0, 1], [1, 0]]).to(getattr(torch, dtype)).contiguous()
     for zipped in (True, False):
         torch.save({"w": value}, tmp_path / "n.pt", _use_new_zipfile_serialization=zipped)
         opened = open_checkpoint(tmp_path / "n.pt")
-        assert opened.dtype("w") == dtype and torch.equal(opened.tensors()["w"], value)
+        assert opened.dtype("w") == dtype
+        read = opened.tensors()["w"]
+        assert read.dtype == value.dtype and read.tolist() == value.tolist()
 
 
 # ---- repairs -------------------------------------------------------------------------------------
-# -------------------
 
 
 def test_surplus_instance_norm_statistics_are_left_out(tmp_path: Path) -> None:
@@ -162,6 +241,77 @@ def test_block_numbers_shifted_by_dropout_are_put_back(
     assert same(source, target) and any("shifted by dropout" in n for n in notes)
 
 
+@pytest.mark.parametrize("dropped", [True, False])
+def test_shifted_blocks_with_surplus_statistics(tmp_path: Path, dropped: bool) -> None:
+    """An instance-norm net of 2017: statistics where none are kept, and behind a moved layer."""
+    config = ResNetConfig(width=4, blocks=2)
+    source = ResNet(replace(config, dropout=dropped))
+    state = dict(source.state_dict())
+    second = 7 if dropped else 6
+    for layer in ("model.2", "model.10.conv_block.2", f"model.11.conv_block.{second}"):
+        state |= {f"{layer}.running_mean": torch.zeros(4), f"{layer}.running_var": torch.ones(4)}
+    torch.save(state, tmp_path / "old.pth")
+    target = ResNet(replace(config, dropout=not dropped))
+    notes = fill(target, open_checkpoint(tmp_path / "old.pth"))
+    assert same(source, target) and len(notes) == 2 and "6 running" in notes[1]
+
+
+@pytest.mark.parametrize("stored", [True, False, None])
+def test_dropout_of_the_unet_moves_no_names(tmp_path: Path, stored: bool | None) -> None:
+    """In the decoder of the official U-Net dropout stands last in its block, so that files with and
+    without it are alike."""
+    source = UNet(replace(TINY, depth=6, dropout=stored))
+    torch.save(source.state_dict(), tmp_path / "u.pth")
+    for wanted in (True, False):
+        target = UNet(replace(TINY, depth=6, dropout=wanted))
+        assert fill(target, open_checkpoint(tmp_path / "u.pth")) == () and same(source, target)
+
+
+def test_instance_norms_whose_memory_the_file_lacks_forget_it(tmp_path: Path) -> None:
+    def tiny(memory: bool) -> nn.Sequential:
+        norm = nn.InstanceNorm2d(4, affine=True, track_running_stats=memory)
+        return nn.Sequential(nn.Conv2d(3, 4, 1), norm)
+
+    source, target = tiny(False), tiny(True)
+    torch.save(source.state_dict(), tmp_path / "n.pth")
+    notes = fill(target, open_checkpoint(tmp_path / "n.pth"))
+    assert "1 instance norms, whose running statistics the file lacks" in notes[0]
+    x = torch.randn(1, 3, 5, 5)
+    assert torch.equal(source.eval()(x), target.eval()(x))
+
+
+def test_missing_statistics_of_a_batch_norm_are_not_made_up(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    state = {k: v for k, v in net.state_dict().items() if "running" not in k}
+    torch.save(state, tmp_path / "n.pth")
+    with pytest.raises(CheckpointError, match=r"2 weights are missing \(first 1.running_mean\)"):
+        fill(net, open_checkpoint(tmp_path / "n.pth"))
+
+
+def test_statistics_of_a_norm_that_the_net_lacks_are_left_over(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 1))
+    torch.save({**net.state_dict(), "1.running_mean": torch.zeros(4)}, tmp_path / "n.pth")
+    with pytest.raises(CheckpointError, match=r"1 weight is left over \(first 1.running_mean\)"):
+        fill(net, open_checkpoint(tmp_path / "n.pth"))
+
+
+def test_old_names_of_norm_weights(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    nn.init.normal_(net[1].weight)
+    names = {"1.weight": "1.gamma", "1.bias": "1.beta"}
+    torch.save({names.get(k, k): v for k, v in net.state_dict().items()}, tmp_path / "n.pth")
+    made = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    assert "renamed" in fill(made, open_checkpoint(tmp_path / "n.pth"))[0] and same(net, made)
+
+
+def test_shapes_alone_tell_what_fits(net: nn.Module, tmp_path: Path) -> None:
+    torch.save({k: v for k, v in net.state_dict().items() if "tracked" not in k}, tmp_path / "n.pt")
+    with torch.device("meta"):
+        empty = UNet(TINY)
+    plan = fitting(empty, open_checkpoint(tmp_path / "n.pt"))
+    assert plan.zeroed and len(plan.notes) == 1
+
+
 def test_a_net_is_never_filled_in_part(net: nn.Module, tmp_path: Path) -> None:
     state = dict(net.state_dict())
     del state["model.model.3.bias"]
@@ -169,7 +319,7 @@ def test_a_net_is_never_filled_in_part(net: nn.Module, tmp_path: Path) -> None:
     target = UNet(TINY)
     before = {k: v.clone() for k, v in target.state_dict().items()}
     with pytest.raises(
-        CheckpointError, match=r"1 weights are missing \(first model\.model\.3\.bias\)"
+        CheckpointError, match=r"1 weight is missing \(first model\.model\.3\.bias\)"
     ):
         fill(target, open_checkpoint(tmp_path / "part.pth"))
     assert all(torch.equal(v, target.state_dict()[k]) for k, v in before.items())
@@ -192,198 +342,33 @@ def test_numbers_that_are_not_finite(net: nn.Module, tmp_path: Path, bad: float)
     assert "not finite" in refused(tmp_path / "nan.pth", "nan")
 
 
-# ---- broken --------------------------------------------------------------------------------------
-# -------------------
-
-
-@pytest.mark.parametrize(
-    ("content", "kind", "words"),
-    [
-        (b"", "empty", "is empty"),
-        (b"these are my notes\n" * 9, "not-weights", "text file"),
-        (b"<!DOCTYPE html><html>404</html>", "not-weights", "web page"),
-        (
-            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
-            "not-weights",
-            "Git LFS pointer",
-        ),
-        (bytes(range(256)) * 4, "not-weights", "not a weights file"),
-        (b"\x80\x02", "damaged", "damaged"),
-        (b"PK\x03\x04" + b"\0" * 60, "damaged", "damaged"),
-    ],
-)
-def test_what_is_no_weights_file_is_said(
-    tmp_path: Path, content: bytes, kind: str, words: str
-) -> None:
-    path = tmp_path / "latest_net_G.pth"
-    path.write_bytes(content)
-    assert words in refused(path, kind)
-
-
-def test_a_missing_file(tmp_path: Path) -> None:
-    assert "no file" in refused(tmp_path / "nowhere.pth", "missing")
-
-
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.999])
-def test_truncated_files(net: nn.Module, tmp_path: Path, zipped: bool, share: float) -> None:
-    path = tmp_path / "cut.pth"
-    torch.save(net.state_dict(), path, _use_new_zipfile_serialization=zipped)
-    data = path.read_bytes()
-    path.write_bytes(data[: int(len(data) * share)])
-    assert "again" in refused(path, "damaged")
+def test_what_lies_unused_in_a_storage_may_be_anything(tmp_path: Path, zipped: bool) -> None:
+    base = torch.tensor([1.0, float("nan"), 2.0])
+    torch.save({"w": base[::2]}, tmp_path / "v.pt", _use_new_zipfile_serialization=zipped)
+    assert open_checkpoint(tmp_path / "v.pt").not_finite() is None
+    torch.save({"w": base[1:]}, tmp_path / "v.pt", _use_new_zipfile_serialization=zipped)
+    assert open_checkpoint(tmp_path / "v.pt").not_finite() == "w"
 
 
-def test_truncated_safetensors(net: nn.Module, tmp_path: Path) -> None:
-    path = tmp_path / "cut.safetensors"
-    save(path, net.state_dict(), {})
-    data = path.read_bytes()
-    for share in (0.05, 0.5, 0.99):
-        path.write_bytes(data[: int(len(data) * share)])
-        refused(path, "damaged")
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_not_finite_in_every_format(tmp_path: Path, dtype: str) -> None:
+    value = torch.tensor([1.0, float("inf")]).to(getattr(torch, dtype))
+    save(tmp_path / "a.safetensors", {"good": torch.ones(2), "bad": value}, {})
+    torch.save({"good": torch.ones(2), "bad": value}, tmp_path / "a.pt")
+    names = ["a.safetensors", "a.pt"]
+    if dtype != "bfloat16":
+        np.savez(tmp_path / "a.npz", good=np.ones(2), bad=value.numpy())
+        names.append("a.npz")
+    for name in names:
+        assert open_checkpoint(tmp_path / name).not_finite() == "bad", name
 
 
-@pytest.mark.parametrize("claim", [5 << 30, (1 << 63) - 1])
-def test_a_header_that_claims_gigabytes(tmp_path: Path, claim: int) -> None:
-    path = tmp_path / "huge.safetensors"
-    path.write_bytes(
-        struct.pack("<Q", claim)
-        + b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
-        + b"\0" * 4
-    )
-    assert "header larger than the file" in refused(path, "damaged")
-
-
-def test_a_tensor_that_claims_gigabytes(tmp_path: Path) -> None:
-    header = b'{"a":{"dtype":"F32","shape":[40000,40000],"data_offsets":[0,6400000000]}}'
-    path = tmp_path / "huge.safetensors"
-    path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0" * 64)
-    refused(path, "damaged")
-    legacy = io.BytesIO()
-    for part in (inert.MAGIC, 1001, {}):
-        pickle.dump(part, legacy, protocol=2)
-    legacy.write(b"\x80\x02" + b"\x8b" + struct.pack("<i", 0x7FFFFFFF))  # LONG4 of two gigabytes
-    (tmp_path / "huge.pth").write_bytes(legacy.getvalue())
-    refused(tmp_path / "huge.pth", "damaged")
-
-
-def test_a_zip_bomb(tmp_path: Path) -> None:
-    path = tmp_path / "bomb.npz"
-    array = io.BytesIO()
-    np.save(array, np.zeros(1, np.float32))
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("a.npy", array.getvalue() + b"\0" * (200 << 20))
-    assert path.stat().st_size < 1 << 20
-    assert "unpack" in refused(path, "damaged")
-
-
-# ---- hostile -------------------------------------------------------------------------------------
-# -------------------
-
-
-class Attack:
-    def __init__(self, call: Any, *args: Any) -> None:
-        self.call, self.args = call, args
-
-    def __reduce__(self) -> Any:
-        return self.call, self.args
-
-
-def attacks(mark: Path) -> dict[str, Attack]:
-    return {
-        "os.system": Attack(os.system, f"touch {mark}"),
-        "eval": Attack(eval, f"open({str(mark)!r}, 'w')"),
-        "exec": Attack(exec, f"open({str(mark)!r}, 'w')"),
-        "open": Attack(builtins.open, str(mark), "w"),
-        "getattr": Attack(getattr, os, "system"),
-    }
-
-
-@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
-@pytest.mark.parametrize("name", ["os.system", "eval", "exec", "open"])
-@pytest.mark.parametrize("place", ["beside", "inside", "alone"])
-def test_planted_code_never_runs(
-    net: nn.Module, tmp_path: Path, zipped: bool, name: str, place: str
-) -> None:
-    mark = tmp_path / "ran"
-    attack = attacks(mark)[name]
-    held: Any = {
-        "beside": {"state_dict": net.state_dict(), "hook": attack},
-        "inside": {**net.state_dict(), "model.hook": attack},
-        "alone": attack,
-    }[place]
-    path = tmp_path / "planted.pth"
-    torch.save(held, path, _use_new_zipfile_serialization=zipped)
-    mark.unlink(missing_ok=True)
-    if place == "alone":
-        refused(path, "not-weights")
-    else:
-        notes = fill(UNet(TINY), open_checkpoint(path))
-        assert any("did not run" in note for note in notes)
-    assert not mark.exists()
-
-
-def test_planted_code_in_a_plain_pickle_and_in_a_whole_module(
-    net: nn.Module, tmp_path: Path
-) -> None:
-    mark = tmp_path / "ran"
-    (tmp_path / "plain.pkl").write_bytes(pickle.dumps(attacks(mark)["os.system"]))
-    refused(tmp_path / "plain.pkl", "not-weights")
-    net.hook = attacks(mark)["os.system"]  # pyright: ignore[reportAttributeAccessIssue]
-    torch.save(net, tmp_path / "module.pth")
-    mark.unlink(missing_ok=True)
-    other = UNet(TINY)
-    assert any(
-        "did not run" in note for note in fill(other, open_checkpoint(tmp_path / "module.pth"))
-    )
-    assert not mark.exists() and same(net, other)
-
-
-def test_a_pickle_cannot_reach_attributes_of_what_it_gets(tmp_path: Path) -> None:
-    """STACK_GLOBAL with a dotted name, the trick that walks from an allowed module to os.system."""
-    for module, name in (
-        ("torch", "serialization.os.system"),
-        ("collections", "OrderedDict.__class__.__base__"),
-    ):
-        body = (
-            b"\x80\x04\x8c"
-            + bytes([len(module)])
-            + module.encode()
-            + b"\x8c"
-            + bytes([len(name)])
-            + name.encode()
-        )
-        path = tmp_path / "dotted.pkl"
-        path.write_bytes(body + b"\x93\x8c\x04true\x85R.")
-        root = inert.read_legacy(path).root
-        assert isinstance(root, inert.Inert) and root.name == f"{module}.{name}"
-
-
-def test_python_2_pickles_with_foreign_bytes(tmp_path: Path) -> None:
-    body = b"\x80\x02}U\x05caf\xe9!K\x01s."  # {"caf\xe9!": 1} as Python 2 wrote it
-    (tmp_path / "old.pickle").write_bytes(body)
-    assert inert.read_legacy(tmp_path / "old.pickle").root == {"café!": 1}
-
-
-def test_nothing_of_the_file_is_imported(tmp_path: Path) -> None:
-    (tmp_path / "p.pkl").write_bytes(b"\x80\x02cthis\ns\n.")
-    import sys
-
-    sys.modules.pop("this", None)
-    inert.read_legacy(tmp_path / "p.pkl")
-    assert "this" not in sys.modules
-
-
-def test_an_archive_of_objects_is_refused(tmp_path: Path) -> None:
-    np.savez(tmp_path / "o.npz", a=np.array([{}], dtype=object))
-    with pytest.raises(CheckpointError, match="Python objects"):
-        open_checkpoint(tmp_path / "o.npz")
-
-
-def test_the_shapes_of_a_large_file_are_read_without_its_numbers(
+def test_a_large_file_is_judged_by_its_names_and_a_scan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    torch.save({"w": torch.zeros(1000, 1000)}, tmp_path / "large.pth")
+    """The doctor builds no network and holds no tensor, though it sees every number."""
+    torch.save(UNet(UNetConfig(width=16)).state_dict(), tmp_path / "large.pth")
     read: list[int] = []
     whole = zipfile.ZipFile.read
 
@@ -393,13 +378,9 @@ def test_the_shapes_of_a_large_file_are_read_without_its_numbers(
         return data
 
     monkeypatch.setattr(zipfile.ZipFile, "read", counting)
-    assert open_checkpoint(tmp_path / "large.pth").shape("w") == (1000, 1000)
-    assert sum(read) < 10_000
-
-
-def test_only_one_module_unpickles() -> None:
-    assert checkpoint.open_checkpoint.__module__ == "engines.checkpoint"
-    for path in Path(checkpoint.__file__).parent.rglob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        if path.name not in ("inert.py", "training.py"):
-            assert "pickle.load" not in text and "torch.load" not in text, path
+    monkeypatch.setattr(torch, "load", None)
+    assert open_checkpoint(tmp_path / "large.pth").shape("model.model.0.weight") == (16, 3, 4, 4)
+    assert sum(read) < 20_000
+    verdict = doctor.inspect(tmp_path / "large.pth")
+    assert verdict.kind == "model" and verdict.parameters > 3_000_000
+    assert sum(read) < 60_000

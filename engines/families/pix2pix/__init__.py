@@ -66,6 +66,11 @@ class Pix2Pix(Family):
 
         return build.load_tensorflow(config, checkpoint)
 
+    def examine(self, config: Config, checkpoint: Checkpoint) -> tuple[str, ...]:
+        if isinstance(config, TensorFlowConfig) and not checkpoint.shape("encoder.0.weight"):
+            return self.load(config, checkpoint)[1]  # its variables have other names and shapes
+        return super().examine(config, checkpoint)
+
     def to_dict(self, config: Config) -> dict[str, Any]:
         name = next(name for name, kind in NETWORKS.items() if isinstance(config, kind))
         return {"network": name, **asdict(config)}
