@@ -12,7 +12,7 @@ from app.export import What, export
 from app.opening import Folder, Recipe, open_file
 from app.tasks import Tasks
 from app.worker import EngineWorker
-from engines.job import Failed, Job, Picture
+from engines.job import Failed, Job, Picture, save_png
 
 
 class CatalogueLike(Protocol):
@@ -119,3 +119,12 @@ class Door(QObject):
             self.failed.emit("export", Failed("export", sentence(answer)))
         else:
             self.exported.emit(str(path))
+
+
+def kept_for_drag(folder: Path, picture: Picture, job: Job) -> Path:
+    """A PNG with its recipe for another program to take; written once for each job."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{job.checkpoint.partition('@')[0] or job.family}-{job.digest[:8]}.png"
+    if not path.exists():
+        save_png(picture, job, path)
+    return path

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from engines.job import Picture
+from engines.controls import ImageInput, ModelCard, SketchInput
+from engines.job import Job, Picture
 
 Draw = Callable[[], Picture | None]
 
@@ -22,12 +23,14 @@ class Sources:
 
     def __init__(self) -> None:
         self._sources: dict[str, _Source] = {}
+        self._before = Job("")
+
+    def remember(self, before: Job) -> None:
+        """What lay on the desk before, for roles of which nobody has said anything yet."""
+        self._before = before
 
     def register(self, role: str, picture: Draw, drawing: Callable[[], Any] | None = None) -> None:
         self._sources[role] = _Source(picture, drawing)
-
-    def knows(self, role: str) -> bool:
-        return role in self._sources
 
     def pictures(self, roles: Iterable[str] | None = None) -> dict[str, Picture]:
         """What there is for these roles, or for all."""
@@ -38,3 +41,18 @@ class Sources:
     def drawings(self, roles: Iterable[str]) -> dict[str, Any]:
         known = {role: self._sources[role] for role in roles if role in self._sources}
         return {role: s.drawing() for role, s in known.items() if s.drawing is not None}
+
+    def everything(self) -> tuple[dict[str, Picture], dict[str, Any]]:
+        """Pictures and strokes of all roles, also of those whose model is still loading or has
+        not been in use since."""
+        pictures = self.pictures()
+        drawings = self.drawings(pictures)
+        waiting = {r: p for r, p in self._before.images.items() if r not in self._sources}
+        strokes = {r: d for r, d in self._before.drawings.items() if r in waiting}
+        return {**waiting, **pictures}, {**strokes, **drawings}
+
+
+def missing_input(card: ModelCard, job: Job) -> ImageInput | SketchInput | None:
+    """The first picture that the model needs and the job does not have."""
+    needed = (control for control in card.inputs() if not control.optional)
+    return next((control for control in needed if control.role not in job.images), None)

@@ -8,41 +8,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QUndoStack
 
 from app.background import Background, sentence
+from app.burst import Burst
 from app.commands import Change, Deletion
 from app.desk import Desk, Snapshot
-from app.door import CatalogueLike, Door
+from app.door import CatalogueLike, Door, kept_for_drag
 from app.export import What
 from app.history import History, HistoryEntry
-from app.opening import open_picture
+from app.models import Models, Wish, reference, same_model
 from app.results import Follow, Results, Shown, Status
 from app.settings import Settings
-from app.sources import Draw, Sources
+from app.sources import Draw, Sources, missing_input
 from app.tasks import Batch, ProcessTask, Tasks
 from app.values import Values
 from app.worker import EngineWorker
-from engines.controls import ImageInput, ModelCard, SketchInput
-from engines.job import Cancelled, Failed, Job, Picture, Value, save_png
+from engines.controls import ModelCard, SketchInput
+from engines.job import Failed, Job, Picture, Value
 
 LIVE = "live"
-SETTLE_MS = 700  # after the last edit a live result is kept in the history
-
-
-@dataclass(frozen=True)
-class _Wish:
-    """The model that is being described, and what to do once its card is here."""
-
-    reference: str
-    ticket: int
-    job: Job | None = None  # a recipe to bring back
-    keep: bool = True  # its first picture is a result the user asked for
 
 
 class Studio(QObject):
@@ -95,20 +84,15 @@ class Studio(QObject):
         self._sources = Sources()
         self._values = Values(self.undo_stack, self)
         self._results = Results(self.tasks, self.history, self._sources.drawings, self)
+        self._models = Models(worker, self.tasks, catalogue, self)
         self._door = Door(worker, self.tasks, catalogue, self.background, self)
-        self._card: ModelCard | None = None
         self._live = bool(settings.get("live"))
         self._sheet: tuple[int, int] | None = None
 
-        self._wish: _Wish | None = None
         self._missing: Job | None = None
         self._desk_before = Job("")
-        self._touched: float | None = None
         self._closed = False
-        self._burst = QTimer(self, singleShot=True, interval=0)
-        self._burst.timeout.connect(self._submit_live)
-        self._quiet = QTimer(self, singleShot=True, interval=SETTLE_MS)
-        self._quiet.timeout.connect(self.settle)
+        self._burst = Burst(self)
         self._connect()
 
     def _connect(self) -> None:
@@ -116,11 +100,14 @@ class Studio(QObject):
         worker.happened.connect(results.take)
         worker.measured.connect(results.measured)
         worker.began.connect(self.tasks.begin)
-        worker.described.connect(self._on_described)
+        self._models.arrived.connect(self._on_arrived)
+        self._models.failed.connect(self.failed)
         self._values.changed.connect(self.value_changed)
         self._values.seed_changed.connect(self.seed_changed)
         self._values.failed.connect(self.failed)
         self._values.edited.connect(self.touch)
+        self._burst.due.connect(self._submit_live)
+        self._burst.quiet.connect(self.settle)
         results.shown_changed.connect(self.result_shown)
         results.preview.connect(self.preview_shown)
         for name in ("failed", "tool_result", "status_changed"):
@@ -140,7 +127,7 @@ class Studio(QObject):
 
     @property
     def card(self) -> ModelCard | None:
-        return self._card
+        return self._models.card
 
     @property
     def values(self) -> dict[str, Value]:
@@ -174,7 +161,6 @@ class Studio(QObject):
             return not self.worker.isRunning()
         self._closed = True
         self._burst.stop()
-        self._quiet.stop()
         self.tasks.stop()
         self.desk.close()
         self.history.close()
@@ -200,7 +186,7 @@ class Studio(QObject):
     def surprise_me(self) -> None:
         """Another seed, drawn here so that it is in the recipe."""
         self._values.draw_seed()
-        if self._card is not None and not self._live:
+        if self.card is not None and not self._live:
             self.run()
 
     def set_live(self, live: bool) -> None:
@@ -208,7 +194,7 @@ class Studio(QObject):
             return
         self._live = live
         self.live_changed.emit(live)
-        if self._card is None or self._card.live:
+        if self.card is None or self.card.live:
             self.settings.set("live", live)
         if live:
             self._refresh()
@@ -217,35 +203,33 @@ class Studio(QObject):
 
     def job(self, drawings: bool = True) -> Job | None:
         """What the desk asks for now; None without a model. Live jobs leave the drawings out."""
-        if self._card is None:
+        if self.card is None:
             return None
-        card = self._card
+        card = self.card
         images = self._sources.pictures(control.role for control in card.inputs())
         strokes = self._sources.drawings(images) if drawings else {}
         return Job(card.family, card.checkpoint, self.values, images, strokes, self.seed)
 
     def touch(self) -> None:
         """Something visible changed: fold the burst and, if live, compute."""
-        if not self._closed:
-            self._quiet.start()
-            self._refresh()
+        self._refresh(by_hand=True)
 
     def settle(self) -> None:
         """The edit is over (pen up, or quiet for a while): its result goes to the history."""
-        self._quiet.stop()
+        self._burst.rest()
         self._results.settle()
 
     def run(self) -> None:
         """Compute once, as a task."""
         job = self.job()
-        if job is None or self._card is None:
+        if job is None or self.card is None:
             return
-        missing = self._missing_input(job)
+        missing = missing_input(self.card, job)
         if missing is not None:
-            sentence = f"{self._card.title} needs a picture for “{missing.label}” first."
-            self.failed.emit("result", Failed("input", sentence))
+            refusal = f"{self.card.title} needs a picture for “{missing.label}” first."
+            self.failed.emit("result", Failed("input", refusal))
             return
-        title = self._card.title
+        title = self.card.title
         ticket = self.worker.submit(job, None, title)
         self._results.expect(ticket, "run", job, title, time.perf_counter())
         self.tasks.add(title, ticket)
@@ -260,79 +244,44 @@ class Studio(QObject):
 
     def cancel(self, id: int) -> None:
         """Cancel a task of any kind by its number."""
-        if self.tasks.cancel(id):
-            return
-        self.worker.cancel(id)
-        if self._wish is not None and self._wish.ticket == id:
-            self._wish = None
-            self.tasks.apply(id, Cancelled())
+        if not self.tasks.cancel(id):
+            self.worker.cancel(id)
+            self._models.cancel(id)
 
     def cancel_all(self) -> None:
         for id in {*self._results.under_way(), *(task.id for task in self.tasks.running())}:
             self.cancel(id)
 
-    def _refresh(self, keep: bool = True) -> None:
+    def _refresh(self, keep: bool = True, by_hand: bool = False) -> None:
         self._results.edited(keep)
-        if self._touched is None:
-            self._touched = time.perf_counter()
         self.desk.save_soon()
-        if not self._burst.isActive():
-            self._burst.start()
+        self._burst.edit(by_hand)
 
-    def _submit_live(self) -> None:
-        touched, self._touched = self._touched, None
+    @Slot(float)
+    def _submit_live(self, touched: float) -> None:
         if not self._live:
             return
         job = self.job(drawings=False)
-        if job is None or self._card is None or self._missing_input(job) is not None:
+        if job is None or self.card is None or missing_input(self.card, job) is not None:
             return
-        ticket = self.worker.submit(job, LIVE, self._card.title)
-        self._results.expect(ticket, "live", job, self._card.title, touched)
-
-    def _missing_input(self, job: Job) -> ImageInput | SketchInput | None:
-        inputs = self._card.inputs() if self._card else ()
-        return next((c for c in inputs if not c.optional and c.role not in job.images), None)
+        ticket = self.worker.submit(job, LIVE, self.card.title)
+        self._results.expect(ticket, "live", job, self.card.title, touched)
 
     # ---- models --------------------------------------------------------------------------------
 
     def choose_model(self, reference: str) -> None:
         """Load a model by name, "name@digest" or path; `card_changed` follows, or `failed`."""
-        self._choose(reference)
+        self._models.choose(reference)
 
     def settle_tie(self, digest: str, family: str) -> None:
         """The answer to `tie`: remembered by digest, then the model is chosen."""
         self._door.settle_tie(digest, family)
 
-    def _choose(self, reference: str, job: Job | None = None, keep: bool = True) -> None:
-        self._give_up_wish()
-        ticket = self.worker.describe(reference)
-        self._wish = _Wish(reference, ticket, job, keep)
-        self.tasks.add(f"Loading {Path(reference).name.partition('@')[0]}", ticket)
-        self.tasks.begin(ticket)
-
-    def _give_up_wish(self) -> None:
-        if self._wish is not None:
-            self.worker.cancel(self._wish.ticket)
-            self.tasks.forget(self._wish.ticket)
-            self._wish = None
-
-    @Slot(str, object)
-    def _on_described(self, reference: str, answer: ModelCard | Failed) -> None:
-        wish = self._wish
-        if wish is None or wish.reference != reference:
-            return
-        self._wish = None
-        if isinstance(answer, Failed):
-            self.tasks.apply(wish.ticket, answer)
-            self.failed.emit("model", answer)
-            self._fall_back(reference)
-        else:
-            self.tasks.forget(wish.ticket)
-            self._adopt(answer, wish)
-
-    def _adopt(self, card: ModelCard, wish: _Wish) -> None:
+    @Slot(object)
+    def _on_arrived(self, wish: Wish) -> None:
+        card = self._models.card
+        assert card is not None
         self._forget_live()
-        self._card = card
         self.card_changed.emit(card)
         self._values.adopt(card)
         self._follow_live(card)
@@ -343,12 +292,6 @@ class Studio(QObject):
             self.touch()
         else:
             self._refresh(keep=False)
-
-    def _fall_back(self, failed: str) -> None:
-        """Without any model yet, take the default one."""
-        entry = self.catalogue.default()
-        if self._card is None and entry is not None and _reference(entry) != failed:
-            self._choose(_reference(entry), keep=False)
 
     def _follow_live(self, card: ModelCard) -> None:
         live = bool(card.live and self.settings.get("live"))
@@ -369,12 +312,12 @@ class Studio(QObject):
                 self.canvas_sheet_wanted.emit(sheet)
 
     @Slot(str)
-    def _on_model_added(self, reference: str) -> None:
+    def _on_model_added(self, added: str) -> None:
         waiting = self._missing
-        if waiting is not None and _same_model(reference, waiting.checkpoint):
+        if waiting is not None and same_model(added, waiting.checkpoint):
             self.restore(waiting)
         else:
-            self._choose(reference)
+            self._models.choose(added)
 
     # ---- recipes and history -------------------------------------------------------------------
 
@@ -424,11 +367,11 @@ class Studio(QObject):
 
     def _return_to(self, job: Job) -> None:
         """Make the desk that of `job`; if another model is in use, first choose the job's."""
-        if self._card is not None and _same_model(self._card.checkpoint, job.checkpoint):
-            self._give_up_wish()
+        if self._models.uses(job.checkpoint):
+            self._models.give_up()
             self._assume(job)
         else:
-            self._choose(job.checkpoint, job, keep=False)
+            self._models.choose(job.checkpoint, job, keep=False)
 
     def _assume(self, job: Job) -> None:
         self._values.assume(job.values, job.seed)
@@ -449,26 +392,22 @@ class Studio(QObject):
 
     def run_batch(self, folder: str | Path, target: str | Path) -> int:
         """Every picture of a folder through the model in use, as one task; 0 if that cannot be."""
-        role = self._batch_role()
-        if role is None or self._card is None:
-            sentence = "The model in use takes no picture, so it takes no folder."
-            self.failed.emit("drop", Failed("input", sentence))
+        card = self.card
+        role = next((c.role for c in card.inputs() if not c.optional), "") if card else ""
+        if card is None or not role:
+            refusal = "The model in use takes no picture, so it takes no folder."
+            self.failed.emit("drop", Failed("input", refusal))
             return 0
-        card, values, seed = self._card, self.values, self.seed
-
-        def make(picture: Picture) -> Job:
-            return Job(card.family, card.checkpoint, values, {role: picture}, {}, seed)
+        job = Job(card.family, card.checkpoint, self.values, seed=self.seed)
 
         def submit(job: Job, follow: Follow) -> int:
             ticket = self.worker.submit(job, None, card.title)
             self._results.expect(ticket, "batch", job, card.title, follow=follow)
             return ticket
 
-        batch = Batch(
-            Path(folder), Path(target), make, submit, self.worker.cancel, open_picture,
-            self.background, self,
-        )  # fmt: skip
-        return self.tasks.start(batch, f"{Path(folder).name} through {card.title}")
+        folders = Path(folder), Path(target)
+        batch = Batch(*folders, job, role, submit, self.worker.cancel, self.background, self)
+        return self.tasks.start(batch, f"{folders[0].name} through {card.title}")
 
     def run_process(self, command: list[str], title: str) -> int:
         """Another process as a task: training. See ProcessTask for what it may say."""
@@ -488,54 +427,42 @@ class Studio(QObject):
         job = self._results.recipe()
         if self.shown is None or job is None:
             return None
-        folder = self.folder / "drag"
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{job.checkpoint.partition('@')[0] or job.family}-{job.digest[:8]}.png"
-        if not path.exists():
-            save_png(self.shown.picture, job, path)
-        return path
-
-    def _batch_role(self) -> str | None:
-        inputs = self._card.inputs() if self._card else ()
-        return next((c.role for c in inputs if not c.optional), None)
+        return kept_for_drag(self.folder / "drag", self.shown.picture, job)
 
     # ---- the desk ------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:
-        """Everything on the desk, as frozen values; what lay there before and has not found its
-        place yet (its model is still loading, or has not been in use) stays."""
-        images = self._sources.pictures()
-        drawings = self._sources.drawings(images)
-        for role, picture in self._desk_before.images.items():
-            if not self._sources.knows(role):
-                images[role] = picture
-                if role in self._desk_before.drawings:
-                    drawings[role] = self._desk_before.drawings[role]
-        family = self._card.family if self._card else ""
-        checkpoint = self._card.checkpoint if self._card else ""
-        if self._wish is not None:
-            checkpoint = self._wish.reference
-        elif self._card is None:
+        """Everything on the desk, as frozen values."""
+        images, drawings = self._sources.everything()
+        family = self.card.family if self.card else ""
+        checkpoint = self.card.checkpoint if self.card else ""
+        if self._models.wish is not None:
+            checkpoint = self._models.wish.reference
+        elif self.card is None:
             family, checkpoint = self._desk_before.family, self._desk_before.checkpoint
         job = Job(family, checkpoint, self.values, images, drawings, self.seed)
         remembered = {k: dict(v) for k, v in self._values.remembered.items()}
         return Snapshot(job, remembered, self._sheet)
 
     def _on_desk(self, snapshot: Snapshot | None) -> None:
-        entry = None
         if snapshot is not None:
-            job = self._desk_before = snapshot.job
+            self._desk_before = snapshot.job
+            self._sources.remember(snapshot.job)
             self._values.remembered = {k: dict(v) for k, v in snapshot.remembered.items()}
-            self._values.take_seed(job.seed)
+            self._values.take_seed(snapshot.job.seed)
             self._sheet = snapshot.sheet
-            self.recipe_restored.emit(job)
-            entry = self.catalogue.find(job.checkpoint) if job.checkpoint else None
-            if entry is None and job.checkpoint:
-                name, _, digest = job.checkpoint.partition("@")
-                self.model_missing.emit(name, digest)
-        entry = entry or self.catalogue.default()
-        if entry is not None and self._wish is None and self._card is None:
-            self._choose(_reference(entry), keep=False)
+            self.recipe_restored.emit(snapshot.job)
+            self._choose_again(snapshot.job.checkpoint)
+        self._models.choose_default()
+
+    def _choose_again(self, checkpoint: str) -> None:
+        """The model of the last session, unless one was asked for already."""
+        entry = self.catalogue.find(checkpoint) if checkpoint else None
+        if entry is None and checkpoint:
+            name, _, digest = checkpoint.partition("@")
+            self.model_missing.emit(name, digest)
+        elif entry is not None and self._models.wish is None and self.card is None:
+            self._models.choose(reference(entry), keep=False)
 
     @Slot(str)
     def _on_desk_failed(self, sentence: str) -> None:
@@ -548,22 +475,12 @@ class Studio(QObject):
     @Slot(str, object)
     def _on_setting(self, name: str, value: Any) -> None:
         if name == "live":
-            self.set_live(bool(value) and (self._card is None or self._card.live))
+            self.set_live(bool(value) and (self.card is None or self.card.live))
         elif name == "autosave_seconds":
             self.desk.delay = value
         elif name == "history_megabytes":
             self.history.limit = value * 1_000_000
         elif self.settings.options[name].restart:
             self.worker.renew()
-            if self._card is not None and self._wish is None:
-                self._choose(self._card.checkpoint)
-
-
-def _reference(entry: Any) -> str:
-    return f"{entry.name}@{entry.digest}"
-
-
-def _same_model(one: str, other: str) -> bool:
-    """The digest decides; names may differ."""
-    one_digest, other_digest = one.partition("@")[2], other.partition("@")[2]
-    return one_digest == other_digest if one_digest and other_digest else one == other
+            if self.card is not None and self._models.wish is None:
+                self._models.choose(self.card.checkpoint)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
 from app.background import Background, reason, sentence
-from app.opening import pictures_in
+from app.opening import open_picture, pictures_in
 from engines.job import (
     Cancelled,
     Event,
@@ -174,7 +174,7 @@ class Tasks(QObject):
 
 
 class Batch(QObject):
-    """The pictures of a folder through one model, results into another folder.
+    """Every picture of a folder as `role` of a job like the one given, results into another folder.
 
     One picture at a time is in memory. A file that cannot be read or fails is reported and skipped.
     An existing file is never overwritten: if it is this job's result it counts as done, otherwise
@@ -187,18 +187,19 @@ class Batch(QObject):
         self,
         folder: Path,
         target: Path,
-        make: Callable[[Picture], Job],
+        job: Job,
+        role: str,
         submit: Callable[[Job, Callable[[int, Event], None]], int],
         cancel: Callable[[int], None],
-        read: Callable[[Path], Picture],
         background: Background,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self._folder, self._target = folder, target
         self._files: deque[Path] = deque()
-        self._make, self._submit, self._cancel_ticket = make, submit, cancel
-        self._read, self._background = read, background
+        self._like, self._role = job, role
+        self._submit, self._cancel_ticket = submit, cancel
+        self._background = background
         self._total = 0
         self._made: list[str] = []
         self._skipped: list[str] = []
@@ -236,7 +237,7 @@ class Batch(QObject):
 
     def _prepare(self, file: Path) -> tuple[Job, Path | None]:
         """The job for a file and where its result goes; None if it is there already."""
-        job = self._make(self._read(file))
+        job = self._like.with_(images={self._role: open_picture(file)})
         return job, free_name(self._target / f"{file.stem}.png", job)
 
     def _prepared(self, answer: Any) -> None:
