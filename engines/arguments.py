@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(command=name, interrupted=interrupted)
         return added
 
-    command("models", "List the models that are here.").add_json()
+    _models(command("models", "List the models that are here."))
     _inspect(command("inspect", "Say what a weights file is; status 2 if it cannot be used."))
     _run(command("run", "Make one picture from a model and pictures, or again from a PNG of ours."))
     _batch(
@@ -69,6 +69,11 @@ def parser() -> argparse.ArgumentParser:
     )
     _convert(command("convert", "Convert old weights to a safe file of Ganvas."))
     return made
+
+
+def _models(c: _Command) -> None:
+    c.add_argument("--get", metavar="NAME", help="first fetch a model that is not installed")
+    c.add_json()
 
 
 def _inspect(c: _Command) -> None:

@@ -10,20 +10,33 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+import re
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from engines.checkpoint import CheckpointError, file_digest, open_checkpoint
+from engines.download import fetch
 from engines.folders import data_folder
+from engines.job import Progress
 
 SHIPPED = Path(__file__).resolve().parent.parent / "resources"
+_WRITING = threading.Lock()  # a drop of ten files adds them from several threads
+_DIGEST = re.compile(r"(?P<name>.*)@(?P<digest>[0-9a-f]{16})", re.DOTALL)
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """(name or path, digest or "") of "name@digest"."""
+    match = _DIGEST.fullmatch(reference)
+    return (match["name"], match["digest"]) if match else (reference, "")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One model. `path` does not exist while a shipped model is not installed."""
+    """One model. `path` does not exist while a shipped model is not installed; `urls` say where
+    it can be had then, and `sha256` (hex) what has to come."""
 
     name: str
     title: str
@@ -48,19 +61,18 @@ class Entry:
 
 class Catalogue:
     """Shipped models from resources/models.json, and a person's own from models.json in their data
-    folder."""
+    folder. What another process adds to the latter is seen; nothing is ever copied."""
 
     def __init__(self, shipped: Path = SHIPPED, own: Path | None = None) -> None:
         self._shipped = shipped
         self._own = own or data_folder() / "models.json"
-        self._digests: dict[tuple[str, int, int], str] = {}
-        self._users = {e.path: e for e in self._read_own()}
+        self._read: tuple[tuple[int, int], tuple[Entry, ...]] = ((0, 0), ())
 
     # ---- looking ---------------------------------------------------------------------------------
 
     def entries(self) -> tuple[Entry, ...]:
         """The shipped models first, in their order, then a person's own, newest first."""
-        return (*self._read_shipped(), *reversed(self._users.values()))
+        return (*self._read_shipped(), *reversed(self._read_own()))
 
     def default(self) -> Entry | None:
         """The first shipped model that is installed, else the newest of one's own."""
@@ -69,34 +81,38 @@ class Catalogue:
     def find(self, reference: str) -> Entry | None:
         """The model of "name@digest", "@digest", a name, the unique beginning of a name, or a path.
 
-        The digest decides over the name; a name alone prefers the newest file. None if nothing
-        fits.
+        The digest decides over the name; a name alone prefers the shipped model, then the newest
+        file. None if nothing fits. Raises CheckpointError for a file that is no model.
         """
-        name, _, digest = reference.partition("@")
+        name, digest = split_reference(reference)
         installed = [e for e in self.entries() if e.installed]
         if digest:
             return next((e for e in installed if e.digest == digest), None)
         exact = [e for e in installed if e.name == name]
         if exact:
-            return exact[0]
-        if reference and Path(reference).is_file():
-            return self._entry(Path(reference))
-        begun = {e.name: e for e in installed if name and e.name.startswith(name)}
-        return next(iter(begun.values())) if len(begun) == 1 else None
+            return self._as_it_is(exact[0])
+        if name and _is_file(name):
+            return self._entry(Path(name))
+        begun = {e.name: e for e in reversed(installed) if name and e.name.startswith(name)}
+        return self._as_it_is(*begun.values()) if len(begun) == 1 else None
 
     def explain(self, reference: str) -> str:
         """The sentence for a reference that find() does not know."""
-        name, _, digest = reference.partition("@")
+        name, digest = split_reference(reference)
         named = [e for e in self.entries() if e.name == name]
         if digest and any(e.installed for e in named):
             return (
                 f"The model {name} is here with other weights; this recipe needs those with the "
-                f"digest {digest}. "
-                "Open that file."
+                f"digest {digest}. Open that file."
             )
+        if any(e.urls for e in named):
+            return f"The model {name} is not installed; `ganvas models --get {name}` fetches it."
         if named:
             return f"The model {name} is known but its file is not installed."
-        known = ", ".join(e.name for e in self.entries() if e.installed) or "none"
+        begun = sorted({e.name for e in self.entries() if name and e.name.startswith(name)})
+        if len(begun) > 1:
+            return f"{name} is the beginning of {' and '.join(begun)}; say which."
+        known = ", ".join(dict.fromkeys(e.name for e in self.entries() if e.installed)) or "none"
         ending = f" with the digest {digest}" if digest else ""
         return f"There is no model {name}{ending} here; known are {known}. Open its file."
 
@@ -110,25 +126,38 @@ class Catalogue:
         if entry.shipped:
             return entry
         entry = replace(entry, family=family or entry.family)
-        self._users.pop(path, None)
-        self._users[path] = entry
-        self._write_own()
+        with _WRITING:
+            self._write_own([*(e for e in self._read_own() if e.path != path), entry])
         return entry
 
     def forget(self, reference: str) -> None:
         """Take one's own model off the list; its file stays."""
         found = self.find(reference)
-        if found and not found.shipped and self._users.pop(found.path, None):
-            self._write_own()
+        if found and not found.shipped:
+            with _WRITING:
+                self._write_own(e for e in self._read_own() if e.path != found.path)
 
     def family_of(self, digest: str) -> str:
         """The family that a person chose, or the file says, for weights with this digest."""
-        return next((e.family for e in self._users.values() if e.digest == digest), "")
+        return next((e.family for e in self._read_own() if e.digest == digest), "")
+
+    def get(self, name: str) -> Iterator[Progress]:
+        """Fetch the file of a model that is known but not installed. Raises DownloadError."""
+        entry = next((e for e in self.entries() if e.name == name), None)
+        if entry is None:
+            raise CheckpointError("missing", self.explain(name))
+        if not entry.installed:
+            yield from fetch(entry.urls, entry.sha256, entry.path)
+
+    def _as_it_is(self, entry: Entry) -> Entry:
+        """The entry of a file that may have been written anew since it was added."""
+        return entry if entry.digest == file_digest(entry.path) else self._entry(entry.path)
 
     def _entry(self, path: Path) -> Entry:
         path = path.resolve()
+        digest = file_digest(path) if path.is_file() else ""
         for entry in self.entries():
-            if entry.path == path and entry.digest == self._digest(path):
+            if entry.path == path and entry.digest == digest:
                 return entry
         opened = open_checkpoint(path)
         card: dict[str, Any] = opened.metadata.get("card", {})
@@ -136,62 +165,67 @@ class Catalogue:
             name=_name(path),
             title=str(card.get("title") or _name(path)),
             path=path,
-            digest=self._digest(path),
+            digest=digest,
             family=str(opened.metadata.get("family", "")),
             rooms=tuple(card.get("rooms", ("draw",))),
             bytes=path.stat().st_size,
             licence=str(card.get("licence", "")),
         )
 
-    def _digest(self, path: Path) -> str:
-        """Cached by path, size and time of change."""
-        stat = path.stat()
-        key = (str(path), stat.st_size, stat.st_mtime_ns)
-        if key not in self._digests:
-            self._digests[key] = file_digest(path)
-        return self._digests[key]
-
     # ---- on disk ---------------------------------------------------------------------------------
 
     def _read_shipped(self) -> Iterator[Entry]:
+        """A model that does not lie beside its list may have been fetched into the data folder."""
         listing = self._shipped / "models.json"
         if not listing.is_file():
             return
         for body in json.loads(listing.read_text(encoding="utf-8"))["models"]:
-            path = (self._shipped / "models" / body.pop("file")).resolve()
-            known = _from_dict({**body, "path": str(path), "shipped": True})
+            file = body.pop("file")
+            places = (self._shipped / "models" / file, self._own.parent / "models" / file)
+            path = next((p for p in places if p.is_file()), places[bool(body.get("urls"))])
+            known = _from_dict({**body, "path": str(path.resolve()), "shipped": True})
             if path.is_file():
-                known = replace(known, digest=self._digest(path), bytes=path.stat().st_size)
+                known = replace(known, digest=file_digest(path), bytes=path.stat().st_size)
             yield known
 
-    def _read_own(self) -> Iterator[Entry]:
-        if not self._own.is_file():
-            return
+    def _read_own(self) -> tuple[Entry, ...]:
+        """Oldest first; read again only when the list has changed. A broken list is set aside."""
         try:
-            bodies = json.loads(self._own.read_text(encoding="utf-8"))["models"]
-            yield from [_from_dict(body) for body in bodies]
+            status = self._own.stat()
+            stamp = (status.st_size, status.st_mtime_ns)
+            if self._read[0] != stamp:
+                bodies = json.loads(self._own.read_text(encoding="utf-8"))["models"]
+                self._read = (stamp, tuple(_from_dict(body) for body in bodies))
+        except FileNotFoundError:
+            self._read = ((0, 0), ())
         except (ValueError, KeyError, TypeError, OSError):
             self._own.replace(self._own.with_suffix(".broken.json"))
+            self._read = ((0, 0), ())
+        return self._read[1]
 
-    def _write_own(self) -> None:
+    def _write_own(self, entries: Iterable[Entry]) -> None:
+        bodies = [{**asdict(e), "path": str(e.path)} for e in entries]
+        text = json.dumps({"models": bodies}, indent=1, ensure_ascii=False)
         self._own.parent.mkdir(parents=True, exist_ok=True)
         part = self._own.with_name(f".{self._own.name}.{os.getpid()}.part")
-        bodies = [{**asdict(e), "path": str(e.path)} for e in self._users.values()]
-        part.write_text(
-            json.dumps({"models": bodies}, indent=1, ensure_ascii=False), encoding="utf-8"
-        )
+        part.write_text(text, encoding="utf-8")
         part.replace(self._own)
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # too long, or a NUL inside
+        return False
 
 
 def _name(path: Path) -> str:
     """A file's name for people; the official files are all called latest_net_G.pth, so their
     folder's name counts."""
     stem = path.name.split(".", 1)[0] or path.name
-    return (
-        path.parent.name
-        if stem.startswith("latest_net") and path.parent.name
-        else stem.replace("@", "-")
-    )
+    if stem.startswith("latest_net") and path.parent.name:
+        stem = path.parent.name
+    return stem.replace("@", "-")
 
 
 def _from_dict(body: dict[str, Any]) -> Entry:
@@ -203,4 +237,4 @@ def _from_dict(body: dict[str, Any]) -> Entry:
     return Entry(**known)
 
 
-__all__ = ["Catalogue", "CheckpointError", "Entry"]
+__all__ = ["Catalogue", "CheckpointError", "Entry", "split_reference"]

@@ -80,7 +80,11 @@ def _sentence(error: Exception) -> str | None:
 
 
 def models(options: argparse.Namespace) -> int:
-    entries = _catalogue().entries()
+    catalogue = _catalogue()
+    if options.get:
+        for event in catalogue.get(options.get):
+            _bar(event.done, event.total, f"{event.done / 1e6:.1f} MB")
+    entries = catalogue.entries()
     if options.json:
         rows = [
             {

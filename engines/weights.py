@@ -3,27 +3,17 @@ networks."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from engines.catalogue import Catalogue, Entry, split_reference
 from engines.checkpoint import Checkpoint, CheckpointError, file_digest
 from engines.controls import ModelCard, SketchStats
 from engines.errors import EngineError
 
-if TYPE_CHECKING:
-    from engines.catalogue import Catalogue, Entry
-
-_DIGEST = re.compile(r"(?P<name>.*)@(?P<digest>[0-9a-f]{16})", re.DOTALL)
 _SENTENCES = ("title", "summary", "data", "paper", "licence", "sheet")
-
-
-def split_reference(reference: str) -> tuple[str, str]:
-    """(name or path, digest or "") of "name@digest"."""
-    match = _DIGEST.fullmatch(reference)
-    return (match["name"], match["digest"]) if match else (reference, "")
 
 
 @dataclass(frozen=True)
@@ -49,8 +39,6 @@ class Shelf:
 
     @property
     def catalogue(self) -> Catalogue:
-        from engines.catalogue import Catalogue
-
         return self._catalogue if self._catalogue is not None else Catalogue()
 
     def chosen_family(self, digest: str) -> str:

@@ -1,13 +1,19 @@
+"""Models by name, digest and path; the person's list as several processes write it."""
+
+from __future__ import annotations
+
+import hashlib
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 
 from engines import checkpoint
-from engines.catalogue import Catalogue
+from engines.catalogue import Catalogue, split_reference
 from engines.checkpoint import CheckpointError, file_digest
 
 
@@ -65,6 +71,7 @@ def test_finding_by_name_digest_beginning_and_path(shipped: Path, tmp_path: Path
     ):
         assert catalogue.find(reference) == own, reference
     assert catalogue.find(shoes.reference) == shoes and catalogue.find("edges-to") == shoes
+    assert catalogue.find("edges-to-hats") is None  # not installed
     assert catalogue.find("") is None and catalogue.find("boots@0000000000000000") is None
     assert "other weights" in catalogue.explain("boots@0000000000000000")
     assert "known are edges-to-shoes, boots" in catalogue.explain("gloves")
@@ -87,6 +94,83 @@ def test_a_file_that_changed_gets_a_new_digest(shipped: Path, tmp_path: Path) ->
     model(path, 3.0)
     after = catalogue.find(str(path))
     assert after is not None and after.digest == file_digest(path) != before
+
+
+def test_a_name_means_the_file_as_it_is_now(shipped: Path, tmp_path: Path) -> None:
+    catalogue = Catalogue(shipped, tmp_path / "own.json")
+    path = model(tmp_path / "boots.safetensors", 2.0)
+    before = catalogue.add(path)
+    model(path, 3.0, card={"title": "Trained longer"})
+    now = catalogue.find("boots")
+    assert now is not None and now.digest == file_digest(path) and now.title == "Trained longer"
+    assert catalogue.find(before.reference) == before  # whoever loads it sees that it has changed
+
+
+def test_a_path_may_hold_an_at_sign(shipped: Path, tmp_path: Path) -> None:
+    path = model(tmp_path / "me@home" / "boots@2.safetensors", 2.0)
+    entry = Catalogue(shipped, tmp_path / "own.json").find(str(path))
+    assert entry is not None and entry.path == path and entry.name == "boots-2"
+
+
+@pytest.mark.parametrize(
+    ("reference", "parts"),
+    [
+        ("a@0123456789abcdef", ("a", "0123456789abcdef")),
+        ("@0123456789abcdef", ("", "0123456789abcdef")),
+        ("me@home/a.pth", ("me@home/a.pth", "")),
+        ("me@home/a@0123456789abcdef", ("me@home/a", "0123456789abcdef")),
+        ("a@0123", ("a@0123", "")),
+    ],
+)
+def test_references_are_taken_apart(reference: str, parts: tuple[str, str]) -> None:
+    assert split_reference(reference) == parts
+
+
+def test_a_beginning_that_fits_two_models_asks_which(shipped: Path, tmp_path: Path) -> None:
+    catalogue = Catalogue(shipped, tmp_path / "own.json")
+    catalogue.add(model(tmp_path / "edges-to-boots.safetensors", 2.0))
+    assert catalogue.find("edges-to") is None
+    said = catalogue.explain("edges-to-")
+    assert "edges-to-boots and edges-to-hats and edges-to-shoes; say which" in said
+
+
+def test_what_the_window_adds_is_seen_by_who_was_there_before(
+    shipped: Path, tmp_path: Path
+) -> None:
+    one, other = (Catalogue(shipped, tmp_path / "own.json") for _ in range(2))
+    assert len(one.entries()) == len(other.entries()) == 2
+    one.add(model(tmp_path / "boots.safetensors", 2.0))
+    other.add(model(tmp_path / "gloves.safetensors", 3.0))
+    for catalogue in (one, other):
+        assert [e.name for e in catalogue.entries()][2:] == ["gloves", "boots"]
+
+
+def test_the_list_survives_being_written_from_many_threads(shipped: Path, tmp_path: Path) -> None:
+    catalogue = Catalogue(shipped, tmp_path / "own.json")
+    files = [model(tmp_path / f"{n}.safetensors", n) for n in range(8)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(catalogue.add, files))
+        list(pool.map(lambda _: catalogue.entries(), range(8)))
+    named = {e.name for e in catalogue.entries() if not e.shipped}
+    assert named == {str(n) for n in range(8)}
+
+
+def test_a_model_that_is_known_is_fetched_once(shipped: Path, tmp_path: Path) -> None:
+    hats = model(tmp_path / "mirror" / "hats.safetensors", 4.0)
+    listing = json.loads((shipped / "models.json").read_text())
+    listing["models"][1] |= {
+        "urls": [hats.as_uri()], "sha256": hashlib.sha256(hats.read_bytes()).hexdigest()
+    }  # fmt: skip
+    (shipped / "models.json").write_text(json.dumps(listing))
+    catalogue = Catalogue(shipped, tmp_path / "data" / "own.json")
+    assert "models --get edges-to-hats" in catalogue.explain("edges-to-hats")
+    assert [p.done for p in catalogue.get("edges-to-hats")][-1] == hats.stat().st_size
+    found = catalogue.find("edges-to-hats")
+    assert found is not None and found.shipped and found.digest == file_digest(hats)
+    assert found.path == tmp_path / "data" / "models" / "edges-to-hats.safetensors"
+    assert list(catalogue.get("edges-to-hats")) == []
+    with pytest.raises(CheckpointError, match="no model gloves"):
+        list(catalogue.get("gloves"))
 
 
 def test_official_files_are_named_by_their_folder(shipped: Path, tmp_path: Path) -> None:
