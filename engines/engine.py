@@ -214,7 +214,7 @@ class Engine:
         card, remarks = told_card(family.card(config), checkpoint)
         dtype = executor.half_type(self.device, self._half and card.half_ok)
         module = executor.prepare(module, self.device, dtype)
-        notes = (*checkpoint.notes, *repairs, *remarks)
+        notes = tuple(dict.fromkeys((*checkpoint.notes, *repairs, *remarks)))
         card = replace(
             card,
             checkpoint=weights.reference,
