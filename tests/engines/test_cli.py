@@ -398,13 +398,19 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_leaves_whole_pictures_and_the_next_run_goes_on(model: Path, tmp_path: Path) -> None:
     count = 300
     for index in range(count):
         drawing(tmp_path / "in" / f"{index:03}.png", (640, 480))
     command = [sys.executable, "main.py", "batch", "--model", str(model), "--images"]
     command += [str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--device", "cpu"]
-    running = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(  # a shell's background job ignores Ctrl+C, and so would its child
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=_heed_ctrl_c
+    )
     try:
         while len(list((tmp_path / "out").glob("*.png"))) < 2:
             assert running.poll() is None, "it ended before it could be interrupted"
