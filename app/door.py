@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -121,10 +122,14 @@ class Door(QObject):
             self.exported.emit(str(path))
 
 
-def kept_for_drag(folder: Path, picture: Picture, job: Job) -> Path:
-    """A PNG with its recipe for another program to take; written once for each job."""
+def kept_for_drag(folder: Path, picture: Picture, job: Job, kept: Path | None) -> Path:
+    """A PNG with its recipe for another program to take, under a name for people. A result that
+    the history keeps is on disk already; only a picture of this moment is written here."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{job.checkpoint.partition('@')[0] or job.family}-{job.digest[:8]}.png"
     if not path.exists():
-        save_png(picture, job, path)
+        if kept is not None and kept.exists():
+            shutil.copyfile(kept, path)
+        else:
+            save_png(picture, job, path)
     return path

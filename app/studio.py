@@ -6,6 +6,7 @@ what touches files is the background.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -152,6 +153,7 @@ class Studio(QObject):
 
     def start(self) -> None:
         """Bring back history and desk, and load the model of the last session or the default."""
+        self.background.do(lambda: shutil.rmtree(self.folder / "drag", ignore_errors=True))
         self.history.load()
         self.desk.open(self._on_desk)
 
@@ -427,7 +429,8 @@ class Studio(QObject):
         job = self._results.recipe()
         if self.shown is None or job is None:
             return None
-        return kept_for_drag(self.folder / "drag", self.shown.picture, job)
+        kept = next((e.path for e in self.history.entries() if e.digest == job.digest), None)
+        return kept_for_drag(self.folder / "drag", self.shown.picture, job, kept)
 
     # ---- the desk ------------------------------------------------------------------------------
 

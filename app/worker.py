@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
+import sys
 import threading
 import time
 from collections import deque
@@ -350,8 +352,14 @@ _ALIVE: set[EngineWorker] = set()  # a running thread must not be collected with
 
 @atexit.register
 def _stop_all() -> None:
-    for worker in tuple(_ALIVE):
-        worker.stop()
+    """A thread in a long step (importing torch, one large picture) cannot be ended, and Qt aborts
+    when it destroys a running one. Nothing there is worth saving: leave without it."""
+    if not all(worker.stop() for worker in tuple(_ALIVE)):
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # as in a program without a console
+                stream.flush()
+        os._exit(0)
 
 
 def _doctor(path: str) -> Any:

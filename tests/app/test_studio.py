@@ -647,6 +647,11 @@ def test_a_picture_is_dragged_out_with_its_recipe(bench):
     bench.wait_shown(5)
     path = bench.studio.drag_file()
     assert job_from_png(path).images["canvas"].pixels[0, 0] == 5
+    bench.wait(lambda: len(bench.kept()) == 1)
+    assert bench.studio.drag_file() == path
+    path.unlink()
+    again = bench.studio.drag_file()
+    assert again.read_bytes() == bench.studio.history.entries()[0].path.read_bytes()
 
 
 def test_a_recipe_without_its_model_waits_for_the_file(bench, tmp_path):

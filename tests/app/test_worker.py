@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -331,6 +335,39 @@ def test_stopping_at_any_moment_leaves_no_thread(qtbot, engine, seed):
     assert worker.submit(job()) > 0
     assert not worker.isRunning(), "a stopped worker does not start again"
     assert heard.events[told:][-1][1] == Cancelled()
+
+
+EXIT = """
+import sys, time
+from PySide6.QtCore import QCoreApplication, QTimer
+from app.worker import EngineWorker
+from engines.job import Job
+
+class Slow:
+    def run(self, job):
+        time.sleep(30)
+        yield
+    def memory(self):
+        return {}
+
+app = QCoreApplication([])
+worker = EngineWorker(Slow)
+worker.submit(Job("slow"))
+worker.began.connect(app.quit)
+app.exec()
+print("ended:", worker.stop(100))
+"""
+
+
+def test_the_program_ends_soundly_while_a_step_takes_long():
+    """Closing the window while torch is being imported must not end in an abort of Qt."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    began = time.perf_counter()
+    ran = subprocess.run(
+        [sys.executable, "-c", EXIT], env=environment, capture_output=True, text=True, timeout=25
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "ended: False\n", "")
+    assert time.perf_counter() - began < 20
 
 
 def test_a_forgotten_worker_is_not_collected_while_it_runs(qtbot, engine):
