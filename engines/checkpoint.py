@@ -410,3 +410,31 @@ def save(
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+# ---- the state of a training ---------------------------------------------------------------------
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write tensors and numbers in nested dictionaries; the file appears whole or not at all."""
+    import torch
+
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        torch.save(dict(state), part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_state(path: Path, device: Any) -> dict[str, Any]:
+    """What save_state wrote, its tensors on `device`. Raises CheckpointError."""
+    import torch
+
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, *DAMAGE) as error:
+        message = (
+            f"{path.name} is damaged, so the training cannot go on; start it without resuming."
+        )
+        raise CheckpointError("damaged", message) from error

@@ -26,7 +26,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from engines import datasets
+from engines import checkpoint, datasets
 from engines.job import Event, Picture, Preview, Progress, Result
 
 log = logging.getLogger("train")
@@ -297,16 +297,14 @@ class _Run:
     def save(self, done: int) -> None:
         if self.fabric.global_rank != 0:
             return
-        part = self.out / "state.part"
-        torch.save({"step": done, **self._state()}, part)
-        part.replace(self.out / "state.pt")
+        checkpoint.save_state(self.out / "state.pt", {"step": done, **self._state()})
 
     def load(self) -> int:
         """The step to go on with; 0 if nothing was saved."""
         path = self.out / "state.pt"
         if not path.exists():
             return 0
-        state = torch.load(path, map_location=self.fabric.device, weights_only=True)
+        state = checkpoint.read_state(path, self.fabric.device)
         for name in self.trainer.modules():
             getattr(self.trainer, name).load_state_dict(state["modules"][name])
         for name, optimiser in self.trainer.optimisers().items():

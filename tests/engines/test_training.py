@@ -195,3 +195,18 @@ def test_pairs_are_found_for_recipes(photos: Path) -> None:
     assert len(made) == 6
     with pytest.raises(datasets.DataError, match="edges or pairs"):
         datasets.make_dataset({"kind": "magic"}, photos, 0)
+
+
+def test_a_damaged_state_is_refused_in_one_sentence(tmp_path: Path, photos: Path) -> None:
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(PAIRED)
+    list(training.train_file(recipe, photos, tmp_path / "run", "cpu", steps=2))
+    state = tmp_path / "run" / "state.pt"
+    whole = state.read_bytes()
+    for damaged in (b"", b"no state", whole[: len(whole) // 2]):
+        state.write_bytes(damaged)
+        with pytest.raises(
+            checkpoint.CheckpointError, match=r"state.pt is damaged.*without resuming"
+        ):
+            list(training.train_file(recipe, photos, tmp_path / "run", "cpu", resume=True, steps=2))
+    assert not list((tmp_path / "run").glob(".state*"))
