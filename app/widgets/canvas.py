@@ -17,7 +17,6 @@ from PySide6.QtGui import (
     QPainter,
     QPaintEvent,
     QPen,
-    QPixmap,
     QRegion,
     QResizeEvent,
     QTabletEvent,
@@ -32,7 +31,7 @@ from app.i18n import tr
 from app.pictures import from_qimage, has_payload, read_mime, to_qimage, view
 from app.raster import Layers, fitted, layers_of
 from app.widgets.canvas_paint import (
-    inside,
+    Reference,
     paint_chip,
     paint_ground,
     paint_guides,
@@ -47,7 +46,6 @@ from app.widgets.zooming import CRISP, View
 from engines.controls import SketchStats
 from engines.job import Picture
 
-PHOTO_SIDE = 2048  # pixels; a larger reference photo is made smaller
 PARTS = 32  # that many parts are painted one by one, rather than all between them
 
 
@@ -79,8 +77,7 @@ class SketchCanvas(QWidget):
         self._tools: dict[str, Tool] = {name: kind(self) for name, kind in TOOLS.items()}
         self._tool = self._tools["pen"]
         self._turned: Tool | None = None  # what waits while the other end of the pen erases
-        self._photo: QImage | None = None  # the reference: as colours, and as it is painted
-        self._reference: QPixmap | None = None
+        self._reference: Reference | None = None
         self._opacity = 0.4
         self.view = View()
         self.grabGesture(Qt.GestureType.PinchGesture)
@@ -182,8 +179,7 @@ class SketchCanvas(QWidget):
         self.stamp = Drawing.from_json(body) if body else None
 
     def set_reference(self, picture: Picture | None, opacity: float = 0.4) -> None:
-        self._photo = _at_most(to_qimage(picture), PHOTO_SIDE) if picture else None
-        self._reference = QPixmap.fromImage(self._photo) if self._photo else None
+        self._reference = Reference(to_qimage(picture)) if picture else None
         self._opacity = opacity
         self.update()
 
@@ -282,10 +278,7 @@ class SketchCanvas(QWidget):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.zoom < CRISP)
         painter.fillRect(paper, theme.colour("paper"))
         if self._reference is not None:
-            painter.setOpacity(self._opacity)
-            place = inside(self._reference.size(), paper)
-            painter.drawPixmap(place, self._reference, QRectF(self._reference.rect()))
-            painter.setOpacity(1.0)
+            self._reference.paint(painter, paper, self._opacity)
         self._paint_layers(painter, paper & clip)
         paint_guides(painter, paper, self.symmetry, self.turns)
         self._tool.paint(painter)
@@ -454,26 +447,13 @@ class SketchCanvas(QWidget):
         if not self.layers.rect.contains(spot):
             return None
         hint = self.layers.hints.pixelColor(spot)
-        if hint.alpha() or self._photo is None:
+        if hint.alpha() or self._reference is None:
             return hint if hint.alpha() else None
-        area = inside(self._photo.size(), QRectF(self.layers.rect))
-        if not area.contains(point):
-            return None
-        x = (point.x() - area.x()) / area.width() * self._photo.width()
-        y = (point.y() - area.y()) / area.height() * self._photo.height()
-        return self._photo.pixelColor(int(x), int(y))
+        return self._reference.colour_at(point, QRectF(self.layers.rect))
 
     def follow_tool(self) -> None:
         self.setCursor(self._tool.cursor)
         self.update()
-
-
-def _at_most(image: QImage, side: int) -> QImage:
-    """The image, smaller if it is larger than `side`: what is painted at every dab is light."""
-    if max(image.width(), image.height()) <= side:
-        return image
-    keep, smooth = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode.SmoothTransformation
-    return image.scaled(side, side, keep, smooth)
 
 
 def _grey(image: QImage) -> QImage:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
-from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPen, QRegion
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPixmap, QRegion
 
 from app import theme
+
+PHOTO_SIDE = 2048  # pixels; a larger reference photo is made smaller
 
 
 def paint_ground(painter: QPainter, paper: QRectF, clip: QRectF) -> None:
@@ -92,12 +94,36 @@ def paint_invitation(painter: QPainter, paper: QRectF, text: str) -> None:
     painter.drawText(words, flags, text)
 
 
-def inside(size: QSize, area: QRectF) -> QRectF:
-    """A picture of that size, as large as it goes in the middle of `area`."""
-    shown = size.toSizeF().scaled(area.size(), Qt.AspectRatioMode.KeepAspectRatio)
-    placed = QRectF(0, 0, shown.width(), shown.height())
-    placed.moveCenter(area.center())
-    return placed
+class Reference:
+    """A photo below the drawing, as large as it goes in the middle of the sheet."""
+
+    def __init__(self, image: QImage) -> None:
+        if max(image.width(), image.height()) > PHOTO_SIDE:  # it is painted at every dab
+            keep, smooth = Qt.AspectRatioMode.KeepAspectRatio, Qt.TransformationMode
+            image = image.scaled(PHOTO_SIDE, PHOTO_SIDE, keep, smooth.SmoothTransformation)
+        self.image, self._shown = image, QPixmap.fromImage(image)
+
+    def paint(self, painter: QPainter, paper: QRectF, opacity: float) -> None:
+        painter.setOpacity(opacity)
+        painter.drawPixmap(self._place(paper), self._shown, QRectF(self._shown.rect()))
+        painter.setOpacity(1.0)
+
+    def colour_at(self, point: QPointF, sheet: QRectF) -> QColor | None:
+        """Its colour at a point of the sheet; None beside it."""
+        place = self._place(sheet)
+        if not place.contains(point):
+            return None
+        x = (point.x() - place.x()) / place.width() * self.image.width()
+        y = (point.y() - place.y()) / place.height() * self.image.height()
+        spot = QPoint(min(int(x), self.image.width() - 1), min(int(y), self.image.height() - 1))
+        return self.image.pixelColor(spot)
+
+    def _place(self, area: QRectF) -> QRectF:
+        keep = Qt.AspectRatioMode.KeepAspectRatio
+        shown = self.image.size().toSizeF().scaled(area.size(), keep)
+        placed = QRectF(0, 0, shown.width(), shown.height())
+        placed.moveCenter(area.center())
+        return placed
 
 
 def parts(region: QRegion) -> list[QRect]:

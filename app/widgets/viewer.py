@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt, QTimer, QVariantAnimation, Signal
+from PySide6.QtCore import QPoint, QPointF, QRectF, QSize, Qt, QVariantAnimation, Signal
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
@@ -28,11 +28,11 @@ from PySide6.QtWidgets import QApplication, QMenu, QPushButton, QWidget
 from app import theme
 from app.i18n import say, signals, tr
 from app.pictures import has_payload, mime_for, read_mime, to_pixmap
+from app.widgets.busy import BusyLine
 from app.widgets.canvas_paint import paint_chip, paint_ground
 from app.widgets.viewer_paint import (
     HANDLE,
     message_area,
-    paint_busy,
     paint_checks,
     paint_handle,
     paint_message,
@@ -42,8 +42,6 @@ from app.widgets.zooming import View
 from engines.job import Picture
 
 FADE_MS = 110  # of a result that did not come while drawing
-BUSY_AFTER_MS = 300  # what is quicker shows no sign of work
-BUSY_ROUND_MS = 1400
 STEP = 0.02  # of the wipe, for each press of an arrow key
 
 
@@ -76,24 +74,15 @@ class ResultViewer(QWidget):
         self.button = QPushButton(self)
         self.button.hide()
         self.button.clicked.connect(self.action_clicked)
-        self._fade = self._animation(FADE_MS)
+        self.busy = BusyLine(self)
+        self._fade = QVariantAnimation(self)
+        self._fade.setDuration(FADE_MS)
+        self._fade.setStartValue(0.0)
+        self._fade.setEndValue(1.0)
+        self._fade.valueChanged.connect(self.update)
         self._fade.finished.connect(self._faded)
-        self._running = self._animation(BUSY_ROUND_MS)
-        self._running.setLoopCount(-1)
-        self._patience = QTimer(self)
-        self._patience.setSingleShot(True)
-        self._patience.setInterval(BUSY_AFTER_MS)
-        self._patience.timeout.connect(self._running.start)
         theme.signals.changed.connect(self.update)
         signals.changed.connect(self._place_button)
-
-    def _animation(self, milliseconds: int) -> QVariantAnimation:
-        made = QVariantAnimation(self)
-        made.setDuration(milliseconds)
-        made.setStartValue(0.0)
-        made.setEndValue(1.0)
-        made.valueChanged.connect(self.update)
-        return made
 
     # ---- what others ask ------------------------------------------------------------------------
 
@@ -152,17 +141,7 @@ class ResultViewer(QWidget):
 
     def set_busy(self, busy: bool) -> None:
         """A line that runs along the upper edge while something takes long."""
-        if busy and self._running.state() == self._running.State.Stopped:
-            if not self._patience.isActive():
-                self._patience.start()
-        elif not busy:
-            self._patience.stop()
-            self._running.stop()
-            self.update()
-
-    def is_busy(self) -> bool:
-        """Whether that line is shown."""
-        return self._running.state() == self._running.State.Running
+        self.busy.set_busy(busy)
 
     def set_drag_source(self, source: Callable[[], Path | str | None]) -> None:
         """What gives the file, with its recipe inside, that a drag takes out."""
@@ -236,8 +215,6 @@ class ResultViewer(QWidget):
             self._paint_chip(painter, self._shown.size())
         elif self._message:
             paint_message(painter, self._message_room(), tr(self._message), self._failed)
-        if self.is_busy():
-            paint_busy(painter, self.width(), float(self._running.currentValue() or 0.0))
         if self._dropping or (self._by_key and self.hasFocus()):
             painter.setPen(QPen(theme.colour("accent" if self._dropping else "focus"), 2))
             painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
@@ -465,8 +442,6 @@ class ResultViewer(QWidget):
         super().hideEvent(event)
 
     def closeEvent(self, event: Any) -> None:
-        self._patience.stop()
-        self._running.stop()
         if self._full is not None:
             self._full.close()
         self.closed.emit()

@@ -13,7 +13,6 @@ from app.widgets.zooming import CRISP
 HANDLE = 11  # radius of the wipe's handle, logical pixels
 SQUARE = 8
 WRAPPED = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
-BUSY_SHARE = 0.28  # of the width, that the busy line's lit part takes
 
 
 def paint_pixmap(painter: QPainter, area: QRectF, pixmap: QPixmap, zoom: float) -> None:
@@ -98,11 +97,3 @@ def message_area(room: QRectF, text: str) -> QRectF:
     size = metrics.boundingRect(QRectF(0, 0, width, 1000), WRAPPED, text)
     left, top = room.center().x() - width / 2, room.center().y() - size.height() / 2
     return QRectF(left, top, width, size.height() + 2)
-
-
-def paint_busy(painter: QPainter, width: float, share: float) -> None:
-    """A short amber line that runs along the upper edge; `share` of its way, 0 to 1."""
-    lit = BUSY_SHARE * width
-    left = share * (width + lit) - lit
-    painter.fillRect(QRectF(0, 0, width, 2), theme.colour("line"))
-    painter.fillRect(QRectF(left, 0, lit, 2) & QRectF(0, 0, width, 2), theme.colour("accent"))

@@ -812,7 +812,8 @@ def test_a_large_reference_is_light_and_its_colours_can_be_picked(canvas, qtbot)
     photo = np.zeros((3000, 4000, 3), np.uint8)
     photo[:, 2000:] = (10, 200, 30)
     canvas.set_reference(Picture(photo), 0.5)
-    assert max(canvas._photo.width(), canvas._photo.height()) == 2048
+    light = canvas._reference.image
+    assert max(light.width(), light.height()) == 2048
     canvas.set_tool("eyedropper")
     with qtbot.waitSignal(canvas.colour_picked) as picked:
         QTest.mouseClick(canvas, LEFT, pos=at(canvas, 200, 128))

@@ -271,14 +271,15 @@ def test_a_long_message_leaves_the_button_below_it(viewer):
 def test_work_shows_only_when_it_takes_long(viewer, qtbot):
     viewer.set_busy(True)
     viewer.set_busy(True)
-    assert not viewer.is_busy()
+    assert not viewer.busy.isVisible()
     viewer.set_busy(False)
     qtbot.wait(350)
-    assert not viewer.is_busy()
+    assert not viewer.busy.isVisible()
     viewer.set_busy(True)
-    qtbot.waitUntil(viewer.is_busy, timeout=2000)
+    qtbot.waitUntil(viewer.busy.isVisible, timeout=2000)
+    assert viewer.busy.width() == viewer.width()
     viewer.set_busy(False)
-    assert not viewer.is_busy()
+    assert not viewer.busy.isVisible()
 
 
 def test_full_screen_has_the_wipe_and_hands_it_back(viewer, qtbot):
