@@ -175,7 +175,7 @@ MARKS: tuple[Mark, ...] = (
         ("10.weight", (N, N, 5, 5)),
         ("17.weight", (N, N)),
     ),
-    _mark("genegan", "GeneGAN variables", "G_splitter/conv1/W*"),
+    _mark("genegan", "a GeneGAN net (its variables)", "G_splitter/conv1/W*"),
     _mark(
         "captioning", "a captioning decoder", "embed.weight", "lstm.weight_ih_l0", "linear.weight"
     ),
