@@ -498,6 +498,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         self._fading.stop()
         self._remember()
+        self.hide()  # a step that cannot be ended at once must not keep it on the screen
         self.studio.close()
         super().closeEvent(event)
 
