@@ -10,7 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QMouseEvent, QPointingDevice, QTabletEvent
+from PySide6.QtGui import QInputDevice, QMouseEvent, QPointingDevice, QTabletEvent
 
 if TYPE_CHECKING:
     from app.widgets.canvas import SketchCanvas
@@ -85,7 +85,8 @@ class Pointer:
         """The share of the brush's width that is drawn: less when light, more when it leans."""
         if not self.canvas.by_pressure:
             return 1.0
-        pressure = event.pressure() if event.pressure() > 0 else 1.0  # some pens know none
+        knows = event.pointingDevice().capabilities() & QInputDevice.Capability.Pressure
+        pressure = event.pressure() if knows else 1.0
         lean = (max(abs(event.xTilt()), abs(event.yTilt())) - LEANS) / (LIES - LEANS)
         return max(pressure, LIGHTEST) * (1 + TILT_WIDENS * min(max(lean, 0.0), 1.0))
 

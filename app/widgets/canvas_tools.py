@@ -275,7 +275,6 @@ class Select(Tool):
     name, brush = "select", False
 
     def press(self, at: QPointF, pressure: float, keys: Keys) -> None:
-        self.busy = True
         self._from = at
         chosen = self.canvas.selection
         self._moving = chosen is not None and QRectF(chosen).contains(at)
@@ -285,6 +284,7 @@ class Select(Tool):
         else:
             self.canvas.selection = None
             self.canvas.update()
+        self.busy = True
 
     def move(self, at: QPointF, pressure: float, keys: Keys) -> None:
         if not self.busy:
@@ -314,18 +314,17 @@ class Select(Tool):
         chosen = self.canvas.selection
         if chosen is None:
             return False
+        steps: dict[int, tuple[int, int]]
         steps = {Qt.Key.Key_Left: (-1, 0), Qt.Key.Key_Right: (1, 0), Qt.Key.Key_Up: (0, -1),
                  Qt.Key.Key_Down: (0, 1)}  # fmt: skip
-        key = Qt.Key(event.key())
+        key = event.key()
         if key in steps:
             far = 10 if event.modifiers() & Keys.ShiftModifier else 1
             target = chosen.translated(steps[key][0] * far, steps[key][1] * far)
-            self.canvas.paper.commit("Move", self._moved(chosen, target))
+            self._carry("Move", chosen, target)
             self.canvas.selection = target
         elif key in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
-            self.canvas.paper.commit(
-                "Erase", self._moved(chosen, QRect(-chosen.width() - 8, 0, *_size(chosen)))
-            )
+            self._carry("Erase", chosen, QRect(-chosen.width() - 8, 0, *_size(chosen)))
             self.canvas.selection = None
         elif key == Qt.Key.Key_Escape:
             self.canvas.selection = None
@@ -333,6 +332,10 @@ class Select(Tool):
             return False
         self.canvas.update()
         return True
+
+    def _carry(self, text: str, chosen: QRect, target: QRect) -> None:
+        self.canvas.paper.adopt_example()
+        self.canvas.paper.commit(text, self._moved(chosen, target))
 
     def cancel(self) -> None:
         self.canvas.selection = None

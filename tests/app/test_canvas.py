@@ -818,3 +818,27 @@ def test_a_large_reference_is_light_and_its_colours_can_be_picked(canvas, qtbot)
     with qtbot.waitSignal(canvas.colour_picked) as picked:
         QTest.mouseClick(canvas, LEFT, pos=at(canvas, 200, 128))
     assert picked.args[0].getRgb()[:3] == (10, 200, 30)
+
+
+@pytest.mark.parametrize("way", ["pull", "arrow"])
+def test_what_is_carried_of_the_example_becomes_a_drawing(canvas, way):
+    canvas.set_example(EXAMPLE)
+    canvas.set_tool("select")
+    pull(canvas, (20, 110), (240, 146))
+    if way == "pull":
+        pull(canvas, (128, 128), (128, 168))
+    else:
+        for _ in range(4):
+            QTest.keyClick(canvas, Qt.Key.Key_Down, SHIFT)
+    assert ink(canvas)[168, 128] == 0 and ink(canvas)[128, 128] == 255
+    assert canvas.selection is not None and agrees_with_its_recipe(canvas)
+    while canvas.stack.canUndo():
+        canvas.stack.undo()
+    assert canvas.is_empty() and ink(canvas)[128, 128] == 0
+
+
+def test_a_pen_lifted_slowly_leaves_no_blob(canvas):
+    canvas.set_brush(20)
+    tablet_stroke(canvas, [(40 + 6 * n, 128, max(1 - n / 24, 0.0)) for n in range(25)])
+    dark = (ink(canvas) < 128).sum(axis=0)
+    assert dark[60] > 15 and dark[176:].max() <= 6 and agrees_with_its_recipe(canvas)
