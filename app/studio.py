@@ -343,7 +343,7 @@ class Studio(QObject):
         self._forget_live()
         if picture is not None:
             self._results.bring_back(picture, job)
-        before = self.job()
+        before = self._desk_job()
 
         def apply(recipe: Job) -> None:
             self._return_to(recipe)
@@ -374,6 +374,14 @@ class Studio(QObject):
             self._assume(job)
         else:
             self._models.choose(job.checkpoint, job, keep=False)
+
+    def _desk_job(self) -> Job | None:
+        """What undo brings back: also that a sheet was empty."""
+        job = self.job(drawings=False)
+        if job is None or self.card is None:
+            return None
+        roles = (control.role for control in self.card.inputs())
+        return job.with_(drawings=self._sources.drawings(roles))
 
     def _assume(self, job: Job) -> None:
         self._values.assume(job.values, job.seed)

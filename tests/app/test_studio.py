@@ -516,6 +516,18 @@ def test_a_click_on_the_history_brings_the_whole_recipe_back_and_undo_the_desk_b
     assert (bench.canvas.ink, bench.studio.seed) == (4, 1)
 
 
+def test_undo_of_a_recipe_brings_an_empty_sheet_back(bench):
+    bench.draw(3)
+    bench.studio.settle()
+    bench.wait(lambda: len(bench.kept()) == 1)
+    bench.studio.register_source("canvas", lambda: None, bench.canvas.drawing)
+    bench.draw(255)
+    bench.studio.restore_history(bench.studio.history.entries()[0].id)
+    bench.wait(lambda: bench.canvas.ink == 3)
+    bench.studio.undo_stack.undo()
+    assert bench.canvas.ink == 255
+
+
 def test_a_restored_picture_is_shown_before_anything_is_computed(bench):
     bench.draw(3)
     bench.studio.settle()
