@@ -6,7 +6,7 @@ cluster runs this very program and finds the models by digest in its own catalog
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 from importlib.util import find_spec
 from itertools import islice
@@ -50,7 +50,7 @@ def _here(jobs: Iterable[Job], engine: Engine) -> Iterator[tuple[int, Event]]:
                 yield number, event
 
 
-def _events(engine: Engine, job: Job) -> Iterator[Event]:
+def _events(engine: Engine, job: Job) -> Generator[Event]:
     try:
         yield from engine.run(job)
     except Exception as error:  # a failed job fails alone
@@ -65,7 +65,7 @@ def _ray() -> Any:
         raise EngineError(
             "device", "Ray is not installed here; install it (pip install ray), or run on “here”."
         )
-    import ray
+    import ray  # pyright: ignore[reportMissingImports]
 
     return ray
 

@@ -27,6 +27,10 @@ PNG_KEY = "ganvas"
 # The recipe of a 24-megapixel photo takes up to 100 MB; Pillow refuses to open a PNG beyond 64 MB.
 PngImagePlugin.MAX_TEXT_MEMORY = 1 << 30
 
+# What parsing a damaged or hostile recipe or PNG raises; Pillow calls a broken chunk a SyntaxError.
+_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OSError, ArithmeticError, SyntaxError,
+           RecursionError, Image.DecompressionBombError)  # fmt: skip
+
 Value = float | int | bool | str | list[Any] | None
 
 
@@ -204,7 +208,7 @@ class Job:
             )
         except JobError:
             raise
-        except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
+        except _DAMAGE as error:
             raise JobError("This is not a Ganvas recipe, or it is damaged.") from error
 
 
@@ -234,7 +238,7 @@ def job_from_png(path: str | Path) -> Job:
             if text is None and image.format == "PNG":
                 image.load()  # text chunks may follow the pixels
                 text = getattr(image, "text", {}).get(PNG_KEY)
-    except (OSError, ValueError, SyntaxError) as error:
+    except _DAMAGE as error:
         raise JobError(f"{Path(path).name} cannot be read as a picture.") from error
     if text is None:
         raise NoRecipe(f"{Path(path).name} carries no Ganvas recipe.")

@@ -1,3 +1,7 @@
+"""Controls refuse in sentences; cards and jobs are checked against each other."""
+
+from __future__ import annotations
+
 import json
 from typing import Any
 

@@ -1,5 +1,11 @@
+"""Pictures and recipes: every way of travelling, and everything that can be wrong with one."""
+
+from __future__ import annotations
+
+import base64
 import json
 import pickle
+import random
 from pathlib import Path
 
 import numpy as np
@@ -119,7 +125,8 @@ def test_a_png_of_somebody_else_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "7", "{}", '{"ganvas": 1}', '{"ganvas": "x", "family": 1}']
+    "text",
+    ["", "[]", "7", "{}", '{"ganvas": 1}', '{"ganvas": "x", "family": 1}', "[" * 100_000],
 )
 def test_damaged_recipes(text: str) -> None:
     with pytest.raises(JobError, match="not a Ganvas recipe"):
@@ -130,4 +137,45 @@ def test_a_recipe_of_a_newer_program_asks_for_an_update() -> None:
     body = json.loads(job().to_json())
     body["ganvas"] = 99
     with pytest.raises(JobError, match="newer Ganvas"):
+        Job.from_json(json.dumps(body))
+
+
+@pytest.mark.parametrize("entry", ["ganvas", "values", "images", "drawings", "seed", "size"])
+def test_a_recipe_with_one_wrong_entry_is_refused_or_read(entry: str) -> None:
+    body = json.loads(job().to_json())
+    wrong = [None, True, "x", -1, float("inf"), float("nan"), 0.5, 10**400, [1], [[1, 2], [3]],
+             {"edges": 1}, {"edges": "eA=="}, {"edges": None}, "9" * 5000]  # fmt: skip
+    for value in wrong:
+        try:
+            read = Job.from_json(json.dumps({**body, entry: value}))
+        except JobError as error:
+            assert str(error).endswith(".")
+        else:
+            assert Job.from_json(read.to_json()) == read
+
+
+def test_flipped_bytes_never_give_more_than_a_sentence(tmp_path: Path) -> None:
+    dice = random.Random(0)
+    save_png(picture(20, 20), job(), tmp_path / "a.png")
+    whole = (tmp_path / "a.png").read_bytes()
+    refused = 0
+    for _ in range(300):
+        damaged = bytearray(whole[: dice.choice([len(whole), dice.randrange(len(whole))])])
+        for _ in range(min(4, len(damaged))):
+            damaged[dice.randrange(len(damaged))] = dice.randrange(256)
+        (tmp_path / "a.png").write_bytes(damaged)
+        try:
+            job_from_png(tmp_path / "a.png")
+        except JobError:
+            refused += 1
+    assert refused > 100
+
+
+def test_a_picture_that_would_fill_the_memory_is_refused(tmp_path: Path) -> None:
+    Image.new("1", (30_000, 30_000)).save(tmp_path / "bomb.png")
+    with pytest.raises(JobError, match="cannot be read"):
+        job_from_png(tmp_path / "bomb.png")
+    packed = base64.b64encode((tmp_path / "bomb.png").read_bytes()).decode()
+    body = {**json.loads(job().to_json()), "images": {"edges": packed}}
+    with pytest.raises(JobError, match="not a Ganvas recipe"):
         Job.from_json(json.dumps(body))
