@@ -22,7 +22,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from app.drawing import Drawing
-from app.pictures import from_qimage, mime_for
+from app.pictures import from_qimage, mime_for, view
 from app.raster import Layers, bytes_of
 from app.widgets.canvas import SketchCanvas
 from app.widgets.canvas_paint import parts
@@ -842,3 +842,56 @@ def test_a_pen_lifted_slowly_leaves_no_blob(canvas):
     tablet_stroke(canvas, [(40 + 6 * n, 128, max(1 - n / 24, 0.0)) for n in range(25)])
     dark = (ink(canvas) < 128).sum(axis=0)
     assert dark[60] > 15 and dark[176:].max() <= 6 and agrees_with_its_recipe(canvas)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_one_does_pixels_recipe_and_undo_agree(canvas, monkeypatch, seed):
+    chance = np.random.default_rng(seed)
+    monkeypatch.setattr("app.widgets.canvas_paper.UNDO_BYTES", 400_000)
+    canvas.set_stamp(EXAMPLE)
+    canvas.set_example(EXAMPLE)
+    tools = [
+        "pen",
+        "eraser",
+        "line",
+        "rectangle",
+        "ellipse",
+        "polygon",
+        "bucket",
+        "select",
+        "stamp",
+    ]
+    others = [
+        canvas.stack.undo,
+        canvas.stack.redo,
+        lambda: QTest.keyClick(canvas, Qt.Key.Key_Escape),
+        lambda: QTest.keyClick(canvas, Qt.Key.Key_Return),
+        lambda: canvas.fit_drawing(STATS),
+        canvas.clear,
+    ]
+
+    def spot():
+        return tuple(int(v) for v in chance.integers(-20, 276, 2))
+
+    for _ in range(60):
+        canvas.set_tool(str(chance.choice(tools)))
+        canvas.set_layer(str(chance.choice(["ink", "hints"])))
+        canvas.set_symmetry(str(chance.choice(["none", "vertical", "both", "radial"])), 3)
+        canvas.set_brush(float(chance.integers(1, 30)))
+        points = [spot() for _ in range(int(chance.integers(1, 5)))]
+        pull(canvas, *points, release=False)
+        if chance.random() < 0.4:
+            others[int(chance.choice(len(others), p=[0.4, 0.2, 0.1, 0.1, 0.1, 0.1]))]()
+        QTest.mouseRelease(canvas, LEFT, pos=at(canvas, *points[-1]))
+        if canvas.paper._live_layer == "":
+            assert agrees_with_its_recipe(canvas)
+    canvas.set_tool("pen")
+    items, steps = canvas.drawing()["items"], canvas.stack.index()
+    end = ink(canvas).copy()
+    while canvas.stack.canUndo():
+        canvas.stack.undo()
+    assert canvas.drawing()["items"] == []
+    assert (np.array(view(canvas.layers.ink)) == 255).all()
+    assert ink(canvas)[128, 128] == 0, "the example is back"
+    canvas.stack.setIndex(steps)
+    assert canvas.drawing()["items"] == items and (ink(canvas) == end).all()
