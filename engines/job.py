@@ -28,8 +28,8 @@ PNG_KEY = "ganvas"
 PngImagePlugin.MAX_TEXT_MEMORY = 1 << 30
 
 # What parsing a damaged or hostile recipe or PNG raises; Pillow calls a broken chunk a SyntaxError.
-_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OSError, ArithmeticError, SyntaxError,
-           RecursionError, Image.DecompressionBombError)  # fmt: skip
+_DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OSError, ArithmeticError,
+           SyntaxError, RecursionError, Image.DecompressionBombError)  # fmt: skip
 
 Value = float | int | bool | str | list[Any] | None
 
