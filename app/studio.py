@@ -40,7 +40,7 @@ class Studio(QObject):
 
     card_changed = Signal(object)  # ModelCard | None
     value_changed = Signal(str, object)
-    seed_changed = Signal(int)
+    seed_changed = Signal(object)  # int, of any size: a recipe may come from elsewhere
     live_changed = Signal(bool)
     result_shown = Signal(object)  # Shown
     preview_shown = Signal(object)  # Picture
@@ -333,6 +333,10 @@ class Studio(QObject):
 
         Without the model `model_missing` names it, and the recipe waits until its file is opened.
         """
+        if not job.checkpoint:
+            refusal = "This recipe is of a tool, not of a model; there is nothing to bring back."
+            self.failed.emit("drop", Failed("input", refusal))
+            return
         entry = self.catalogue.find(job.checkpoint)
         if entry is None:
             name, _, digest = job.checkpoint.partition("@")

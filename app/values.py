@@ -22,7 +22,7 @@ class Values(QObject):
     """`changed` and `seed_changed` tell a form what to show; `edited` says that a result is due."""
 
     changed = Signal(str, object)  # control, value
-    seed_changed = Signal(int)
+    seed_changed = Signal(object)  # int, of any size
     edited = Signal()
     failed = Signal(str, object)  # place, Failed
 

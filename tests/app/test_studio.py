@@ -666,6 +666,22 @@ def test_a_picture_is_dragged_out_with_its_recipe(bench):
     assert again.read_bytes() == bench.studio.history.entries()[0].path.read_bytes()
 
 
+def test_recipes_made_elsewhere_may_hold_any_seed_and_foreign_values(bench):
+    values = {"strength": "loud", "norm": ["frozen"], "dropout": False, "unknown": 3}
+    drawn = {"canvas": {"size": [8, 6], "ink": 5}}
+    recipe = Job("pix2pix", CLOTHES.checkpoint, values, {}, drawn, 2**70)
+    bench.studio.restore(Job.from_json(recipe.to_json()))
+    assert bench.studio.seed == 2**70
+    assert bench.studio.values == {"strength": 0.2, "norm": "trained", "dropout": False}
+    bench.wait_shown(5, seed=2**70)
+
+
+def test_a_recipe_of_a_tool_is_refused_in_a_sentence(bench):
+    bench.studio.restore(Job("edges", images={"photo": picture(1)}))
+    assert bench.told["failed"][0][0] == "drop"
+    assert bench.told["model_missing"] == []
+
+
 def test_a_recipe_without_its_model_waits_for_the_file(bench, tmp_path):
     lost = Job(
         "pix2pix", "bags@abcdabcdabcdabcd", {"strength": 0.4}, {"canvas": picture(8, (8, 6), 1)},
