@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+import tokenize
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,6 +61,8 @@ _WIDTH = {"bfloat16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1}
 
 
 class Safetensors(Arrays):
+    """A safetensors file; names without the :0 of TensorFlow variables."""
+
     format = "safetensors"
 
     def __init__(self, path: Path) -> None:
@@ -75,7 +78,7 @@ class Safetensors(Arrays):
         self.metadata = {str(k): str(v) for k, v in said.items()}
         self._places: dict[str, tuple[int, int]] = {}
         for name, entry in header.items():
-            self._add(name, entry, size - self._start)
+            self._add(name.removesuffix(":0"), entry, size - self._start)
 
     def _add(self, name: str, entry: Any, room: int) -> None:
         dtype = _SAFETENSORS.get(entry["dtype"])
@@ -94,7 +97,7 @@ class Safetensors(Arrays):
     def tensors(self) -> dict[str, Tensor]:
         from safetensors.torch import load_file
 
-        return load_file(self.path)
+        return {name.removesuffix(":0"): t for name, t in load_file(self.path).items()}
 
     def blocks(self, name: str) -> Iterator[bytes]:
         begin, end = self._places[name]
@@ -163,5 +166,8 @@ def _shape_and_type(file: BinaryIO) -> tuple[tuple[int, ...], np.dtype[Any]]:
     reader = (
         np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
     )
-    shape, _, dtype = reader(file)
+    try:
+        shape, _, dtype = reader(file)
+    except tokenize.TokenError as error:  # numpy's own parser, on what is no Python literal
+        raise ArraysError("is damaged or cut off; please download or copy it again") from error
     return shape, dtype

@@ -4,6 +4,7 @@ them."""
 
 from __future__ import annotations
 
+import codecs
 import mmap
 import re
 from collections.abc import Callable
@@ -80,7 +81,7 @@ def _head(path: Path) -> bytes:
 
 def _is_text(head: bytes) -> bool:
     try:
-        text = head.decode("utf-8", "strict" if len(head) < HEAD else "ignore")
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # the end may be cut
     except UnicodeDecodeError:
         return False
     return all(letter.isprintable() or letter in "\r\n\t\f\ufeff" for letter in text)
@@ -93,7 +94,7 @@ def _readable(path: Path, head: bytes) -> str:
         return "pickle"
     if head[:6] == b"\x93NUMPY":
         return "npy"
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") >= 2:
+    if head[8:9] == b"{" and not _is_text(head[:8]) and int.from_bytes(head[:8], "little") >= 2:
         return "safetensors"
     if _OLD_PICKLE.match(head) and _tail(path, 16).rstrip().endswith(b"."):
         return "pickle"

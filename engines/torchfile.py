@@ -55,11 +55,13 @@ WIDTH = {
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Numbers in the file: `key` names them there; `data` is set where they lie in the pickle."""
+    """`count` numbers in the file, from number `start` of those that are called `key` there; `data`
+    is set where they lie in the pickle itself."""
 
     key: str
     dtype: str
     count: int
+    start: int = 0
     data: bytes | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -161,6 +163,14 @@ def _storage_of(pid: Any) -> Storage:
     if name not in _STORAGES or not isinstance(count, int) or count < 0:
         raise InertError("holds a kind of number that Ganvas does not read")
     return Storage(str(pid[2]), _STORAGES[name], count)
+
+
+def _part(storage: Storage, view: Any) -> Storage:
+    """A part of a storage, as torch 0.1 to 0.3 shared numbers: (key, start, count)."""
+    _, start, count = view
+    if not 0 <= start <= start + count <= storage.count:
+        raise InertError("is damaged: a tensor reaches beyond its numbers")
+    return replace(storage, start=start, count=count)
 
 
 # ---- the two formats -----------------------------------------------------------------------------
@@ -275,7 +285,7 @@ class TorchLegacy(TorchFile):
             yield io.BytesIO(storage.data)
             return
         with self.path.open("rb") as file:
-            file.seek(self._places[storage.key])
+            file.seek(self._places[storage.key] + storage.start * WIDTH[storage.dtype])
             yield file
 
 
@@ -297,13 +307,9 @@ def _read_legacy(file: BinaryIO, nested: bool = False) -> _Legacy:
         if isinstance(pid, tuple) and len(pid) > 1 and pid[0] == "module":
             return pid[1]  # (module, class, source file, source text)
         made = _storage_of(pid)
-        if len(pid) > 5 and pid[5] is not None:
-            raise InertError(
-                "shares numbers between tensors in a way of torch 0.1 that Ganvas does not read"
-            )
         if found.setdefault(made.key, made) != made:
             raise InertError("is damaged: two tensors disagree about the numbers they share")
-        return made
+        return _part(made, pid[5]) if len(pid) > 5 and pid[5] is not None else made
 
     calls = _CALLS if nested else _PLAIN_CALLS
     first = inert.load(file, calls, persistent)

@@ -179,6 +179,12 @@ def test_variables_of_the_port_load_from_every_form(form: str, suffix: str, tmp_
     assert all(torch.equal(v, weights[k]) for k, v in net.state_dict().items())
     assert any("torch's order" in note for note in notes)
 
+    ours = tmp_path / "ours.safetensors"
+    metadata = {"family": "pix2pix", "config": Pix2Pix().to_dict(config)}
+    checkpoint.save(ours, net.state_dict(), metadata)
+    again, notes = Pix2Pix().load(recognise(open_checkpoint(ours)), open_checkpoint(ours))
+    assert all(torch.equal(v, weights[k]) for k, v in again.state_dict().items()) and not notes
+
 
 @pytest.mark.parametrize(("missing", "kind"), [(True, "mismatch"), (False, "nan")])
 def test_the_port_is_loaded_whole_or_not_at_all(missing: bool, kind: str, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from engines import images, layers, tensors
+from engines import executor, images, layers, tensors
 from engines.families.pix2pix.config import ResNetConfig, TensorFlowConfig, UNetConfig
 from engines.families.pix2pix.net import ResNet, UNet
 from engines.families.pix2pix.tensorflow import TensorFlowUNet, from_variables
@@ -41,6 +41,26 @@ def test_keys_and_outputs(name: str) -> None:
         layers.use_batch_statistics(module, mode == "batchstats")
         with torch.inference_mode():
             parity.check(module(given[source]), wanted, manifest, golden)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="This needs a CUDA card.")
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-3), (torch.float16, 5e-2)])
+@pytest.mark.parametrize("name", ["pix2pix_unet256", "cyclegan_resnet9"])
+def test_outputs_on_a_graphics_card(name: str, dtype: torch.dtype, tolerance: float) -> None:
+    manifest, golden = parity.case(f"pix2pix-cyclegan/{name}")
+    module = parity.fill(CASES[name](), manifest["fill"]).eval()
+    module = executor.prepare(module, torch.device("cuda"), dtype)
+    given = parity.inputs(manifest)
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False, deterministic=True):
+        for wanted in manifest["golden"]:
+            source, mode = wanted.rsplit(".", 1)
+            layers.use_batch_statistics(module, mode == "batchstats")
+            with torch.inference_mode():
+                made = module(given[source].to("cuda", dtype)).float().cpu()
+            known = manifest["golden"][wanted]
+            samples = made.numpy().reshape(-1)[:: known["sample_step"]]
+            assert np.abs(samples - golden[wanted].reshape(-1)).max() < tolerance, wanted
 
 
 def test_adversarial_losses() -> None:
