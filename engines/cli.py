@@ -194,7 +194,9 @@ def edges(options: argparse.Namespace) -> int:
     _check_output(options.output)
     engine = _engine("cpu")
     job = Job("edges", values=_values(options.set), images={"photo": _open(options.photo)})
-    _write(_first(_finish(engine.run(job))), _complete(job, engine), options.output)
+    drawing = _first(_finish(engine.run(job)))
+    _write(drawing, _complete(job, engine), options.output)
+    print(f"{options.output}  {drawing.width}x{drawing.height}")
     return 0
 
 
