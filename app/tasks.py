@@ -35,6 +35,7 @@ log = logging.getLogger("tasks")
 
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 FINISHED_KEPT = 50
+REFUSED = 2  # exit code of our command line after one sentence on stderr
 
 
 @dataclass
@@ -394,7 +395,10 @@ class ProcessTask(QObject):
         last = self._last
         crashed = status == QProcess.ExitStatus.CrashExit or code != 0
         if last is None or (crashed and isinstance(last, Result)):
-            last = Failed("process", f"It ended early (code {code}).", "\n".join(self._log))
+            words = next((line.strip() for line in reversed(self._log) if line.strip()), "")
+            said = words if code == REFUSED and words.endswith(".") else ""
+            told = said or f"It ended early (code {code})."
+            last = Failed("process", told, "\n".join(self._log))
         elif isinstance(last, Failed) and not last.details:
             last = Failed(last.kind, last.message, "\n".join(self._log))
         self._finish(last)

@@ -17,6 +17,7 @@ from PySide6.QtGui import QUndoCommand
 from app.results import Shown
 from app.settings import Settings
 from app.studio import Studio
+from app.tasks import own_command
 from app.worker import EngineWorker
 from engines.controls import ImageInput, Slider
 from engines.job import Event, Job, Picture, Preview, Progress, Result, job_from_png
@@ -848,6 +849,16 @@ def test_a_process_that_dies_is_a_failure_with_its_last_words(bench, tmp_path):
     missing = bench.studio.tasks.get(bench.studio.run_process(["/no/such/program"], "Training"))
     bench.wait(lambda: missing.over)
     assert missing.state == "failed"
+
+
+@pytest.mark.slow
+def test_our_own_command_line_says_itself_why_it_refuses(bench):
+    command = own_command("train", "no such recipe.toml")
+    task = bench.studio.tasks.get(bench.studio.run_process(command, "Training"))
+    bench.wait(lambda: task.over, 120_000)
+    assert task.state == "failed"
+    assert "no such recipe" in task.message
+    assert task.message.endswith(".")
 
 
 def test_a_process_is_cancelled_and_ends_with_the_program(bench, tmp_path):
