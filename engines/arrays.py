@@ -78,9 +78,16 @@ class Safetensors(Arrays):
         self.metadata = {str(k): str(v) for k, v in said.items()}
         self._places: dict[str, tuple[int, int]] = {}
         for name, entry in header.items():
-            self._add(name.removesuffix(":0"), entry, size - self._start)
+            self._add(name.removesuffix(":0"), entry)
+        end = 0
+        for begin, after in sorted(self._places.values()):
+            if begin != end:
+                raise ArraysError("is damaged: its tensors overlap or leave gaps")
+            end = after
+        if end != size - self._start:
+            raise ArraysError("is damaged or cut off; please download or copy it again")
 
-    def _add(self, name: str, entry: Any, room: int) -> None:
+    def _add(self, name: str, entry: Any) -> None:
         dtype = _SAFETENSORS.get(entry["dtype"])
         if dtype is None:
             raise ArraysError("holds a kind of number that Ganvas does not read")
@@ -89,8 +96,6 @@ class Safetensors(Arrays):
         width = _WIDTH.get(dtype) or np.dtype(dtype).itemsize
         if min((*shape, 0)) < 0 or end - begin != width * math.prod(shape):
             raise ArraysError("is damaged: a tensor has no proper shape")
-        if not 0 <= begin <= end <= room:
-            raise ArraysError("is damaged or cut off; please download or copy it again")
         self.infos[name] = TensorInfo(shape, dtype)
         self._places[name] = begin, end
 

@@ -27,7 +27,7 @@ import numpy as np
 
 from engines import formats, repairs, unwrap
 from engines.arrays import ArraysError, Numpy, Safetensors, TensorInfo
-from engines.inert import InertError
+from engines.inert import InertError, shown
 from engines.torchfile import LazyTensor, TorchFile, TorchLegacy, TorchZip
 
 if TYPE_CHECKING:
@@ -261,8 +261,8 @@ def _of_torch(file: TorchFile) -> Checkpoint:
 
 def _named(names: tuple[str, ...] | list[str]) -> str:
     """The first names of a list, as many as a sentence bears."""
-    shown = ", ".join(name[:60] for name in names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
+    first = ", ".join(map(shown, names[:3]))
+    return first if len(names) <= 3 else f"{first} and {len(names) - 3} more"
 
 
 _OPENERS = {
@@ -334,11 +334,11 @@ def _misfit(
     if wrong:
         key = wrong[0]
         return (
-            f"{name} does not fit: {key} is {given[key]} where {wanted[key]} is needed "
+            f"{name} does not fit: {shown(key)} is {given[key]} where {wanted[key]} is needed "
             f"({len(wrong)} such)."
         )
     parts = [
-        f"{len(keys)} weight{'s are' if len(keys) > 1 else ' is'} {word} (first {keys[0]})"
+        f"{len(keys)} weight{'s are' if len(keys) > 1 else ' is'} {word} (first {shown(keys[0])})"
         for keys, word in ((missing, "missing"), (surplus, "left over"))
         if keys
     ]
@@ -348,7 +348,8 @@ def _misfit(
 def not_finite(path: Path, key: str) -> CheckpointError:
     return CheckpointError(
         "nan",
-        f"{path.name} holds numbers that are not finite (first in {key}); its training failed.",
+        f"{path.name} holds numbers that are not finite (first in {shown(key)}); its training "
+        "failed.",
     )
 
 

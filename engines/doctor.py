@@ -24,7 +24,7 @@ from engines.checkpoint import (
     open_checkpoint,
 )
 from engines.family import candidates, families
-from engines.inert import Inert
+from engines.inert import Inert, shown
 from engines.marks import GRAPHS, MARKS, PLANNED, Mark
 
 WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt", ".npz", ".model", ".tar", ".pkl", ".t7")
@@ -115,13 +115,15 @@ def _foreign(opened: Checkpoint, seen: Verdict) -> Verdict:
     name, claimed = opened.path.name, opened.metadata.get("family")
     mark = next((m for m in MARKS if _matches(opened, m)), None)
     if claimed:
-        message = f"{name} says it is a {claimed} model, but its weights do not fit one."
+        message = (
+            f"{name} says it is a {shown(str(claimed))} model, but its weights do not fit one."
+        )
         return replace(seen, kind="refused", message=message)
     if mark is None:
         count = f"{len(opened.infos)} weight{'s' if len(opened.infos) > 1 else ''}"
         first = next(iter(opened.infos))
         message = (
-            f"{name} holds {count} of a network that Ganvas does not know (first {first[:60]})."
+            f"{name} holds {count} of a network that Ganvas does not know (first {shown(first)})."
         )
         return replace(seen, message=message)
     message = f"{name} is {mark.what}{_room(mark.family)}."

@@ -30,6 +30,12 @@ class InertError(ValueError):
     """The rest of a sentence that begins with the file's name."""
 
 
+def shown(name: str) -> str:
+    """A name out of a file as a sentence bears it: short, and nothing that breaks the line."""
+    name = "".join(letter if letter.isprintable() else "?" for letter in name)
+    return name if len(name) <= 80 else f"{name[:50]}…{name[-29:]}"
+
+
 @dataclass(frozen=True)
 class Named:
     """What a pickle names: a class or a function, which stays a name."""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from engines.inert import Inert
+from engines.inert import Inert, shown
 
 MOST_VISITS = 1_000_000
 DEEPEST = 60
@@ -50,7 +50,8 @@ def weights(root: Any, leaf: type) -> tuple[Leaves, list[str]]:
     notes: list[str] = []
     found = _Walk(leaf).net(root, notes)
     if isinstance(root, Inert) and found:
-        notes.insert(0, f"The file held a whole {root.name} object; only its weights were taken.")
+        whole = f"The file held a whole {shown(root.name)} object; only its weights were taken."
+        notes.insert(0, whole)
     return tidied(found, notes)
 
 
@@ -125,7 +126,7 @@ class _Walk:
         if wrapper:
             left = [name for name in nets if name != wrapper]
             others = f"; {_listed(left)} {_were(left)} left out" if left else ""
-            notes.append(f"The weights lay inside “{wrapper}” and were taken out{others}.")
+            notes.append(f"The weights lay inside “{shown(wrapper)}” and were taken out{others}.")
             return self.net(nets[wrapper], notes)
         return self.flat(nets)
 
@@ -146,8 +147,8 @@ def chosen(found: Leaves, notes: list[str]) -> tuple[Leaves, list[str]]:
 
 
 def _listed(names: list[str]) -> str:
-    shown = ", ".join(names[:4])
-    return shown if len(names) <= 4 else f"{shown} and {len(names) - 4} more"
+    first = ", ".join(map(shown, names[:4]))
+    return first if len(names) <= 4 else f"{first} and {len(names) - 4} more"
 
 
 def _were(names: list[str]) -> str:

@@ -174,7 +174,18 @@ def test_numpy_archives(net: nn.Module, tmp_path: Path) -> None:
     assert same(net, other)
 
 
-def test_views_and_shared_storages_are_kept(tmp_path: Path) -> None:
+@pytest.fixture(params=["torch.load", "the inert reader"])
+def reader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways to the numbers of a torch file."""
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise pickle.UnpicklingError("not today")
+
+    if request.param != "torch.load":
+        monkeypatch.setattr(torch, "load", refuse)
+
+
+def test_views_and_shared_storages_are_kept(tmp_path: Path, reader: None) -> None:
     base = torch.arange(24.0).reshape(4, 6)
     state = {
         "a": base,
@@ -196,7 +207,7 @@ def test_views_and_shared_storages_are_kept(tmp_path: Path) -> None:
         *("complex64", "float8_e4m3fn", "uint16"),
     ],
 )
-def test_every_kind_of_number(tmp_path: Path, dtype: str) -> None:
+def test_every_kind_of_number(tmp_path: Path, dtype: str, reader: None) -> None:
     value = torch.tensor([[0, 1], [1, 0]]).to(getattr(torch, dtype)).contiguous()
     for zipped in (True, False):
         torch.save({"w": value}, tmp_path / "n.pt", _use_new_zipfile_serialization=zipped)

@@ -154,6 +154,25 @@ def test_a_safetensors_entry_that_lies(tmp_path: Path, entry: str) -> None:
     refused(path, "damaged")
 
 
+@pytest.mark.parametrize("places", [((0, 8), (4, 12)), ((0, 4), (8, 12)), ((0, 4), (4, 8))])
+def test_safetensors_entries_that_overlap_or_leave_gaps(tmp_path: Path, places: Any) -> None:
+    entries = ",".join(
+        f'"{n}":{{"dtype":"U8","shape":[{end - begin}],"data_offsets":[{begin},{end}]}}'
+        for n, (begin, end) in enumerate(places)
+    )
+    header = f"{{{entries}}}".encode()
+    path = tmp_path / "odd.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0" * 12)
+    refused(path, "damaged")
+
+
+def test_names_out_of_a_file_cannot_break_the_sentence(tmp_path: Path) -> None:
+    torch.save({"a\nb\x1b[31m" + "c" * 500: torch.ones(1)}, tmp_path / "names.pth")
+    refused(tmp_path / "names.pth", "mismatch")
+    message = doctor.inspect(tmp_path / "names.pth").message
+    assert is_one_sentence(message) and "\x1b" not in message and len(message) < 250
+
+
 def test_metadata_of_ours_that_is_no_table(tmp_path: Path) -> None:
     header = (
         b'{"__metadata__":{"ganvas":"[1]"},"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'
@@ -258,6 +277,13 @@ def test_zip_bombs(tmp_path: Path) -> None:
         assert "unpack to far more" in refused(path, "damaged")
 
 
+def test_an_array_header_that_is_no_literal(tmp_path: Path) -> None:
+    array = io.BytesIO()
+    np.save(array, np.zeros(3))
+    (tmp_path / "a.npy").write_bytes(array.getvalue().replace(b"'shape'", b"'sh}pe("))
+    refused(tmp_path / "a.npy", "damaged")
+
+
 def test_an_array_header_that_lies(tmp_path: Path) -> None:
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
@@ -265,6 +291,38 @@ def test_an_array_header_that_lies(tmp_path: Path) -> None:
     )
     (tmp_path / "a.npy").write_bytes(header.getvalue())
     refused(tmp_path / "a.npy", "damaged")
+
+
+def legacy(path: Path, view: Any) -> None:
+    """A file of torch 0.1 to 0.3, in which a tensor names a part of a larger storage."""
+
+    class Part:
+        pass
+
+    class Tensor:
+        def __reduce__(self) -> Any:
+            return torch._utils._rebuild_tensor, (Part(), 1, (2,), (1,))
+
+    class Writer(pickle.Pickler):
+        def persistent_id(self, obj: Any) -> Any:
+            is_part = isinstance(obj, Part)
+            return ("storage", torch.FloatStorage, "7", "cpu", 6, view) if is_part else None
+
+    file = io.BytesIO()
+    for part in (torchfile.MAGIC, 1001, {}):
+        pickle.dump(part, file, protocol=2)
+    Writer(file, protocol=2).dump({"w": Tensor()})
+    pickle.dump(["7"], file, protocol=2)
+    path.write_bytes(file.getvalue() + struct.pack("<q6f", 6, *range(6)))
+
+
+def test_parts_of_storages_in_old_files(tmp_path: Path) -> None:
+    legacy(tmp_path / "old.pth", ("8", 2, 3))
+    opened = open_checkpoint(tmp_path / "old.pth")
+    assert opened.tensors()["w"].tolist() == [3, 4] and opened.not_finite() is None
+    for view in (("8", 2, 5), ("8", -1, 3), ("8", 2, 2), "x", ("8", 2)):
+        legacy(tmp_path / "old.pth", view)
+        refused(tmp_path / "old.pth", "damaged")
 
 
 # ---- claims of time ------------------------------------------------------------------------------
