@@ -56,24 +56,20 @@ def main(argv: list[str] | None = None) -> int:
         return 141
     except Exception as error:
         sentence = _sentence(error)
-        if sentence is None:  # a mistake of ours is not dressed up as the user's
+        if not sentence:  # a mistake of ours is not dressed up as the user's
             raise
         print(sentence, file=sys.stderr)
         return 2
 
 
-def _sentence(error: Exception) -> str | None:
-    """What a user should know of `error`; None if it is a mistake of ours."""
-    from engines.errors import failure
+def _sentence(error: Exception) -> str:
+    """What a user should know of `error`, "" if it is a mistake of ours."""
+    from engines.errors import told
 
-    if isinstance(error, Refused):
-        return str(error)
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{Path(str(error.filename)).name}: {error.strerror}."
-    if isinstance(error, OSError):
-        return str(error)
-    failed = failure(error)
-    return None if failed.kind == "internal" else failed.message.splitlines()[0]
+    sentence = str(error) if isinstance(error, Refused | OSError) else told(error)[1]
+    return sentence.splitlines()[0] if sentence else ""
 
 
 # ---- commands ------------------------------------------------------------------------------------
@@ -227,6 +223,7 @@ def prepare(options: argparse.Namespace) -> int:
 
 def train(options: argparse.Namespace) -> int:
     from engines import training
+    from engines.devices import choose
 
     recipe = Path(options.recipe)
     if not recipe.suffix:
@@ -236,10 +233,11 @@ def train(options: argparse.Namespace) -> int:
             raise Refused(f"There is no recipe {options.recipe}; known are {known}.")
     if options.steps is not None and options.steps < 1:
         raise Refused("A training takes at least one step.")
+    device = options.device if options.device == "auto" else choose(options.device).type
     devices = int(options.devices) if options.devices.isdigit() else options.devices
     try:
         for event in training.train_file(
-            recipe, options.data, options.output, options.device, devices, options.resume,
+            recipe, options.data, options.output, device, devices, options.resume,
             options.steps, options.minutes,
         ):  # fmt: skip
             if options.json:
@@ -355,6 +353,8 @@ def _write(picture: Picture, job: Job, path: Path) -> None:
 
 
 def _recipe(path: Path) -> Job:
+    if not path.is_file():
+        raise Refused(f"There is no file {path}.")
     if path.suffix.lower() == ".json":
         return Job.from_json(path.read_text(encoding="utf-8"))
     return job_from_png(path)

@@ -61,7 +61,8 @@ def _events(engine: Engine, job: Job) -> Generator[Event]:
 
 
 def _ray() -> Any:
-    if find_spec("ray") is None:
+    found = find_spec("ray")
+    if found is None or found.origin is None:  # a folder of that name is no Ray
         raise EngineError(
             "device", "Ray is not installed here; install it (pip install ray), or run on “here”."
         )

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 from engines.job import Job, Value
 
+SEEDS = range(-(2**63), 2**64)  # what a random number generator takes
+
 
 class ControlError(ValueError):
     """A refused value; the message is one sentence for the user."""
@@ -286,6 +288,8 @@ def checked(job: Job, card: ModelCard) -> Job:
 
     Raises ControlError for an unknown control, an unknown or missing picture, or a refused value.
     """
+    if job.seed not in SEEDS:
+        raise ControlError(f"The seed is a whole number from 0 to {SEEDS[-1]}.")
     values = defaults(card)
     for name, value in job.values.items():
         control = card.control(name)

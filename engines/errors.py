@@ -21,22 +21,28 @@ class EngineError(RuntimeError):
 
 
 def failure(error: Exception) -> Failed:
-    """`error` as one sentence for people and a traceback for the log.
+    """`error` as one sentence for people and a traceback for the log."""
+    details = "".join(traceback.format_exception(error))
+    kind, message = told(error)
+    if message:
+        return Failed(kind, message, getattr(error, "details", "") or details)
+    log.error("unexpected failure\n%s", details)
+    return Failed("internal", f"Something went wrong inside ({_short(error)}).", details)
+
+
+def told(error: Exception) -> tuple[str, str]:
+    """(kind, sentence) of an error that was meant for a user; sentence "" for a mistake of ours.
 
     EngineError and CheckpointError say their kind; our other ValueErrors refuse an input.
     """
-    details = "".join(traceback.format_exception(error))
     kind = getattr(error, "kind", None)
     if isinstance(kind, str):
-        return Failed(kind, str(error), getattr(error, "details", "") or details)
+        return kind, str(error)
     if isinstance(error, ValueError) and type(error).__module__.startswith("engines."):
-        return Failed("input", str(error), details)
+        return "input", str(error)
     if isinstance(error, MemoryError):
-        return Failed(
-            "memory", "There is not enough memory for this; try a smaller picture.", details
-        )
-    log.error("unexpected failure\n%s", details)
-    return Failed("internal", f"Something went wrong inside ({_short(error)}).", details)
+        return "memory", "There is not enough memory for this; try a smaller picture."
+    return "internal", ""
 
 
 def _short(error: Exception) -> str:

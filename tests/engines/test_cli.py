@@ -130,6 +130,26 @@ def test_run_and_replay_give_the_same_pixels(
     assert Picture.from_png(first.read_bytes()) != Picture.from_png(second.read_bytes())
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("nothing.png", None, "There is no file"),
+        ("plain.png", "picture", "carries no Ganvas recipe"),
+        ("text.png", b"hello", "cannot be read as a picture"),
+        ("recipe.json", b"{", "not a Ganvas recipe"),
+    ],
+)
+def test_what_is_no_recipe_is_refused_in_one_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, content: object, words: str
+) -> None:
+    if content == "picture":
+        drawing(tmp_path / name)
+    elif isinstance(content, bytes):
+        (tmp_path / name).write_bytes(content)
+    status, _, err = call(capsys, "run", tmp_path / name, "-o", tmp_path / "o.png")
+    assert status == 2 and err.count("\n") == 1 and words in err
+
+
 def test_a_replay_that_differs_says_by_how_much(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -365,6 +385,16 @@ def test_train_refuses_in_one_sentence(capsys: pytest.CaptureFixture[str], tmp_p
     assert status == 2 and err.count("\n") == 1 and "no picture" in err
     assert json.loads(out) == {"event": "failed", "message": err.strip(), "details": ""}
     assert call(capsys, "train", "edges-to-cats", "--steps", 0)[0] == 2
+    status, _, err = call(capsys, "train", "edges-to-cats", "--device", "abacus")
+    assert status == 2 and err.count("\n") == 1 and "abacus" in err
+
+
+def test_a_mistake_of_ours_shows_where_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Catalogue, "entries", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        call(capsys, "models")
 
 
 def test_train_prints_events_that_the_window_understands(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,10 @@ def test_without_ray_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(EngineError, match="Ray is not installed here; install it") as caught:
         run_many([edges()], on="ray")
     assert caught.value.kind == "device"
+    folder = ModuleSpec("ray", None, is_package=True)  # what find_spec says of a mere folder
+    monkeypatch.setattr(cluster, "find_spec", lambda name: folder)
+    with pytest.raises(EngineError, match="Ray is not installed here"):
+        run_many([edges()], on="ray")
 
 
 @pytest.mark.slow

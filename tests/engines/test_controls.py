@@ -127,6 +127,8 @@ def test_a_job_is_completed_and_checked() -> None:
             "no picture named “mask”; it takes edges, style",
         ),
         (Job("pix2pix"), "needs a picture for “Outline”"),
+        (Job("pix2pix", images={"edges": PAPER}, seed=2**64), "whole number from 0 to 18446744"),
+        (Job("pix2pix", images={"edges": PAPER}, seed=-(2**63) - 1), "whole number from 0"),
     ],
 )
 def test_jobs_that_do_not_fit_are_refused(job: Job, words: str) -> None:
