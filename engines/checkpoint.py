@@ -255,7 +255,14 @@ def _of_torch(file: TorchFile) -> Checkpoint:
         )
     infos = {key: TensorInfo(t.shape, t.dtype) for key, t in found.items()}
     return Checkpoint(
-        file.path, file.format, infos, {}, tuple(notes), file.root, file.unsafe, _Torch(file, found)
+        file.path,
+        file.format,
+        infos,
+        {},
+        tuple(notes),
+        file.root,
+        file.unsafe,
+        TorchSource(file, found),
     )
 
 
@@ -273,16 +280,20 @@ _OPENERS = {
 }
 
 
-class _Torch:
+class TorchSource:
     """The numbers of a torch file."""
 
     def __init__(self, file: TorchFile, found: Mapping[str, LazyTensor]) -> None:
         self._file, self._found = file, found
 
     def tensors(self) -> dict[str, Tensor]:
-        return self._by_torch() or self._file.tensors(self._found)
+        return self.by_torch() or self.by_machine()
 
-    def _by_torch(self) -> dict[str, Tensor]:
+    def by_machine(self) -> dict[str, Tensor]:
+        """By the machine that cannot call anything: for every file."""
+        return self._file.tensors(self._found)
+
+    def by_torch(self) -> dict[str, Tensor]:
         """torch's own reading, {} if the file is none for it or it sees other weights in it."""
         import torch
 

@@ -4,6 +4,7 @@ and hostile files: test_hostile.py)."""
 from __future__ import annotations
 
 import argparse
+import os
 import pickle
 import zipfile
 from collections import OrderedDict
@@ -18,9 +19,20 @@ from refusal import TINY, refused
 from torch import nn
 
 from engines import doctor
-from engines.checkpoint import CheckpointError, fill, fitting, open_checkpoint, save
+from engines.checkpoint import (
+    CheckpointError,
+    TorchSource,
+    fill,
+    fitting,
+    open_checkpoint,
+    save,
+)
 from engines.families.pix2pix.config import ResNetConfig, UNetConfig
 from engines.families.pix2pix.net import ResNet, UNet
+
+WEIGHTS = Path(
+    os.environ.get("GANVAS_WEIGHTS", Path(__file__).resolve().parents[3] / "shared" / "weights")
+)
 
 
 @pytest.fixture
@@ -395,3 +407,21 @@ def test_a_large_file_is_judged_by_its_names_and_a_scan(
     verdict = doctor.inspect(tmp_path / "large.pth")
     assert verdict.kind == "model" and verdict.parameters > 3_000_000
     assert sum(read) < 60_000
+
+
+def test_both_readers_see_the_same_numbers_in_real_files() -> None:
+    if not WEIGHTS.is_dir():
+        pytest.skip("The real weights files are not here; set GANVAS_WEIGHTS to their folder.")
+    compared = 0
+    for path in sorted(
+        p for p in WEIGHTS.rglob("*") if p.suffix in (".pth", ".pt", ".model", ".tar")
+    ):
+        if path.parent.name == "broken":
+            continue
+        source = open_checkpoint(path).source
+        assert isinstance(source, TorchSource)
+        inert, torchs = source.by_machine(), source.by_torch()
+        assert inert and list(inert) == list(torchs), path
+        assert all(torch.equal(inert[k], torchs[k]) for k in inert), path
+        compared += 1
+    assert compared == 32
