@@ -82,7 +82,8 @@ def rows(quick: bool = False) -> list[Row]:
 
         rounds = 2 if quick else 15
         for _ in range(1 if quick else 3):
-            eager(), engine()
+            eager()
+            engine()
         pairs = [one_of_each(eager, engine, device, n % 2 == 1) for n in range(rounds)]
         one, two = zip(*pairs)
         ratio = sorted(a / b for a, b in pairs)[len(pairs) // 2]

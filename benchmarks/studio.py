@@ -137,7 +137,9 @@ class Desk:
         from PySide6.QtCore import QPointF, Qt
         from PySide6.QtTest import QTest
 
-        width, height = self.canvas.picture("ink").size
+        sheet = self.canvas.picture("ink")
+        assert sheet is not None
+        width, height = sheet.size
         left = Qt.MouseButton.LeftButton
         places = [QPointF(x / 192 * width, y / 256 * height) for x, y in SHIRT]
         times, engine, n = [], [], 0
