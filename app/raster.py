@@ -329,4 +329,7 @@ def _with_lines(item: Item, width: float, known: tuple[float, float], sheet: int
     now = edges.measure(grey)["width"] * size.width() / sheet
     if not now or known[0] <= now <= known[1]:
         return item
-    return replace(item, picture=Picture(edges.draw_lines(edges.thin(grey), width)))
+    lines = edges.thin(grey)
+    if not lines.any():  # ink all over
+        return item
+    return replace(item, picture=Picture(edges.draw_lines(lines, width)))

@@ -103,7 +103,7 @@ def thin(grey: np.ndarray) -> np.ndarray:
     ink = (grey < INK).astype(np.uint8)
     skeleton = np.zeros_like(ink)
     cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    while ink.any():
+    while ink.any() and not ink.all():  # a sheet that is all ink never erodes
         opened = np.asarray(cv2.morphologyEx(ink, cv2.MORPH_OPEN, cross), np.uint8)
         skeleton |= ink & ~opened
         ink = np.asarray(cv2.erode(ink, cross), np.uint8)

@@ -895,3 +895,34 @@ def test_whatever_one_does_pixels_recipe_and_undo_agree(canvas, monkeypatch, see
     assert ink(canvas)[128, 128] == 0, "the example is back"
     canvas.stack.setIndex(steps)
     assert canvas.drawing()["items"] == items and (ink(canvas) == end).all()
+
+
+@pytest.mark.parametrize(
+    "size", [(1, 1), (1, 7), (3, 2), (257, 129), (1, 2048), (2048, 1), (2048, 2048)], ids=str
+)
+def test_every_tool_works_on_a_sheet_of_any_size(canvas, size):
+    canvas.new_sheet(size)
+    canvas.set_stamp(EXAMPLE)
+    paper = canvas.view.area().toAlignedRect()
+    for tool in canvas._tools:
+        canvas.set_tool(tool)
+        QTest.mousePress(canvas, LEFT, pos=paper.topLeft() + QPoint(1, 1))
+        move(canvas, paper.center())
+        QTest.mouseRelease(canvas, LEFT, pos=paper.bottomRight())
+        QTest.keyClick(canvas, Qt.Key.Key_Return)
+        QTest.mouseClick(canvas, LEFT, pos=paper.center())
+        QTest.keyClick(canvas, Qt.Key.Key_Escape)
+    canvas.fit_drawing(STATS)
+    assert agrees_with_its_recipe(canvas)
+    assert ink(canvas).shape == size[::-1] and not canvas.grab().isNull()
+    while canvas.stack.canUndo():
+        canvas.stack.undo()
+    assert ink(canvas).min() == 255 and canvas.picture("hints") is None
+
+
+@pytest.mark.parametrize("size", [(1, 1), (96, 64)], ids=str)
+def test_fitting_a_picture_that_is_ink_all_over_ends_and_keeps_it(canvas, size):
+    canvas.new_sheet(size)
+    canvas.import_edges(Picture(np.zeros((30, 40), np.uint8)))
+    canvas.fit_drawing(STATS)
+    assert ink(canvas)[size[1] // 2, size[0] // 2] == 0 and agrees_with_its_recipe(canvas)
