@@ -182,7 +182,7 @@ def batch(options: argparse.Namespace) -> int:
         else:
             _write(_first(event), job, target)
             tally.made(path)
-    print(f"\n{tally}", file=sys.stderr)
+    print(f"\n{tally}" if _has_bar() else tally, file=sys.stderr)
     return 1 if tally.failures else 0
 
 
@@ -217,7 +217,7 @@ def prepare(options: argparse.Namespace) -> int:
             continue
         images.save_picture(Picture(np.concatenate((a, b), axis=1)), target)
         tally.made(path)
-    print(f"\n{tally}", file=sys.stderr)
+    print(f"\n{tally}" if _has_bar() else tally, file=sys.stderr)
     return 1 if tally.failures else 0
 
 
