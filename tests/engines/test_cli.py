@@ -427,11 +427,11 @@ def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
     assert ended.returncode in (0, 141) and ended.stderr == ""
 
 
-@pytest.mark.slow
 def _heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_whole_pictures_and_the_next_run_goes_on(model: Path, tmp_path: Path) -> None:
     count = 300
     for index in range(count):
