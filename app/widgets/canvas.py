@@ -149,6 +149,9 @@ class SketchCanvas(QWidget):
         self.update()
 
     def set_tool(self, name: str) -> None:
+        if self._turned is not None:
+            self._tool.cancel()
+            self._tool, self._turned = self._turned, None
         if self._tool is self._tools[name]:
             return
         self._tool.cancel()

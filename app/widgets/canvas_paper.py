@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import QObject, Signal
+import numpy as np
+from PySide6.QtCore import QObject, QRect, Signal
 from PySide6.QtGui import QImage, QRegion, QUndoCommand, QUndoStack
 
 from app.drawing import Drawing, Fill, Item, Stroke
+from app.pictures import view
 from app.raster import Layers, Tiles, bytes_of, layers_of
 
 UNDO_BYTES = 192 << 20  # of kept tiles; older steps are undone by drawing all again
@@ -50,6 +52,14 @@ class Paper(QObject):
         """The lines; the example's while nothing is drawn."""
         shown = self.example if self.example is not None and self.is_blank() else self.layers
         return shown.ink
+
+    def holds(self, area: QRect) -> bool:
+        """Whether anything lies there: ink, the example's too, or colour."""
+        area = area & self.layers.rect
+        here = np.s_[area.top() : area.bottom() + 1, area.left() : area.right() + 1]
+        hints = self.hints()
+        inked = bool((view(self.ink())[here] < 255).any())
+        return inked or (hints is not None and bool(view(hints)[here].any()))
 
     def hints(self) -> QImage | None:
         """The colours, None without any."""

@@ -19,6 +19,7 @@ ECHO_SECONDS = 0.5  # an imitated mouse event comes within this time after that 
 LIGHTEST = 0.05  # share of the width that the lightest touch draws
 LEANS, LIES = 25.0, 60.0  # degrees from upright, at which tilt begins to widen and is full
 TILT_WIDENS = 0.8
+DRAGS = Qt.MouseButton.LeftButton | Qt.MouseButton.MiddleButton
 PENS = (QPointingDevice.PointerType.Pen, QPointingDevice.PointerType.Eraser)
 
 
@@ -32,8 +33,8 @@ class Pointer:
     # ---- mouse and finger -----------------------------------------------------------------------
 
     def press(self, event: QMouseEvent) -> None:
-        if self._is_echo(event):
-            return
+        if self._is_echo(event) or event.buttons() & DRAGS == DRAGS:
+            return  # one drag at a time
         if event.button() == Qt.MouseButton.MiddleButton or self.canvas.space_held:
             self._pan_from(event.position())
         elif event.button() == Qt.MouseButton.LeftButton:

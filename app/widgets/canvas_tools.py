@@ -277,7 +277,9 @@ class Select(Tool):
     def press(self, at: QPointF, pressure: float, keys: Keys) -> None:
         self._from = at
         chosen = self.canvas.selection
-        self._moving = chosen is not None and QRectF(chosen).contains(at)
+        self._moving = (
+            chosen is not None and QRectF(chosen).contains(at) and self.canvas.paper.holds(chosen)
+        )
         self._start = QRect(chosen) if chosen is not None and self._moving else None
         if self._moving:
             self.canvas.paper.adopt_example()
@@ -334,8 +336,9 @@ class Select(Tool):
         return True
 
     def _carry(self, text: str, chosen: QRect, target: QRect) -> None:
-        self.canvas.paper.adopt_example()
-        self.canvas.paper.commit(text, self._moved(chosen, target))
+        if self.canvas.paper.holds(chosen):
+            self.canvas.paper.adopt_example()
+            self.canvas.paper.commit(text, self._moved(chosen, target))
 
     def cancel(self) -> None:
         self.canvas.selection = None

@@ -43,11 +43,13 @@ class View:
         self.fitted = True
 
     def zoom_at(self, point: QPointF, factor: float) -> None:
-        """What lies below `point` stays there."""
+        """What lies below `point` stays there; beside the content, as long as it stays in sight."""
         held = self.to_content(point)
         self.zoom = min(max(self.zoom * factor, ZOOMS[0]), ZOOMS[1])
         self.corner = point - held * self.zoom
         self.fitted = False
+        if not QRectF(QPointF(), self.size).contains(held):
+            self._keep_in_sight()
 
     def pan(self, by: QPointF) -> None:
         self.corner = self.corner + by

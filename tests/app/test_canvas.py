@@ -926,3 +926,55 @@ def test_fitting_a_picture_that_is_ink_all_over_ends_and_keeps_it(canvas, size):
     canvas.import_edges(Picture(np.zeros((30, 40), np.uint8)))
     canvas.fit_drawing(STATS)
     assert ink(canvas)[size[1] // 2, size[0] // 2] == 0 and agrees_with_its_recipe(canvas)
+
+
+MIDDLE = Qt.MouseButton.MiddleButton
+
+
+@pytest.mark.parametrize("first, second", [(LEFT, MIDDLE), (MIDDLE, LEFT)], ids=["draw", "pan"])
+def test_one_drag_at_a_time(canvas, first, second):
+    spot = at(canvas, 60, 60)
+    QTest.mousePress(canvas, first, pos=spot)
+    QTest.mousePress(canvas, second, pos=spot)
+    for button in (LEFT, MIDDLE):
+        QTest.mouseRelease(canvas, button, pos=spot)
+    assert not canvas._tool.busy and canvas.stack.count() == (first == LEFT)
+    before = canvas.stack.count()
+    scribble(canvas, 150)
+    assert canvas.stack.count() == before + 1 and agrees_with_its_recipe(canvas)
+
+
+@pytest.mark.parametrize("name", ["line", "eraser", "pen"])
+def test_a_tool_chosen_while_the_other_end_erases_stays_chosen(canvas, name):
+    scribble(canvas)
+    before = ink(canvas).copy()
+    kinds, end = QEvent.Type, QPointingDevice.PointerType.Eraser
+    tablet(canvas, kinds.TabletPress, (30, 60), 0.5, pen=end)
+    tablet(canvas, kinds.TabletMove, (70, 90), 0.5, pen=end)
+    canvas.set_tool(name)
+    tablet(canvas, kinds.TabletRelease, (70, 90), 0.0, pen=end)
+    assert canvas._tool.name == name
+    assert (ink(canvas) == before).all() and canvas.stack.count() == 1
+
+
+def test_carrying_nothing_is_no_step(canvas):
+    canvas.set_tool("select")
+    for key in (Qt.Key.Key_Right, Qt.Key.Key_Delete):
+        pull(canvas, (20, 100), (120, 150))
+        QTest.keyClick(canvas, key)
+    pull(canvas, (20, 100), (120, 150))
+    pull(canvas, (50, 120), (70, 130))
+    assert canvas.stack.count() == 0 and canvas.is_empty()
+    canvas.set_tool("pen")
+    canvas.set_layer("hints")
+    pull(canvas, (40, 120), (60, 120))
+    canvas.set_tool("select")
+    pull(canvas, (20, 100), (120, 150))
+    QTest.keyClick(canvas, Qt.Key.Key_Delete)
+    assert canvas.stack.count() == 2 and canvas.picture("hints") is None
+
+
+def test_zooming_beside_the_sheet_keeps_it_in_sight(canvas):
+    for _ in range(12):
+        wheel(canvas, QPoint(2, 2), 3)
+    assert canvas.zoom > 20 and canvas.view.area().intersects(canvas.rect().toRectF())
