@@ -112,6 +112,11 @@ def rows(quick: bool = False) -> list[Row]:
     found.append(Row(f"undo a stroke to paint, {name}", milliseconds(times), "16 ms"))
     times = [timed(lambda: made.picture("ink")) for _ in range(5)]
     found.append(Row(f"snapshot of the ink, {name}", milliseconds(times)))
+    small = canvas(qapp, (256, 256))
+    stroke(small, 300)
+    times = [timed(lambda: small.picture("ink")) for _ in range(5)]
+    small.close()
+    found.append(Row("snapshot of the ink, 256x256", milliseconds(times)))
     made.set_tool("bucket")
     times = []
     for n in range(3):

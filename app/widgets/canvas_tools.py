@@ -404,7 +404,8 @@ class Stamp(Tool):
             width * scale,
             height * scale,
         )
-        placed = stamp.through(Affine.box((0, 0, width, height), box)).items
+        once = stamp.through(Affine.box((0, 0, width, height), box))
+        placed = [item for copy in self.canvas.copies() for item in once.through(copy).items]
         return tuple(
             Stroke(item.tool, item.paths, self.canvas.width_, item.colour, item.layer)
             if isinstance(item, Stroke) and item.layer == "ink" else item

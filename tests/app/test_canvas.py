@@ -978,3 +978,29 @@ def test_zooming_beside_the_sheet_keeps_it_in_sight(canvas):
     for _ in range(12):
         wheel(canvas, QPoint(2, 2), 3)
     assert canvas.zoom > 20 and canvas.view.area().intersects(canvas.rect().toRectF())
+
+
+@pytest.mark.parametrize("name", ["none", "vertical", "horizontal", "both", "radial"])
+def test_symmetry_repeats_stamps(canvas, name):
+    canvas.set_stamp(EXAMPLE)
+    canvas.set_tool("stamp")
+    canvas.set_symmetry(name, 4)
+    pull(canvas, (30, 30), (100, 100))
+    lines = ink(canvas) < 128
+    expected = np.zeros_like(lines)
+    canvas.stack.undo()
+    canvas.set_symmetry("none")
+    pull(canvas, (30, 30), (100, 100))
+    once = ink(canvas) < 128
+    mirrored = {
+        "none": [once],
+        "vertical": [once, once[:, ::-1]],
+        "horizontal": [once, once[::-1]],
+        "both": [once, once[:, ::-1], once[::-1], once[::-1, ::-1]],
+        "radial": [np.rot90(once, n) for n in range(4)],
+    }[name]
+    for part in mirrored:
+        expected |= part
+    assert (lines != expected).sum() <= 0.1 * expected.sum(), "but for soft edges"
+    canvas.stack.undo()
+    assert ink(canvas).min() == 255 and agrees_with_its_recipe(canvas)

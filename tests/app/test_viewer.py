@@ -189,6 +189,15 @@ def test_dragging_takes_out_the_file_with_its_recipe(viewer, monkeypatch, tmp_pa
     assert pull_out(viewer, monkeypatch) == [([], True)]
 
 
+def test_a_preview_cannot_be_dragged_out(viewer, monkeypatch, tmp_path):
+    viewer.set_drag_source(lambda: tmp_path / "result.png")
+    viewer.show_picture(GREEN)
+    viewer.show_preview(BLUE)
+    assert pull_out(viewer, monkeypatch) == []
+    viewer.show_picture(BLUE)
+    assert len(pull_out(viewer, monkeypatch)) == 1
+
+
 def test_dropped_files_are_passed_on(viewer, qtbot, tmp_path):
     mime = QMimeData()
     mime.setUrls([QUrl.fromLocalFile(str(tmp_path / "net.pth"))])
