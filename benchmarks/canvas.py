@@ -72,6 +72,15 @@ def stroke(made: Watched, row: int) -> None:
     QTest.mouseRelease(made, Qt.MouseButton.LeftButton, pos=QPoint(700, row))
 
 
+def long_stroke(made: Watched) -> float:
+    """Scribbled over the whole sheet; the seconds that its release took."""
+    QTest.mousePress(made, Qt.MouseButton.LeftButton, pos=QPoint(60, 60))
+    for n in range(600):
+        QTest.mouseMove(made, QPoint(60 + (n * 37) % 780, 60 + (n * 53) % 780))
+    end = QPoint(400, 400)
+    return timed(lambda: QTest.mouseRelease(made, Qt.MouseButton.LeftButton, pos=end))
+
+
 def rows(quick: bool = False) -> list[Row]:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     qapp = QApplication.instance() or QApplication([])
@@ -110,6 +119,16 @@ def rows(quick: bool = False) -> list[Row]:
 
     times = [timed(undo) for _ in range(4 if quick else 30)]
     found.append(Row(f"undo a stroke to paint, {name}", milliseconds(times), "16 ms"))
+    end = long_stroke(made)
+    times, again = [], []
+    for _ in range(3 if quick else 15):
+        times.append(timed(undo))
+        again.append(timed(made.stack.redo))
+        QApplication.processEvents()
+    note = f"its end {1000 * end:.0f} ms, redo {milliseconds(again)}"
+    found.append(
+        Row(f"undo a stroke of 600 points all over, {name}", milliseconds(times), "", note)
+    )
     times = [timed(lambda: made.picture("ink")) for _ in range(5)]
     found.append(Row(f"snapshot of the ink, {name}", milliseconds(times)))
     small = canvas(qapp, (256, 256))
