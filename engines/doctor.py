@@ -94,6 +94,9 @@ def _weights(opened: Checkpoint) -> Verdict:
     message = f"{name} is a {family.title.lower()} model ({size})."
     if len(kinds) > 1:
         message = f"{name} fits {', '.join(kinds)} alike; say which it is."
+    if opened.unsafe:
+        asked = shown(opened.unsafe[0])
+        message = f"{message[:-1]}, but it also asks to run {asked}, which Ganvas never does."
     return replace(
         seen,
         kind="model",

@@ -313,6 +313,19 @@ def test_a_file_of_ours_that_does_not_fit_its_family(tmp_path: Path) -> None:
     assert verdict.kind == "refused" and "says it is a pix2pix model" in verdict.message
 
 
+def test_a_model_with_planted_code_is_told_in_the_same_sentence(tmp_path: Path) -> None:
+    class Planted:
+        def __reduce__(self) -> Any:
+            return os.system, (f"touch {tmp_path / 'ran'}",)
+
+    state = UNet(UNetConfig(width=4, depth=6)).state_dict()
+    torch.save({"state_dict": state, "hook": Planted()}, tmp_path / "net.pth")
+    verdict = doctor.inspect(tmp_path / "net.pth")
+    assert verdict.kind == "model" and is_one_sentence(verdict.message)
+    assert "it also asks to run posix.system" in verdict.message
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_net_that_lacks_a_weight_is_refused_without_reading_its_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
