@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ from engines.edges import measure
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 Batch = dict[str, np.ndarray]
+ELSEWHERE = {"faces": "engines.facedata"}  # kinds of data with a module, and a make(), of their own
 
 
 class DataError(ValueError):
@@ -265,7 +267,10 @@ def make_dataset(data: dict[str, Any], root: Path, seed: int) -> DataSet:
     """The data set that a recipe's [data] table asks for, below `root` (or `root` itself if it
     holds pictures)."""
     data = dict(data)
-    kind, folder = data.pop("kind", "pairs"), root / str(data.pop("folder", "."))
+    kind = data.pop("kind", "pairs")
+    if kind in ELSEWHERE:
+        return import_module(ELSEWHERE[kind]).make(data, root, seed)
+    folder = root / str(data.pop("folder", "."))
     if not folder.is_dir() and root.is_dir():
         folder = root
     if kind == "edges":
@@ -277,7 +282,7 @@ def make_dataset(data: dict[str, Any], root: Path, seed: int) -> DataSet:
         return EdgePhotos(folder, (int(native[0]), int(native[1])), seed, style=style, **data)
     if kind == "pairs":
         return find_pairs(folder, seed=seed, **data)
-    raise DataError(f"A recipe's data kind is edges or pairs, not “{kind}”.")
+    raise DataError(f"A recipe's data kind is edges, pairs or faces, not “{kind}”.")
 
 
 class Prefetch:

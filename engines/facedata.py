@@ -1,0 +1,239 @@
+"""Aligned portraits with labels (a folder with labels.csv): which attribute is on, off or unknown
+in each, and draws in which every group comes up about as often. Knows no network.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from engines.datasets import Batch, DataError, read_rgb, to_signed
+
+Row = dict[str, str]
+_YEARS = re.compile(r"age_(\d+)_(\d+)")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Which words of one column of labels.csv mean on and which mean off; others: unknown."""
+
+    column: str
+    on: tuple[str, ...]
+    off: tuple[str, ...]
+
+
+_HAIR = ("brown", "grey_white", "black", "blond", "bald", "red")
+
+
+def _hair(colour: str) -> tuple[Rule, ...]:
+    return (Rule("hair", (colour,), tuple(c for c in _HAIR if c != colour)),)
+
+
+RULES: dict[str, tuple[Rule, ...]] = {
+    "smile": (Rule("smile", ("teeth", "1"), ("closed", "none", "0")),),
+    "glasses": (Rule("glasses", ("yes",), ("no",)),),
+    "facial_hair": (Rule("facial_hair", ("yes",), ("no",)),),
+    "black_hair": _hair("black"),
+    "brown_hair": _hair("brown"),
+    "blond_hair": _hair("blond"),
+    "grey_hair": _hair("grey_white"),
+    "male": (
+        Rule("gender_presentation", ("male",), ("female",)),
+        Rule("gender", ("0",), ("1",)),
+    ),
+}
+OLD, YOUNG = 60, 50  # years: "old" is on from the one and off below the other, else unknown
+
+
+class LabelledFaces:
+    """The portraits of one or more folders, each with its labels.csv (columns file and split, and
+    one or more of those that RULES name, `age` or `age_upper_bound` in years).
+
+    attributes  names of RULES, "old", or "age_LOW_HIGH" (years, both inclusive)
+    size        (width, height) at which pictures are kept; None: as they are in the first folder
+    balance     attributes or columns whose values are drawn about equally often; values that fewer
+                than 2 % have are left as rare as they are
+    tiers       licence tiers that are used where a folder has a column licence_tier; empty: all
+    confidence  labels by a model count from this probability on, else they are unknown
+    shift       greatest random move, as a share of the side; flips are even chances
+
+    Raises DataError with one sentence where a folder, a label file, an attribute or every picture
+    is missing.
+    """
+
+    def __init__(
+        self,
+        folder: Path | Sequence[Path],
+        size: tuple[int, int] | None = None,
+        attributes: Sequence[str] = ("smile",),
+        seed: int = 0,
+        balance: Sequence[str] = (),
+        tiers: Sequence[str] = (),
+        split: str = "train",
+        confidence: float = 0.8,
+        flip: bool = True,
+        shift: float = 0.0,
+    ) -> None:
+        self.folders = (folder,) if isinstance(folder, Path) else tuple(folder)
+        self.attributes = tuple(attributes)
+        self.seed, self.flip, self.shift = seed, flip, shift
+        told = [(f, row) for f in self.folders for row in _rows(f)]
+        told = [(f, row) for f, row in told if row.get("split", split) == split]
+        if tiers:
+            told = [(f, row) for f, row in told if row.get("licence_tier", tiers[0]) in tiers]
+        if not told:
+            raise DataError(
+                f"{self.folders[0]} has no picture of the split {split}"
+                + (f" and the licence tiers {', '.join(tiers)}." if tiers else ".")
+            )
+        self.rows = [row for _, row in told]
+        self.files = [f / r["file"] if "/" in r["file"] else f / split / r["file"] for f, r in told]
+        self.labels, self.known = self._read_labels(confidence)
+        self.weights = self._balanced(tuple(balance))
+        with ThreadPoolExecutor() as pool:
+            first = read_rgb(self.files[0])
+            self.size = size or (first.shape[1], first.shape[0])
+            self.photos = list(pool.map(lambda path: _fit(read_rgb(path), self.size), self.files))
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def _read_labels(self, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+        """Labels and whether they are known, each (photos, attributes) float32 in {0, 1}."""
+        told = np.array([[_label(r, a, confidence) for a in self.attributes] for r in self.rows])
+        for name, column in zip(self.attributes, told.T):
+            if np.isnan(column).all():
+                raise DataError(f"Nothing in {self.folders[0].name} says who has “{name}”.")
+        return np.nan_to_num(told).astype(np.float32), (~np.isnan(told)).astype(np.float32)
+
+    def _balanced(self, names: tuple[str, ...], rounds: int = 30) -> np.ndarray:
+        """Chances of being drawn (photos,), of sum one: fitted to equal shares of every value of
+        every name in turn (raking), none above 20 times the average."""
+        chances = np.full(len(self), 1 / len(self))
+        groups = [self._groups(name) for name in names]
+        for _ in range(rounds if names else 0):
+            for members in groups:
+                total = sum(chances[m].sum() for m in members)
+                for member in members:
+                    chances[member] *= total / len(members) / chances[member].sum()
+            chances = np.minimum(chances, 20 / len(self))
+            chances /= chances.sum()
+        return chances
+
+    def _groups(self, name: str) -> list[np.ndarray]:
+        """Indices of the photos of each value of an attribute or column, without rare values."""
+        if name in self.attributes:
+            groups = [self.split(name, value) for value in (False, True)]
+        else:
+            words = np.array([row.get(name, "") for row in self.rows])
+            groups = [np.flatnonzero(words == word) for word in np.unique(words) if word]
+        groups = [g for g in groups if len(g) >= 0.02 * len(self)]
+        if not groups:
+            raise DataError(f"“{name}” is no attribute of the recipe and no column of labels.csv.")
+        return groups
+
+    def split(self, attribute: str, value: bool) -> np.ndarray:
+        """Indices of the photos that are known to have, or known to lack, an attribute."""
+        column = self.attributes.index(attribute)
+        known = self.known[:, column] > 0
+        return np.flatnonzero(known & (self.labels[:, column] == float(value)))
+
+    def years(self) -> np.ndarray:
+        """Age in years (photos,) as labels.csv tells it, an upper bound in faces_public; nan where
+        unknown."""
+        return np.array([_years(row) for row in self.rows])
+
+    def photo(self, index: int, size: tuple[int, int] | None = None) -> np.ndarray:
+        """(H, W, 3) uint8, neither flipped nor moved."""
+        return _fit(self.photos[index], size or self.size)
+
+    def varied(self, index: int, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """(H, W, 3) uint8, flipped half of the time and moved by up to `shift`."""
+        photo = self.photo(index, size)
+        if self.flip and rng.random() < 0.5:
+            photo = np.ascontiguousarray(photo[:, ::-1])
+        if self.shift:
+            scale = 1 + rng.uniform(-self.shift, self.shift)
+            move = (rng.uniform(-self.shift, self.shift, 2) + (1 - scale) / 2) * size
+            matrix = np.array([[scale, 0, move[0]], [0, scale, move[1]]], np.float32)
+            photo = cv2.warpAffine(photo, matrix, size, borderMode=cv2.BORDER_REFLECT_101)
+        return photo
+
+    def batch(self, step: int, count: int, size: tuple[int, int], rank: int = 0) -> Batch:
+        """photo (N, 3, H, W) in [-1, 1]; labels and known (N, A) in {0, 1}; index (N,): which."""
+        rng = np.random.default_rng([self.seed, rank, step])
+        picks = rng.choice(len(self), count, p=self.weights)
+        photos = np.stack([self.varied(int(pick), size, rng) for pick in picks])
+        return {
+            "photo": to_signed(photos),
+            "labels": self.labels[picks],
+            "known": self.known[picks],
+            "index": picks,
+        }
+
+
+def make(data: dict[str, Any], root: Path, seed: int) -> LabelledFaces:
+    """The set that a recipe's [data] table of kind "faces" asks for: `folder` is a name below
+    `root` or a list of them (`root` itself, if it is the one folder), `size` may be absent."""
+    told = data.pop("folder", ".")
+    names = [told] if isinstance(told, str) else list(told)
+    folders = [root / name if (root / name).is_dir() else root for name in names]
+    size = data.pop("size", None)
+    try:
+        return LabelledFaces(folders, None if size is None else tuple(size), seed=seed, **data)
+    except TypeError as error:
+        raise DataError(
+            f"The recipe's data table has an entry that is unknown: {error}."
+        ) from error
+
+
+def _rows(folder: Path) -> list[Row]:
+    path = folder / "labels.csv"
+    if not path.is_file():
+        raise DataError(f"There is no labels.csv in {folder}.")
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _label(row: Row, attribute: str, confidence: float) -> float:
+    """1.0, 0.0, or nan where it is unknown."""
+    if attribute == "old":
+        years = _years(row)
+        young = years < YOUNG or row.get("age_group_perceived") == "u35"
+        old = years >= OLD and row.get("age_group_perceived") not in ("u35", "35-50")
+        return 0.0 if young else 1.0 if old else np.nan
+    if match := _YEARS.fullmatch(attribute):
+        years = _years(row)
+        return years if np.isnan(years) else float(int(match[1]) <= years <= int(match[2]))
+    if attribute not in RULES:
+        raise DataError(
+            f"“{attribute}” is no attribute of faces; known are {', '.join(RULES)}, old, "
+            "age_LOW_HIGH."
+        )
+    for rule in RULES[attribute]:
+        word = row.get(rule.column, "")
+        guessed = row.get(rule.column + "_source") == "model"
+        if guessed and float(row.get(rule.column + "_conf") or 0) < confidence:
+            continue
+        if word in rule.on or word in rule.off:
+            return float(word in rule.on)
+    return np.nan
+
+
+def _years(row: Row) -> float:
+    return float(row.get("age") or row.get("age_upper_bound") or "nan")
+
+
+def _fit(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if photo.shape[1::-1] == size:
+        return photo
+    smaller = size[0] <= photo.shape[1]
+    return cv2.resize(photo, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)

@@ -1,0 +1,111 @@
+"""Labelled portraits: what is known of each, and what is drawn."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engines.datasets import DataError, make_dataset
+from engines.facedata import LabelledFaces
+
+LABELS = """\
+file,split,licence_tier,gender_presentation,smile,smile_source,smile_conf,hair,age_upper_bound,\
+age_group_perceived
+train/0.jpg,train,A,male,teeth,model,0.9,black,40,35-50
+train/1.jpg,train,A,male,closed,model,0.5,brown,70,o65
+train/2.jpg,train,B,female,none,eye,1.0,red,55,35-50
+train/3.jpg,train,A,male,closed,model,0.95,,71,35-50
+test/4.jpg,test,A,female,teeth,eye,1.0,black,30,u35
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    home = tmp_path / "faces"
+    for row in csv.DictReader(LABELS.splitlines()):
+        path = home / row["file"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ramp = np.tile(np.linspace(0, 200, 24, dtype=np.uint8)[None, :, None], (24, 1, 3))
+        Image.fromarray(ramp + np.uint8(int(path.stem))).save(path, quality=95)
+    (home / "labels.csv").write_text(LABELS)
+    return home
+
+
+def test_labels_are_on_off_or_unknown(folder: Path) -> None:
+    names = ("smile", "black_hair", "male", "old")
+    faces = LabelledFaces(folder, attributes=names)
+    assert len(faces) == 4 and faces.size == (24, 24)
+    assert faces.labels.tolist() == [[1, 1, 1, 0], [0, 0, 1, 1], [0, 0, 0, 0], [0, 0, 1, 0]]
+    assert faces.known.tolist() == [[1, 1, 1, 1], [0, 1, 1, 1], [1, 1, 1, 0], [1, 0, 1, 0]]
+    assert faces.split("smile", True).tolist() == [0]
+    assert faces.split("smile", False).tolist() == [2, 3]
+    assert LabelledFaces(folder, attributes=names, confidence=0.4).known[1, 0] == 1
+
+
+def test_age_groups_are_read_from_years(folder: Path) -> None:
+    faces = LabelledFaces(folder, attributes=("age_0_50", "age_51_99"))
+    assert faces.labels.argmax(1).tolist() == [0, 1, 1, 1]
+    assert faces.years().tolist() == [40, 70, 55, 71]
+
+
+def test_split_and_tiers_choose_the_photos(folder: Path) -> None:
+    assert len(LabelledFaces(folder, split="test")) == 1
+    assert [f.stem for f in LabelledFaces(folder, tiers=("A",)).files] == ["0", "1", "3"]
+
+
+def test_a_batch_depends_on_seed_step_and_rank_alone(folder: Path) -> None:
+    faces = LabelledFaces(folder, attributes=("smile", "male"), seed=3, shift=0.05)
+    one, again, other = (faces.batch(step, 6, (16, 12)) for step in (5, 5, 6))
+    assert one["photo"].shape == (6, 3, 12, 16) and one["photo"].dtype == np.float32
+    assert one["labels"].shape == one["known"].shape == (6, 2)
+    assert -1 <= one["photo"].min() < one["photo"].max() <= 1
+    for name in one:
+        assert np.array_equal(one[name], again[name])
+    assert not np.array_equal(one["photo"], other["photo"])
+    assert not np.array_equal(one["photo"], faces.batch(5, 6, (16, 12), rank=1)["photo"])
+    assert np.array_equal(one["labels"], faces.labels[one["index"]])
+
+
+def test_flips_mirror_and_a_photo_by_index_stays(folder: Path) -> None:
+    faces = LabelledFaces(folder, attributes=("smile",))
+    slopes = np.sign(np.diff(faces.batch(0, 64, (24, 24))["photo"].mean((1, 2)), axis=1).mean(1))
+    assert {-1.0, 1.0} == set(slopes)
+    assert np.diff(faces.photo(2)[:, :, 0].mean(0)).mean() > 0
+
+
+def test_balance_draws_the_rare_side_as_often(folder: Path) -> None:
+    plain = LabelledFaces(folder, attributes=("male",))
+    even = LabelledFaces(folder, attributes=("male",), balance=("male",))
+    assert plain.batch(0, 400, (8, 8))["labels"].mean() > 0.65
+    assert even.batch(0, 400, (8, 8))["labels"].mean() == pytest.approx(0.5, abs=0.08)
+    by_column = LabelledFaces(folder, attributes=("smile",), balance=("gender_presentation",))
+    assert by_column.weights[2] == pytest.approx(0.5)
+
+
+def test_a_recipe_makes_it_of_one_or_more_folders(folder: Path, tmp_path: Path) -> None:
+    table = {"kind": "faces", "folder": "faces", "attributes": ["smile"], "size": [16, 16]}
+    made = make_dataset(table, tmp_path, 7)
+    assert isinstance(made, LabelledFaces) and made.seed == 7 and made.size == (16, 16)
+    several = make_dataset({**table, "folder": ["faces", "faces"]}, tmp_path, 7)
+    assert len(several) == 2 * len(made)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [({"attributes": ("wings",)}, "is no attribute"), ({"attributes": ("glasses",)}, "who has"),
+     ({"tiers": ("Z",)}, "no picture of the split"), ({"balance": ("wings",)}, "no column")],
+)  # fmt: skip
+def test_what_is_missing_is_named(folder: Path, options: dict[str, object], sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        LabelledFaces(folder, **options)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_folder_without_labels_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no labels\.csv"):
+        LabelledFaces(tmp_path)
+    with pytest.raises(DataError, match="unknown"):
+        make_dataset({"kind": "faces", "wings": 2}, tmp_path, 0)
