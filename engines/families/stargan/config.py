@@ -1,0 +1,179 @@
+"""What a StarGAN's weights say of it: width, depth and number of labels from shapes, and the names
+of the labels where the official nets are known. Imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engines.checkpoint import Checkpoint
+
+Shape = tuple[int, ...]
+
+CELEBA = ("Black hair", "Blond hair", "Brown hair", "Male", "Young")
+RAFD = ("Angry", "Contemptuous", "Disgusted", "Fearful", "Happy", "Neutral", "Sad", "Surprised")
+HAIR = ("Black hair", "Blond hair", "Brown hair", "Grey hair")
+MASK = 2  # last numbers of the label of a net for two data sets: which of the two the label means
+
+
+@dataclass(frozen=True)
+class Config:
+    """labels    what the label vector says, in order, without the mask of a joint net
+    joint     how many of them belong to the first of two data sets; 0: there is one set
+    size      side in pixels of the crops it was trained on; None: the file does not tell
+    labeller  widths of the net that names what a photo shows; (): there is none
+    """
+
+    labels: tuple[str, ...] = CELEBA
+    width: int = 64
+    blocks: int = 6
+    joint: int = 0
+    size: int | None = None
+    labeller: tuple[int, ...] = ()
+
+    @property
+    def given(self) -> int:
+        """Length of the vector that the generator takes."""
+        return len(self.labels) + (MASK if self.joint else 0)
+
+    @property
+    def exclusive(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of labels of which one is on at a time: hair colours, and expressions."""
+        hair = tuple(label for label in self.labels if label in HAIR)
+        faces = tuple(label for label in self.labels if label in RAFD)
+        return tuple(group for group in (hair, faces) if len(group) > 1)
+
+    @property
+    def usual(self) -> tuple[float, ...]:
+        """What a photo is taken for while nobody says what it shows: a neutral face, nothing
+        else."""
+        return tuple(float(label == "Neutral" and label in RAFD) for label in self.labels)
+
+
+def all_targets(config: Config, own: Sequence[float]) -> list[list[float]]:
+    """One target label for each label of the net, everything else as in `own`: a hair colour or
+    expression is set and the others of its group cleared, every other label is turned over."""
+    return [turned(config, own, index) for index in range(len(config.labels))]
+
+
+def turned(config: Config, own: Sequence[float], index: int) -> list[float]:
+    """The `index`-th of all_targets."""
+    made = list(own)
+    group = group_of(config, index)
+    for other in group:
+        made[other] = 0.0
+    made[index] = 1.0 if group else 1.0 - own[index]
+    return made
+
+
+def group_of(config: Config, index: int) -> tuple[int, ...]:
+    """Places of the labels that exclude each other with this one, itself among them; () if it is
+    free."""
+    for group in config.exclusive:
+        if config.labels[index] in group:
+            return tuple(i for i, label in enumerate(config.labels) if label in group)
+    return ()
+
+
+def target(config: Config, own: Sequence[float], strengths: Sequence[float]) -> list[float]:
+    """The label between what a photo shows (strength 0) and a label fully on (1) or off (-1), and
+    beyond. Of a group that excludes itself the strongest strength counts alone; towards on it
+    clears the others as it sets its label."""
+    made = list(own)
+    for index, strength in enumerate(strengths):
+        group = group_of(config, index)
+        if strength == 0 or (group and index != max(group, key=lambda i: abs(strengths[i]))):
+            continue
+        for place in group if group and strength > 0 else (index,):
+            goal = float(place == index and strength > 0)
+            made[place] = own[place] + abs(strength) * (goal - own[place])
+    return made
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    return asdict(config)
+
+
+def from_dict(body: dict[str, Any]) -> Config:
+    told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
+    return Config(**told)
+
+
+def recognise(checkpoint: Checkpoint) -> Config | None:
+    """main.0 takes picture and label, main.3 and main.6 halve, main.9 and on are residual blocks;
+    two transposed convolutions and a last one follow. Exact: these convolutions and no other."""
+    part = "" if checkpoint.shape("main.0.weight") else "generator."
+    first, third = (checkpoint.shape(f"{part}main.{n}.weight") for n in (0, 3))
+    if not first or len(first) != 4 or first[1] < 4 or first[2:] != (7, 7) or not third:
+        return None
+    blocks = 0
+    while checkpoint.shape(f"{part}main.{9 + blocks}.main.0.weight"):
+        blocks += 1
+    told = checkpoint.metadata.get("config", {})
+    labels, joint = _labels(first[1] - 3, told)
+    widths = _labeller_widths(checkpoint)
+    config = Config(labels, first[0], blocks, joint, told.get("size"), widths)
+    wanted = dict(_convolutions(config, part)) | dict(_labeller(config))
+    found = {k: s for k, s in checkpoint.shapes().items() if len(s) == 4}
+    return config if found == wanted else None
+
+
+def _labels(count: int, told: dict[str, Any]) -> tuple[tuple[str, ...], int]:
+    """The names of `count` numbers, and how many belong to the first of two data sets."""
+    if told.get("labels"):
+        return tuple(told["labels"]), int(told.get("joint", 0))
+    known = {5: (CELEBA, 0), 8: (RAFD, 0), 15: ((*CELEBA, *RAFD), 5)}
+    return known.get(count, (tuple(f"Label {n}" for n in range(1, count + 1)), 0))
+
+
+def _convolutions(config: Config, part: str) -> Iterable[tuple[str, Shape]]:
+    w, n = config.width, config.blocks
+    yield f"{part}main.0.weight", (w, 3 + config.given, 7, 7)
+    yield f"{part}main.3.weight", (2 * w, w, 4, 4)
+    yield f"{part}main.6.weight", (4 * w, 2 * w, 4, 4)
+    for block in range(9, 9 + n):
+        for place in (0, 3):
+            yield f"{part}main.{block}.main.{place}.weight", (4 * w, 4 * w, 3, 3)
+    yield f"{part}main.{9 + n}.weight", (4 * w, 2 * w, 4, 4)
+    yield f"{part}main.{12 + n}.weight", (2 * w, w, 4, 4)
+    yield f"{part}main.{15 + n}.weight", (3, w, 7, 7)
+
+
+def _labeller_widths(checkpoint: Checkpoint) -> tuple[int, ...]:
+    widths: list[int] = []
+    while shape := checkpoint.shape(f"labeller.main.{2 * len(widths)}.weight"):
+        widths.append(shape[0])
+    return tuple(widths)
+
+
+def _labeller(config: Config) -> Iterable[tuple[str, Shape]]:
+    for level, width in enumerate(config.labeller):
+        before = config.labeller[level - 1] if level else 3
+        yield f"labeller.main.{2 * level}.weight", (width, before, 4, 4)
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """layers  halvings, of which each doubles the width; size = side of the pictures it judges"""
+
+    labels: int = 5
+    width: int = 64
+    layers: int = 6
+    size: int = 128
+
+
+def recognise_discriminator(checkpoint: Checkpoint) -> DiscriminatorConfig | None:
+    """main.0, main.2, ... halve the picture; conv2 sees all of what is left, so that its kernel
+    tells the size of the pictures."""
+    first, last = checkpoint.shape("main.0.weight"), checkpoint.shape("conv2.weight")
+    if first is None or last is None or first[1:] != (3, 4, 4) or len(last) != 4:
+        return None
+    layers = 0
+    while checkpoint.shape(f"main.{2 * layers}.weight"):
+        layers += 1
+    if last[1] != first[0] * 2 ** (layers - 1) or last[2] != last[3]:
+        return None
+    return DiscriminatorConfig(last[0], first[0], layers, last[2] * 2**layers)

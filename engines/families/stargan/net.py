@@ -1,0 +1,189 @@
+"""StarGAN (Choi et al. 2018), key for key as the official checkpoints, its losses, and a small net
+of our own that names what a photo shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from engines import layers
+from engines.families.stargan.config import Config, DiscriminatorConfig
+
+Realness = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+def _norm(width: int) -> nn.Module:
+    """Official files hold running statistics too, which the official code never uses: they are left
+    out."""
+    return nn.InstanceNorm2d(width, affine=True)
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            nn.Conv2d(width, width, 3, 1, 1, bias=False),
+            _norm(width),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3, 1, 1, bias=False),
+            _norm(width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.main(x)
+
+
+class Generator(nn.Module):
+    """photo (B, 3, H, W) in [-1, 1], H and W multiples of 4; label (B, C), the same everywhere, or
+    painted, (B, C, H, W); -> (B, 3, H, W) in [-1, 1]. Trained on labels in {0, 1}."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        w = config.width
+        parts: list[nn.Module] = [
+            nn.Conv2d(3 + config.given, w, 7, 1, 3, bias=False),
+            _norm(w),
+            nn.ReLU(inplace=True),
+        ]
+        for before in (w, 2 * w):
+            parts += [
+                nn.Conv2d(before, 2 * before, 4, 2, 1, bias=False),
+                _norm(2 * before),
+                nn.ReLU(inplace=True),
+            ]
+        parts += [_Block(4 * w) for _ in range(config.blocks)]
+        for before in (4 * w, 2 * w):
+            parts += [
+                nn.ConvTranspose2d(before, before // 2, 4, 2, 1, bias=False),
+                _norm(before // 2),
+                nn.ReLU(inplace=True),
+            ]
+        self.main = nn.Sequential(*parts, nn.Conv2d(w, 3, 7, 1, 3, bias=False), nn.Tanh())
+
+    def forward(self, photo: Tensor, label: Tensor) -> Tensor:
+        if label.dim() == 2:
+            label = label[:, :, None, None].expand(-1, -1, *photo.shape[2:])
+        return self.main(torch.cat((photo, label), 1))
+
+
+class Discriminator(nn.Module):
+    """photo (B, 3, size, size) in [-1, 1] -> realness (B, 1, h, w), one number a patch, and logits
+    of the labels (B, C)."""
+
+    def __init__(self, config: DiscriminatorConfig) -> None:
+        super().__init__()
+        parts: list[nn.Module] = []
+        before = 3
+        for level in range(config.layers):
+            width = config.width * 2**level
+            parts += [nn.Conv2d(before, width, 4, 2, 1), nn.LeakyReLU(0.01)]
+            before = width
+        self.main = nn.Sequential(*parts)
+        self.conv1 = nn.Conv2d(before, 1, 3, 1, 1, bias=False)
+        left = config.size // 2**config.layers
+        self.conv2 = nn.Conv2d(before, config.labels, left, bias=False)
+
+    def forward(self, photo: Tensor) -> tuple[Tensor, Tensor]:
+        """At twice the size, the class head judges every window and takes their mean."""
+        seen = self.main(photo)
+        return self.conv1(seen), self.conv2(seen).mean((2, 3))
+
+
+class Labeller(nn.Module):
+    """photo (B, 3, H, W) in [-1, 1] -> logits (B, C) of what it shows. Ours, not the paper's: the
+    class head of the discriminator, small enough to travel with the generator."""
+
+    def __init__(self, widths: Sequence[int], labels: int) -> None:
+        super().__init__()
+        parts: list[nn.Module] = []
+        for before, width in pairwise((3, *widths)):
+            parts += [nn.Conv2d(before, width, 4, 2, 1), nn.LeakyReLU(0.1)]
+        self.main = nn.Sequential(*parts)
+        self.drop = nn.Dropout(0.3)
+        self.head = nn.Linear(16 * widths[-1], labels)
+
+    def forward(self, photo: Tensor) -> Tensor:
+        seen = F.adaptive_avg_pool2d(self.main(photo), 4)
+        return self.head(self.drop(seen.flatten(1)))
+
+
+class LabelledStarGAN(nn.Module):
+    """A generator and the net that says which labels its photo already has."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.generator = Generator(config)
+        self.labeller = Labeller(config.labeller, len(config.labels))
+
+    def forward(self, photo: Tensor, label: Tensor | None = None) -> Tensor:
+        """The edited photo; without a label the logits (B, C) of what the photo shows."""
+        return self.labeller(photo) if label is None else self.generator(photo, label)
+
+
+# ---- losses --------------------------------------------------------------------------------------
+
+
+def class_loss(
+    logits: Tensor, labels: Tensor, exclusive: bool = False, known: Tensor | None = None
+) -> Tensor:
+    """Choi et al. 2018, equations 2 and 3. Of labels (B, C) in {0, 1}: binary cross-entropy, summed
+    over the labels, a mean over the photos (CelebA); `exclusive`: cross-entropy with the one label
+    that is on (RaFD). known (B, C) in {0, 1}: labels that nobody gave do not count."""
+    if exclusive:
+        each = F.cross_entropy(logits, labels.argmax(1), reduction="none")
+        if known is None:
+            return each.mean()
+        told = known.amax(1)
+        return (each * told).sum() / told.sum().clamp(min=1)
+    each = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    return (each if known is None else each * known).sum() / len(logits)
+
+
+def discriminator_losses(
+    discriminator: Realness, real: Tensor, fake: Tensor, mix: Tensor
+) -> dict[str, Tensor]:
+    """The critic's terms but for the class loss: real and fake realness, and the penalty that holds
+    its slope at one (Gulrajani et al. 2017), unweighted. mix (B, 1) in [0, 1]."""
+    return {
+        "real": -discriminator(real)[0].float().mean(),
+        "fake": discriminator(fake.detach())[0].float().mean(),
+        "penalty": layers.gradient_penalty(
+            lambda between: discriminator(between)[0], real, fake, mix, weight=1.0
+        ),
+    }
+
+
+# ---- a trained pair learns new labels ------------------------------------------------------------
+
+
+def widened(
+    state: dict[str, Tensor], added: int, at: int | None = None, key: str = "main.0.weight"
+) -> dict[str, Tensor]:
+    """A generator's weights for `added` more labels (the new ones before place `at` of the label,
+    at its end if None): old weights are kept and new ones zero, so that with the new labels at any
+    value the net answers as before, until it learns."""
+    old = state[key]
+    place = old.shape[1] if at is None else 3 + at
+    new = old.new_zeros(old.shape[0], added, *old.shape[2:])
+    return {**state, key: torch.cat((old[:, :place], new, old[:, place:]), 1)}
+
+
+def widened_head(
+    state: dict[str, Tensor], added: int, at: int | None = None, key: str = "conv2.weight"
+) -> dict[str, Tensor]:
+    """A discriminator's weights for `added` more labels: old rows kept, new ones zero (a logit of
+    zero, neither yes nor no). Works on every tensor of the head: weight, or bias too for a
+    Labeller ("head.weight")."""
+    names = [name for name in (key, key.replace("weight", "bias")) if name in state]
+    made = dict(state)
+    for name in names:
+        old = state[name]
+        place = old.shape[0] if at is None else at
+        new = old.new_zeros(added, *old.shape[1:])
+        made[name] = torch.cat((old[:place], new, old[place:]))
+    return made
