@@ -50,6 +50,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         Rule("gender", ("0",), ("1",)),
     ),
 }
+YES, NO = ("1", "yes", "true"), ("0", "-1", "no", "false")  # of a column that no rule names
 OLD, YOUNG = 60, 50  # years: "old" is on from the one and off below the other, else unknown
 
 
@@ -57,7 +58,8 @@ class LabelledFaces:
     """The portraits of one or more folders, each with its labels.csv (columns file and split, and
     one or more of those that RULES name, `age` or `age_upper_bound` in years).
 
-    attributes  names of RULES, "old", or "age_LOW_HIGH" (years, both inclusive)
+    attributes  names of RULES, "old", "age_LOW_HIGH" (years, both inclusive), or any column of yes
+                and no
     size        (width, height) at which pictures are kept; None: as they are in the first folder
     balance     attributes or columns whose values are drawn about equally often; values that fewer
                 than 2 % have are left as rare as they are
@@ -213,12 +215,7 @@ def _label(row: Row, attribute: str, confidence: float) -> float:
     if match := _YEARS.fullmatch(attribute):
         years = _years(row)
         return years if np.isnan(years) else float(int(match[1]) <= years <= int(match[2]))
-    if attribute not in RULES:
-        raise DataError(
-            f"“{attribute}” is no attribute of faces; known are {', '.join(RULES)}, old, "
-            "age_LOW_HIGH."
-        )
-    for rule in RULES[attribute]:
+    for rule in RULES.get(attribute, (Rule(attribute, YES, NO),)):
         word = row.get(rule.column, "")
         guessed = row.get(rule.column + "_source") == "model"
         if guessed and float(row.get(rule.column + "_conf") or 0) < confidence:

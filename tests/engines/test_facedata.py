@@ -13,13 +13,13 @@ from engines.datasets import DataError, make_dataset
 from engines.facedata import LabelledFaces
 
 LABELS = """\
-file,split,licence_tier,gender_presentation,smile,smile_source,smile_conf,hair,age_upper_bound,\
+file,split,licence_tier,hat,gender_presentation,smile,smile_source,smile_conf,hair,age_upper_bound,\
 age_group_perceived
-train/0.jpg,train,A,male,teeth,model,0.9,black,40,35-50
-train/1.jpg,train,A,male,closed,model,0.5,brown,70,o65
-train/2.jpg,train,B,female,none,eye,1.0,red,55,35-50
-train/3.jpg,train,A,male,closed,model,0.95,,71,35-50
-test/4.jpg,test,A,female,teeth,eye,1.0,black,30,u35
+train/0.jpg,train,A,1,male,teeth,model,0.9,black,40,35-50
+train/1.jpg,train,A,-1,male,closed,model,0.5,brown,70,o65
+train/2.jpg,train,B,yes,female,none,eye,1.0,red,55,35-50
+train/3.jpg,train,A,,male,closed,model,0.95,,71,35-50
+test/4.jpg,test,A,no,female,teeth,eye,1.0,black,30,u35
 """
 
 
@@ -50,6 +50,16 @@ def test_age_groups_are_read_from_years(folder: Path) -> None:
     faces = LabelledFaces(folder, attributes=("age_0_50", "age_51_99"))
     assert faces.labels.argmax(1).tolist() == [0, 1, 1, 1]
     assert faces.years().tolist() == [40, 70, 55, 71]
+
+
+def test_columns_of_ones_own_are_read_as_yes_and_no(folder: Path) -> None:
+    faces = LabelledFaces(folder, attributes=("hat",))
+    assert faces.labels[:, 0].tolist() == [1, 0, 1, 0] and faces.known[:, 0].tolist() == [
+        1,
+        1,
+        1,
+        0,
+    ]
 
 
 def test_split_and_tiers_choose_the_photos(folder: Path) -> None:
@@ -96,7 +106,7 @@ def test_a_recipe_makes_it_of_one_or_more_folders(folder: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
-    [({"attributes": ("wings",)}, "is no attribute"), ({"attributes": ("glasses",)}, "who has"),
+    [({"attributes": ("wings",)}, "who has “wings”"), ({"attributes": ("glasses",)}, "who has"),
      ({"tiers": ("Z",)}, "no picture of the split"), ({"balance": ("wings",)}, "no column")],
 )  # fmt: skip
 def test_what_is_missing_is_named(folder: Path, options: dict[str, object], sentence: str) -> None:
