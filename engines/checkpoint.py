@@ -28,6 +28,7 @@ import numpy as np
 from engines import formats, repairs, unwrap
 from engines.arrays import ArraysError, Numpy, Safetensors, TensorInfo
 from engines.inert import InertError, shown
+from engines.torch7 import Torch7
 from engines.torchfile import LazyTensor, TorchFile, TorchLegacy, TorchZip
 
 if TYPE_CHECKING:
@@ -266,6 +267,20 @@ def _of_torch(file: TorchFile) -> Checkpoint:
     )
 
 
+def _open_torch7(path: Path) -> Checkpoint:
+    file = Torch7(path)
+    infos = {key: TensorInfo(t.shape, t.dtype) for key, t in file.found.items()}
+    return Checkpoint(
+        path,
+        file.format,
+        infos,
+        {},
+        tuple(file.notes),
+        file.root,
+        source=TorchSource(file, file.found),
+    )
+
+
 def _named(names: tuple[str, ...] | list[str]) -> str:
     """The first names of a list, as many as a sentence bears."""
     first = ", ".join(map(shown, names[:3]))
@@ -277,6 +292,7 @@ _OPENERS = {
     "zip": _open_zip,
     "pickle": lambda path: _of_torch(TorchLegacy(path)),
     "npy": _open_numpy,
+    "torch7": _open_torch7,
 }
 
 

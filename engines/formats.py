@@ -1,6 +1,5 @@
 """What kind of file this is, by its content and never by its name: readable weights, or in plain
-words what else. Recognises graphs of other programs (ONNX, TensorFlow, Torch7) without reading
-them."""
+words what else. Recognises graphs of other programs (ONNX, TensorFlow) without reading them."""
 
 from __future__ import annotations
 
@@ -12,9 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-READABLE = ("safetensors", "zip", "pickle", "npy")
+READABLE = ("safetensors", "zip", "pickle", "npy", "torch7")
 HEAD = 1024
 _OLD_PICKLE = re.compile(rb"\((?:[dl]p?\d*\n|i\w+\n\w+\n)|c[\w.]+\n\w+\n|[\]}]q.|[\]}]\.")
+# the first object of a file: a torch object with its version or class, or a table with its length
+_TORCH7 = re.compile(
+    rb"\x04\0\0\0\x01\0\0\0[\x01-\x7f]\0\0\0[A-Za-z]|\x03\0\0\0\x01\0\0\0.{3}\0[\x01\x02]\0\0\0",
+    re.DOTALL,
+)
 _TABLE_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # at the end of a LevelDB table
 LFS = "is only a Git LFS pointer; fetch the real file it stands for"
 WEB = "is a web page, not weights; the download link has probably expired"
@@ -94,6 +98,8 @@ def _readable(path: Path, head: bytes) -> str:
         return "pickle"
     if head[:6] == b"\x93NUMPY":
         return "npy"
+    if _TORCH7.match(head):
+        return "torch7"
     if head[8:9] == b"{" and not _is_text(head[:8]) and int.from_bytes(head[:8], "little") >= 2:
         return "safetensors"
     if _OLD_PICKLE.match(head) and _tail(path, 16).rstrip().endswith(b"."):
@@ -123,9 +129,12 @@ def foreign(path: Path) -> Foreign | None:
 
 
 def _torch7(path: Path, head: bytes) -> Foreign | None:
-    binary = head[:8] in (b"\x04\0\0\0\x01\0\0\0", b"\x03\0\0\0\x01\0\0\0")
-    if binary or re.match(rb"4\n1\n\d+\nV 1\n|3\n1\n\d+\n", head):
-        return Foreign("torch7", "a Torch7 file", "which Ganvas does not read yet")
+    if re.match(rb"4\n1\n\d+\nV 1\n|3\n1\n\d+\n", head):
+        return Foreign(
+            "torch7",
+            "a Torch7 file in text form",
+            "which Ganvas reads only in binary form; save it anew without “ascii”",
+        )
     return None
 
 

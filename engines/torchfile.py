@@ -91,7 +91,8 @@ class LazyTensor:
 # ---- what is rebuilt -----------------------------------------------------------------------------
 
 
-def _rebuild(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> LazyTensor:
+def lazy_tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> LazyTensor:
+    """A view of `storage`; raises InertError where it would reach beyond it."""
     if not isinstance(storage, Storage):
         raise InertError("is damaged: a tensor has no numbers")
     shape, strides = tuple(int(n) for n in shape), tuple(int(n) for n in strides)
@@ -110,7 +111,7 @@ def _rebuild_typed(storage: Any, offset: Any, shape: Any, strides: Any, *rest: A
     if not isinstance(storage, Storage) or dtype not in WIDTH:
         raise InertError("holds a kind of number that Ganvas does not read")
     count = storage.size // WIDTH[dtype]
-    return _rebuild(replace(storage, dtype=dtype, count=count), offset, shape, strides)
+    return lazy_tensor(replace(storage, dtype=dtype, count=count), offset, shape, strides)
 
 
 def _first(value: Any, *_: Any) -> Any:
@@ -135,8 +136,8 @@ def _from_bytes(data: Any) -> Storage:
 
 
 _REBUILT: dict[str, Any] = {
-    "torch._utils._rebuild_tensor": _rebuild,
-    "torch._utils._rebuild_tensor_v2": _rebuild,
+    "torch._utils._rebuild_tensor": lazy_tensor,
+    "torch._utils._rebuild_tensor_v2": lazy_tensor,
     "torch._utils._rebuild_tensor_v3": _rebuild_typed,
     "torch._utils._rebuild_parameter": _first,
     "torch._utils._rebuild_parameter_with_state": _first,
