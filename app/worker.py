@@ -28,6 +28,7 @@ from engines.job import Cancelled, Event, Failed, Job, Preview, Progress, Result
 log = logging.getLogger("worker")
 
 PER_SECOND = 30  # previews and progress of one ticket that leave the thread, at most
+NICENESS = 5  # of the thread that computes, on Linux
 STOP_MS = 2000  # how long stop() waits for the running step to end
 
 
@@ -170,7 +171,7 @@ class EngineWorker(QThread):
     def _ensure_running(self) -> None:
         if not self._stopping and not self.isRunning():
             _ALIVE.add(self)
-            self.start()
+            self.start(QThread.Priority.LowPriority)
 
     def _drop(self, ticket: int) -> bool:
         for lane, run in self._lanes.items():
@@ -187,6 +188,7 @@ class EngineWorker(QThread):
     # ---- done in the thread ----------------------------------------------------------------------
 
     def run(self) -> None:
+        _step_back()
         try:
             self._warm_up()
             while self._wait_for_work():
@@ -360,6 +362,13 @@ def _stop_all() -> None:
             if stream is not None:  # as in a program without a console
                 stream.flush()
         os._exit(0)
+
+
+def _step_back() -> None:
+    """Leave the processor to the GUI thread when both want it. Linux ignores a thread's priority
+    but gives each its own niceness, which the threads that torch starts from here inherit."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 def _doctor(path: str) -> Any:

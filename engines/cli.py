@@ -222,9 +222,6 @@ def prepare(options: argparse.Namespace) -> int:
 
 
 def train(options: argparse.Namespace) -> int:
-    from engines import training
-    from engines.devices import choose
-
     recipe = Path(options.recipe)
     if not recipe.suffix:
         recipe = RECIPES / f"{recipe.name}.toml"
@@ -233,6 +230,11 @@ def train(options: argparse.Namespace) -> int:
             raise Refused(f"There is no recipe {options.recipe}; known are {known}.")
     if options.steps is not None and options.steps < 1:
         raise Refused("A training takes at least one step.")
+    if not recipe.is_file():
+        raise Refused(f"There is no recipe {recipe}.")
+    from engines import training
+    from engines.devices import choose
+
     device = options.device if options.device == "auto" else choose(options.device).type
     devices = int(options.devices) if options.devices.isdigit() else options.devices
     try:

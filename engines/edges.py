@@ -18,6 +18,7 @@ from engines.controls import SketchStats
 from engines.job import Fit
 
 METHODS = ("canny", "xdog", "outline")
+SOLID = 0.6  # share of ink from which a sheet holds no lines that could be thinned
 INK = 128  # darker than this counts as ink
 
 
@@ -176,8 +177,9 @@ def measure(grey: np.ndarray) -> dict[str, float]:
     height, width = grey.shape
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     extent = max((rows[-1] - rows[0] + 1) / height, (columns[-1] - columns[0] + 1) / width)
-    distance = cv2.distanceTransform(ink.astype(np.uint8), cv2.DIST_L2, 3)
-    ridge = (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8))) & ink
+    rimmed = np.pad(ink, 1)  # the sheet's rim ends a line as paper does
+    distance = cv2.distanceTransform(rimmed.astype(np.uint8), cv2.DIST_L2, 3)
+    ridge = (distance >= cv2.dilate(distance, np.ones((3, 3), np.uint8))) & rimmed
     line = 2 * float(np.median(distance[ridge])) - 0.5
     return {"ink": total / ink.size, "width": max(line, 1.0) / width, "extent": float(extent)}
 
@@ -195,8 +197,8 @@ def fit(grey: np.ndarray, stats: SketchStats) -> Fit:
     }
     worst = min(scores, key=lambda name: scores[name])
     score = float(np.prod(list(scores.values())) ** 0.5)
-    return Fit(score, _sentence(worst, scores[worst], measured, stats), measured,
-               fixable=min(scores["width"], scores["extent"]) < 0.95)  # fmt: skip
+    fixable = min(scores["width"], scores["extent"]) < 0.95 and measured["ink"] < SOLID
+    return Fit(score, _sentence(worst, scores[worst], measured, stats), measured, fixable)
 
 
 def _closeness(value: float, known: tuple[float, float]) -> float:

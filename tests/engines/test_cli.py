@@ -62,7 +62,7 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
 
 
 def test_help_and_models_load_no_torch() -> None:
-    for arguments in (["--help"], ["models"], ["run", "--help"]):
+    for arguments in (["--help"], ["models"], ["run", "--help"], ["train", "missing.toml"]):
         code = (
             "import sys, main\n"
             f"try: main.main({arguments!r})\n"

@@ -88,6 +88,9 @@ def test_fit_names_what_is_off_and_what_can_be_mended() -> None:
     assert "thicker" in thick.message and thick.score < good.score
     empty = edges.fit(np.full((50, 50), 255, np.uint8), STATS)
     assert empty.score == 0 and "empty" in empty.message and not empty.fixable
+    full = edges.fit(np.zeros((50, 40), np.uint8), STATS)
+    assert full.score < 0.5 and not full.fixable
+    assert 0.9 < full.measured["width"] <= 1.1
 
 
 def test_thinning_keeps_the_line_and_loses_the_width() -> None:
