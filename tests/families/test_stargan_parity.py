@@ -92,15 +92,14 @@ def test_losses() -> None:
     own = torch.tensor(manifest["labels"]["c_org"])
     target = own.roll(1, 0)
     fake = generator(real, target)
-    parts = discriminator_losses(discriminator, real, fake, mix)
-    parts["class"] = class_loss(discriminator(real)[1], own)
-    found = {"d_real": parts["real"], "d_fake": parts["fake"], "d_gp": parts["penalty"]}
-    found["d_cls"] = parts["class"]
+    parts, logits = discriminator_losses(discriminator, real, fake, mix)
+    found = {f"d_{n}": parts[f"D_{n}"] for n in ("real", "fake")}
+    found |= {"d_gp": parts["D_slope"], "d_cls": class_loss(logits, own)}
     found["d_loss"] = (
-        parts["real"]
-        + parts["fake"]
-        + weights["lambda_cls"] * parts["class"]
-        + weights["lambda_gp"] * parts["penalty"]
+        found["d_real"]
+        + found["d_fake"]
+        + weights["lambda_cls"] * found["d_cls"]
+        + weights["lambda_gp"] * found["d_gp"]
     )
     realness, logits = discriminator(fake)
     found["g_fake"] = -realness.mean()

@@ -25,6 +25,7 @@ class Config:
     joint     how many of them belong to the first of two data sets; 0: there is one set
     size      side in pixels of the crops it was trained on; None: the file does not tell
     labeller  widths of the net that names what a photo shows; (): there is none
+    template  how its crops lie on a face: "celeba", the official nets, or "own", our data sets
     """
 
     labels: tuple[str, ...] = CELEBA
@@ -33,6 +34,7 @@ class Config:
     joint: int = 0
     size: int | None = None
     labeller: tuple[int, ...] = ()
+    template: str = "celeba"
 
     @property
     def given(self) -> int:
@@ -93,6 +95,28 @@ def target(config: Config, own: Sequence[float], strengths: Sequence[float]) -> 
     return made
 
 
+def passes(config: Config, own: Sequence[float], strengths: Sequence[float]) -> list[list[float]]:
+    """What the generator is told, pass by pass: one, or in a joint net one for each of the two sets
+    of which a label is asked."""
+    wanted = target(config, own, strengths)
+    if not config.joint:
+        return [wanted]
+    sides = [any(strengths[: config.joint]), any(strengths[config.joint :])]
+    return [told(config, wanted, second) for second in (False, True) if sides[second]] or [
+        told(config, wanted, False)
+    ]
+
+
+def told(config: Config, labels: Sequence[float], second: bool = False) -> list[float]:
+    """The generator's vector for `labels`; in a joint net the labels of one set and the mask that
+    says which."""
+    if not config.joint:
+        return list(labels)
+    first = [0.0 if second else v for v in labels[: config.joint]]
+    rest = [v if second else 0.0 for v in labels[config.joint :]]
+    return [*first, *rest, float(not second), float(second)]
+
+
 def to_dict(config: Config) -> dict[str, Any]:
     return asdict(config)
 
@@ -115,7 +139,7 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
     told = checkpoint.metadata.get("config", {})
     labels, joint = _labels(first[1] - 3, told)
     widths = _labeller_widths(checkpoint)
-    config = Config(labels, first[0], blocks, joint, told.get("size"), widths)
+    config = Config(labels, first[0], blocks, joint, told.get("size"), widths, _template(told))
     wanted = dict(_convolutions(config, part)) | dict(_labeller(config))
     found = {k: s for k, s in checkpoint.shapes().items() if len(s) == 4}
     return config if found == wanted else None
@@ -127,6 +151,10 @@ def _labels(count: int, told: dict[str, Any]) -> tuple[tuple[str, ...], int]:
         return tuple(told["labels"]), int(told.get("joint", 0))
     known = {5: (CELEBA, 0), 8: (RAFD, 0), 15: ((*CELEBA, *RAFD), 5)}
     return known.get(count, (tuple(f"Label {n}" for n in range(1, count + 1)), 0))
+
+
+def _template(told: dict[str, Any]) -> str:
+    return "own" if told.get("template") == "own" else "celeba"
 
 
 def _convolutions(config: Config, part: str) -> Iterable[tuple[str, Shape]]:

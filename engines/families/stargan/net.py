@@ -133,29 +133,34 @@ def class_loss(
 ) -> Tensor:
     """Choi et al. 2018, equations 2 and 3. Of labels (B, C) in {0, 1}: binary cross-entropy, summed
     over the labels, a mean over the photos (CelebA); `exclusive`: cross-entropy with the one label
-    that is on (RaFD). known (B, C) in {0, 1}: labels that nobody gave do not count."""
+    that is on (RaFD). known (B, C) in {0, 1}: labels that nobody gave do not count, nor do photos
+    without any."""
+    known = torch.ones_like(labels) if known is None else known
+    told = known.amax(1)
     if exclusive:
-        each = F.cross_entropy(logits, labels.argmax(1), reduction="none")
-        if known is None:
-            return each.mean()
-        told = known.amax(1)
-        return (each * told).sum() / told.sum().clamp(min=1)
-    each = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    return (each if known is None else each * known).sum() / len(logits)
+        each = F.cross_entropy(logits, labels.argmax(1), reduction="none") * told
+    else:
+        each = F.binary_cross_entropy_with_logits(logits, labels, known, reduction="none").sum(1)
+    return each.sum() / told.sum().clamp(min=1)
 
 
 def discriminator_losses(
     discriminator: Realness, real: Tensor, fake: Tensor, mix: Tensor
-) -> dict[str, Tensor]:
-    """The critic's terms but for the class loss: real and fake realness, and the penalty that holds
-    its slope at one (Gulrajani et al. 2017), unweighted. mix (B, 1) in [0, 1]."""
-    return {
-        "real": -discriminator(real)[0].float().mean(),
-        "fake": discriminator(fake.detach())[0].float().mean(),
-        "penalty": layers.gradient_penalty(
-            lambda between: discriminator(between)[0], real, fake, mix, weight=1.0
+) -> tuple[dict[str, Tensor], Tensor]:
+    """The critic's terms but for the class loss, unweighted: realness of both, and the penalty that
+    holds its slope at one (Gulrajani et al. 2017); and the logits of the real photos. mix (B, 1) in
+    [0, 1]."""
+    realness, logits = discriminator(real)
+    # Fabric's wrapper forbids gradients of its outputs; the penalty is taken in full precision
+    plain = getattr(discriminator, "module", discriminator)
+    parts = {
+        "D_real": -realness.float().mean(),
+        "D_fake": discriminator(fake.detach())[0].float().mean(),
+        "D_slope": layers.gradient_penalty(
+            lambda between: plain(between)[0], real, fake.detach(), mix, weight=1.0
         ),
     }
+    return parts, logits
 
 
 # ---- a trained pair learns new labels ------------------------------------------------------------

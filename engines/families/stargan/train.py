@@ -1,0 +1,309 @@
+"""Training StarGAN (Choi et al. 2018) on labelled faces, of which some labels may be unknown, or on
+two sets with labels of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from engines.checkpoint import Checkpoint, open_checkpoint, save
+from engines.facedata import LabelledFaces
+from engines.families.stargan import config as configs
+from engines.families.stargan.config import RAFD, Config, DiscriminatorConfig
+from engines.families.stargan.net import (
+    Discriminator,
+    Generator,
+    Labeller,
+    class_loss,
+    discriminator_losses,
+    widened,
+    widened_head,
+)
+from engines.job import Picture
+from engines.training import Recipe, RecipeError
+
+_NETWORK: dict[str, Any] = {
+    "labels": (),  # as a person reads them, one for each attribute of the data; the same if absent
+    "joint": 0,  # how many of them belong to the first of two data sets
+    "width": 64,
+    "blocks": 6,
+    "template": "celeba",  # how the faces lie in the photos: "celeba" or "own"
+    "labeller": (),  # widths of the net that names what a photo shows; without it there is none
+    "discriminator_width": 64,
+    "discriminator_layers": 6,
+    "discriminator_size": 128,  # at larger pictures its class head takes the mean of its windows
+    "start": "",  # weights of a generator to go on with; labels that it lacks are added to it
+    "start_discriminator": "",
+}
+_LOSSES: dict[str, Any] = {
+    "class": 1.0,
+    "reconstruction": 10.0,
+    "penalty": 10.0,
+    "critics": 5,  # updates of the discriminator for one of the generator, each on its own photos
+    "single": 0.0,  # share of targets that change one label alone; the others are another photo's
+}
+
+
+class StarGANTrainer:
+    """One step is `critics` updates of the discriminator and one of the generator, so that a
+    stage's batch holds `critics` times as many photos as an update sees (the paper: 5 times 16).
+
+    Labels that nobody gave count in no class loss; the generator is told the labeller's opinion
+    there, or zero. In a joint net a photo is told the labels of its own set and the mask alone.
+    """
+
+    def __init__(self, recipe: Recipe, data: LabelledFaces) -> None:
+        self.recipe, self.data = recipe, data
+        network = _told(_NETWORK, recipe.network)
+        self.losses = _told(_LOSSES, recipe.losses)
+        labels = tuple(network["labels"]) or data.attributes
+        if len(labels) != len(data.attributes):
+            raise RecipeError(
+                f"The recipe names {len(labels)} labels for {len(data.attributes)} attributes."
+            )
+        self.config = Config(
+            labels,
+            network["width"],
+            network["blocks"],
+            network["joint"],
+            recipe.stages[-1].size[0],
+            tuple(network["labeller"]),
+            network["template"],
+        )
+        judge = DiscriminatorConfig(
+            len(labels),
+            network["discriminator_width"],
+            network["discriminator_layers"],
+            network["discriminator_size"],
+        )
+        self.generator, self.discriminator = Generator(self.config), Discriminator(judge)
+        self.labeller = Labeller(self.config.labeller or (8,), len(labels))
+        if network["start"]:
+            _start_generator(self.generator, self.config, Path(network["start"]))
+        if network["start_discriminator"]:
+            _start_discriminator(self.discriminator, judge, Path(network["start_discriminator"]))
+        self.parts = _parts(self.config)
+        betas = (0.5, 0.999)
+        self._optimisers: dict[str, torch.optim.Optimizer] = {
+            "generator": torch.optim.Adam(self.generator.parameters(), 1e-4, betas),
+            "discriminator": torch.optim.Adam(self.discriminator.parameters(), 1e-4, betas),
+        }
+        if self.config.labeller:
+            groups = [{"params": self.labeller.parameters(), "rate_scale": 5.0}]
+            self._optimisers["labeller"] = torch.optim.AdamW(groups, 5e-4, weight_decay=0.05)
+
+    def modules(self) -> dict[str, nn.Module]:
+        return {name: getattr(self, name) for name in self._optimisers}
+
+    def averaged(self) -> tuple[str, ...]:
+        return ("generator", "labeller") if self.config.labeller else ("generator",)
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        return self._optimisers
+
+    def step(
+        self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
+    ) -> dict[str, Tensor]:
+        found = self._teach_labeller(fabric, batch, noise) if self.config.labeller else {}
+        chunks = [batch[n].chunk(int(self.losses["critics"])) for n in ("photo", "labels", "known")]
+        real = fake = own = target = told = torch.empty(0)
+        for number, (real, labels, known) in enumerate(zip(*chunks), 1):
+            real = real.contiguous(memory_format=torch.channels_last)
+            own = self._filled(real, labels, known)
+            target, told = self._targets(own, known, noise)
+            with torch.set_grad_enabled(number == len(chunks[0])):
+                fake = self.generator(real, self._vector(target, known)).float()
+            found |= self._discriminate(fabric, real, fake, labels, known, noise)
+        back = self._vector(own, chunks[2][-1])
+        return found | self._generate(fabric, real, fake, target, told, back)
+
+    def _teach_labeller(
+        self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
+    ) -> dict[str, Tensor]:
+        torch.manual_seed(int(torch.randint(2**31, (1,), generator=noise)))  # its dropout
+        self.labeller.train()
+        loss = self._class_loss(self.labeller(batch["photo"]), batch["labels"], batch["known"])
+        self._update(fabric, "labeller", loss)
+        self.labeller.eval()
+        return {"labeller": loss.detach()}
+
+    def _filled(self, photo: Tensor, labels: Tensor, known: Tensor) -> Tensor:
+        """(N, C): unknown labels by the labeller's opinion, zero without one."""
+        if not self.config.labeller:
+            return labels * known
+        with torch.no_grad():
+            opinion = (self.labeller(photo).float() > 0).float()
+        return torch.where(known > 0, labels, opinion)
+
+    def _targets(self, own: Tensor, known: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Labels (N, C) to aim at, and which of them a class loss may ask for: those of another
+        photo of the batch (and of the same set), or one's own with one label changed."""
+        second = self._is_second(known).cpu()
+        same = (second[:, None] == second).float()
+        others = torch.multinomial(same, 1, generator=noise)[:, 0].to(own.device)
+        target, told = own[others].clone(), known[others].clone()
+        single = torch.rand(len(own), generator=noise) < float(self.losses["single"])
+        picks = torch.rand(len(own), generator=noise)
+        for row in torch.nonzero(single)[:, 0].tolist():
+            part = self.parts[int(second[row])][0]
+            place = part.start + int(picks[row] * (part.stop - part.start))
+            target[row] = own.new_tensor(configs.turned(self.config, own[row].tolist(), place))
+            told[row] = torch.maximum(known[row], (target[row] != own[row]).to(known))
+        return target, told
+
+    def _is_second(self, known: Tensor) -> Tensor:
+        """(N,) bool: photos of the second of two data sets."""
+        joint = self.config.joint
+        if not joint:
+            return torch.zeros(len(known), dtype=torch.bool, device=known.device)
+        return known[:, joint:].amax(1) > known[:, :joint].amax(1)
+
+    def _vector(self, labels: Tensor, known: Tensor) -> Tensor:
+        """What the generator is told (N, given): with the mask, and without the other set's labels,
+        in a joint net."""
+        if not self.config.joint:
+            return labels
+        second = self._is_second(known).to(labels)[:, None]
+        own = torch.cat((1 - second, second), 1)
+        sides = torch.tensor([self.config.joint, len(self.config.labels) - self.config.joint])
+        return torch.cat((labels * own.repeat_interleave(sides.to(own.device), 1), own), 1)
+
+    def _class_loss(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
+        terms = [
+            class_loss(logits[:, part].float(), labels[:, part], exclusive, known[:, part])
+            for part, exclusive in self.parts
+        ]
+        return torch.stack(terms).sum()
+
+    def _discriminate(
+        self,
+        fabric: Fabric,
+        real: Tensor,
+        fake: Tensor,
+        labels: Tensor,
+        known: Tensor,
+        noise: torch.Generator,
+    ) -> dict[str, Tensor]:
+        mix = torch.rand((len(real), 1), generator=noise).to(real)
+        found, logits = discriminator_losses(self.discriminator, real, fake, mix)
+        found["D_class"] = self._class_loss(logits, labels, known)
+        weights = {"D_class": self.losses["class"], "D_slope": self.losses["penalty"]}
+        terms = [float(weights.get(name, 1.0)) * term for name, term in found.items()]
+        self._update(fabric, "discriminator", torch.stack(terms).sum())
+        return {name: value.detach() for name, value in found.items()}
+
+    def _generate(
+        self, fabric: Fabric, real: Tensor, fake: Tensor, target: Tensor, told: Tensor, back: Tensor
+    ) -> dict[str, Tensor]:
+        self.discriminator.requires_grad_(False)
+        realness, logits = self.discriminator(fake)
+        parts = {
+            "gan": -realness.float().mean(),
+            "class": self._class_loss(logits, target, told),
+            "reconstruction": (real - self.generator(fake, back).float()).abs().mean(),
+        }
+        weights = {"gan": 1.0} | self.losses
+        self._update(
+            fabric,
+            "generator",
+            torch.stack([float(weights[n]) * p for n, p in parts.items()]).sum(),
+        )
+        self.discriminator.requires_grad_(True)
+        return {name: value.detach() for name, value in parts.items()}
+
+    def _update(self, fabric: Fabric, name: str, loss: Tensor) -> None:
+        optimiser = self._optimisers[name]
+        optimiser.zero_grad(set_to_none=True)
+        fabric.backward(loss)
+        optimiser.step()
+
+    def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
+        """Rows: six photos, the same with their own labels, then every target of each."""
+        generator = averages["generator"]
+        device = next(generator.parameters()).device
+        raw = self.data.batch(0xFFFF, 6, self.recipe.stages[-1].size, rank=99)
+        photo, labels, known = (
+            torch.from_numpy(raw[n]).to(device) for n in ("photo", "labels", "known")
+        )
+        own = self._filled(photo, labels, known)
+        wanted = [configs.all_targets(self.config, row) for row in own.tolist()]
+        rows = [photo]
+        with torch.inference_mode():
+            for target in (own, *(own.new_tensor(column) for column in zip(*wanted))):
+                rows.append(generator(photo, self._vector(target, known)).float())
+        sheet = torch.cat([torch.cat(list(row), 2) for row in rows], 1).cpu()
+        pixels = ((sheet.clamp(-1, 1) + 1) * 127.5).round().byte()
+        return Picture(pixels.permute(1, 2, 0).numpy())
+
+    def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
+        state = averages["generator"].state_dict()
+        if self.config.labeller:
+            state = {
+                f"{name}.{key}": value
+                for name in self.averaged()
+                for key, value in averages[name].state_dict().items()
+            }
+        body = {
+            "family": "stargan",
+            "config": configs.to_dict(self.config),
+            "card": dict(self.recipe.card),
+        }
+        save(path, state, body, half=half)
+
+
+def _told(known: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    if unknown := set(told) - set(known):
+        raise RecipeError(f"The recipe's entry “{sorted(unknown)[0]}” is unknown.")
+    return {**known, **told}
+
+
+def _parts(config: Config) -> list[tuple[slice, bool]]:
+    """Places of the labels of each data set, and whether they exclude each other (softmax)."""
+    ends = [0, config.joint, len(config.labels)] if config.joint else [0, len(config.labels)]
+    return [
+        (slice(a, b), all(label in RAFD for label in config.labels[a:b])) for a, b in pairwise(ends)
+    ]
+
+
+# ---- a trained pair learns new labels ------------------------------------------------------------
+
+
+def _start_generator(module: Generator, config: Config, path: Path) -> None:
+    """Fill `module` from a trained generator, widened where `config` has labels more than it."""
+    opened = open_checkpoint(path)
+    old = configs.recognise(opened)
+    if old is None:
+        raise RecipeError(f"{path.name} is no StarGAN generator.")
+    added = config.given - old.given
+    wide = replace(config, width=old.width, blocks=old.blocks, joint=old.joint)
+    if added < 0 or config != wide or config.labels[: len(old.labels)] != old.labels:
+        raise RecipeError(
+            f"{path.name} has other labels or another width than the recipe, which may only add "
+            "labels at the end."
+        )
+    state = {k.removeprefix("generator."): v for k, v in opened.tensors().items()}
+    state = widened(state, added, len(old.labels))
+    _fill(module, state, opened)
+
+
+def _start_discriminator(module: Discriminator, config: DiscriminatorConfig, path: Path) -> None:
+    opened = open_checkpoint(path)
+    old = configs.recognise_discriminator(opened)
+    if old is None or replace(old, labels=config.labels) != config or old.labels > config.labels:
+        raise RecipeError(f"{path.name} is no StarGAN discriminator of the recipe's size.")
+    _fill(module, widened_head(opened.tensors(), config.labels - old.labels), opened)
+
+
+def _fill(module: nn.Module, state: dict[str, Tensor], opened: Checkpoint) -> None:
+    wanted = module.state_dict()
+    if missing := wanted.keys() - state.keys():
+        raise RecipeError(f"{opened.path.name} lacks {sorted(missing)[0]}.")
+    module.load_state_dict({name: state[name].float() for name in wanted})
