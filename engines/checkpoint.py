@@ -111,6 +111,9 @@ class Checkpoint:
 
     @cached_property
     def digest(self) -> str:
+        if self.path.is_dir():
+            told = "".join(file_digest(p) for p in sorted(self.path.iterdir()) if p.is_file())
+            return hashlib.sha256(told.encode()).hexdigest()[:16]
         return file_digest(self.path)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -170,8 +173,11 @@ def _damaged(path: Path) -> CheckpointError:
 
 
 def open_checkpoint(path: str | Path) -> Checkpoint:
-    """Read names and shapes of a weights file. Raises CheckpointError with one sentence."""
+    """Read names and shapes of a weights file, or of all that a folder holds as one (a net in
+    parts). Raises CheckpointError with one sentence."""
     path = Path(path)
+    if path.is_dir():
+        return _open_folder(path)
     if not path.is_file():
         raise CheckpointError("missing", f"There is no file {path.name}.")
     if path.stat().st_size == 0:
@@ -279,6 +285,38 @@ def _open_torch7(path: Path) -> Checkpoint:
         file.root,
         source=TorchSource(file, file.found),
     )
+
+
+def _open_folder(path: Path) -> Checkpoint:
+    """Every weights file in it, each one's names behind the file's own."""
+    parts: dict[str, Checkpoint] = {}
+    for file in sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")):
+        try:
+            parts[file.name.split(".", 1)[0]] = open_checkpoint(file)
+        except CheckpointError as error:
+            if error.kind not in ("not-weights", "empty"):
+                raise
+    if not parts:
+        raise CheckpointError("not-weights", f"{path.name} holds no weights file.")
+    infos = {f"{n}.{k}": info for n, part in parts.items() for k, info in part.infos.items()}
+    notes = tuple(dict.fromkeys(note for part in parts.values() for note in part.notes))
+    unsafe = tuple(dict.fromkeys(what for part in parts.values() for what in part.unsafe))
+    return Checkpoint(path, "folder", infos, {}, notes, None, unsafe, _Parts(parts))
+
+
+class _Parts:
+    """The numbers of several files, each one's names behind the file's own."""
+
+    def __init__(self, parts: Mapping[str, Checkpoint]) -> None:
+        self._parts = parts
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {f"{n}.{k}": t for n, part in self._parts.items() for k, t in part.tensors().items()}
+
+    def blocks(self, name: str) -> Iterator[bytes | bytearray]:
+        stem, _, key = name.partition(".")
+        part = self._parts[stem]
+        return part._read.blocks(part.names.get(key, key))
 
 
 def _named(names: tuple[str, ...] | list[str]) -> str:

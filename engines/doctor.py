@@ -260,6 +260,11 @@ def _folder(path: Path) -> Verdict:
     if len(weights) == 1:
         return inspect(weights[0])
     if weights:
+        found = candidates(open_checkpoint(path))
+        if found:
+            made = f"{path.name} holds the parts of one {found[0][0].title.lower()} model"
+            how = f"join them with “ganvas convert {path.name} -o {path.name}.safetensors”"
+            return Verdict("other", f"{made}; {how}.", found[0][0].title, found[0][0].id)
         return Verdict(
             "refused", f"{path.name} holds {len(weights)} weights files; open one of them."
         )
