@@ -113,7 +113,7 @@ MARKS: tuple[Mark, ...] = (
     ),
     _mark(
         "stargan",
-        "a StarGAN discriminator",
+        "a StarGAN discriminator, of use only to go on training (its generator is named …-G.ckpt)",
         ("main.0.weight", (N, 3, 4, 4)),
         ("conv1.weight", (1, N, 3, 3)),
         "conv2.weight",
