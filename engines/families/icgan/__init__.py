@@ -1,0 +1,232 @@
+"""Perarnau et al. 2016, "Invertible Conditional GANs for image editing": a photo is encoded into
+what it shows (y) and the rest (z), y is edited, and a conditional generator decodes both.
+
+Carries the official nets (CelebA, 18 attributes, 64 pixels), whose three Torch7 files make one of
+ours, and our starter.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from engines import faces
+from engines.controls import (
+    Attributes,
+    Choice,
+    Control,
+    FaceTemplate,
+    ImageInput,
+    ModelCard,
+    SizeRule,
+    Slider,
+    Toggle,
+)
+from engines.families.icgan import config as configs
+from engines.families.icgan.config import Config
+from engines.family import Family, Model, register
+from engines.job import Event, Job, Picture, Result
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from engines.checkpoint import Checkpoint
+
+PAPER = "Perarnau et al. 2016, Invertible Conditional GANs for image editing"
+FARTHEST = 2.0
+REDRAWN = (
+    "This model draws the whole face anew from few numbers; under “Face” choose its changes alone "
+    "to keep the photo's details."
+)
+
+
+class IcGAN(Family):
+    id, title = "icgan", "Face attributes, encoded"
+    trainer = "icgan.train:IcGANTrainer"
+
+    def recognise(self, checkpoint: Checkpoint) -> Config | None:
+        return configs.recognise(checkpoint)
+
+    def build(self, config: Config) -> nn.Module:
+        from engines.families.icgan import net
+
+        return net.IcGAN(config)
+
+    def load(self, config: Config, checkpoint: Checkpoint) -> tuple[nn.Module, tuple[str, ...]]:
+        return super().load(config, configs.renamed(checkpoint))
+
+    def examine(self, config: Config, checkpoint: Checkpoint) -> tuple[str, ...]:
+        return super().examine(config, configs.renamed(checkpoint))
+
+    def to_dict(self, config: Config) -> dict[str, Any]:
+        return configs.to_dict(config)
+
+    def from_dict(self, body: dict[str, Any]) -> Config:
+        return configs.from_dict(body)
+
+    def card(self, config: Config) -> ModelCard:
+        side = config.size
+        return ModelCard(
+            self.id,
+            f"Faces by {len(config.labels)} attributes",
+            controls=(*faces.CONTROLS, *_controls(config)),
+            size=SizeRule(side, side, square=True, native=(side, side), fixed=True),
+            rooms=("faces",),
+            network=f"IcGAN {side}, z of {config.z} and {len(config.labels)} attributes",
+            paper=PAPER,
+            face=template(config),
+        )
+
+    def run(self, model: Model, job: Job) -> Iterator[Event]:
+        start = time.perf_counter()
+        own = _look(model, job.images["face"], _points(job), bool(job.values["threshold"]))
+        other = None
+        if "other" in job.images:
+            other = _look(model, job.images["other"], (), bool(job.values["threshold"]))
+        pictures, texts = _pictures(model, job, own, other)
+        notes = (*own.cut.notes, _shown(model.config, own.y))
+        notes += (REDRAWN,) if job.values["face_from"] == "made" else ()
+        yield Result(pictures, texts, seconds=time.perf_counter() - start, notes=notes)
+
+
+def template(config: Config) -> FaceTemplate:
+    """How a face lies in the model's crop: the reference takes x 30..168 and y 40..178 of aligned
+    CelebA pictures."""
+    if config.face == "celeba":
+        return faces.celeba(config.size, 138)
+    return faces.scaled(faces.OWN, config.size)
+
+
+def _controls(config: Config) -> tuple[Control, ...]:
+    return (
+        Attributes(
+            "attributes",
+            "Change",
+            config.labels,
+            -FARTHEST,
+            FARTHEST,
+            exclusive=config.exclusive,
+            help="0: as the photo is. 1: the attribute is on, −1: it is off; beyond, the change is "
+            "exaggerated.",
+        ),
+        Choice(
+            "targets",
+            "Targets",
+            (("one", "As set"), ("all", "Every attribute, one by one")),
+            "one",
+            help="Every attribute: one picture for each, set as the paper does: others of its "
+            "group are taken off, Male is turned over.",
+        ),
+        Choice(
+            "face_from",
+            "Face",
+            (("made", "Drawn anew"), ("change", "The photo, with the changes")),
+            "change",
+            help="Drawn anew: what the generator makes, as in the paper. With the changes: what "
+            "the edit changes in the generator's picture is added to the photo.",
+        ),
+        Toggle(
+            "threshold",
+            "Attributes as yes or no",
+            True,
+            help="What the encoder sees is rounded to yes or no before it is edited, as the paper "
+            "does.",
+        ),
+        ImageInput("other", "Second photo", optional=True),
+        Choice(
+            "mix",
+            "Second photo gives",
+            (("y", "Its attributes"), ("z", "Its z: all but attributes"), ("both", "Everything")),
+            "y",
+            help="The photos trade attributes (y) or what is left of a face (z); everything: one "
+            "face turns into the other.",
+        ),
+        Slider("blend", "How much of it", 0.0, 1.0, 0.05, 1.0),
+    )
+
+
+# ---- a run ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A photo's cut, its crop x (1, 3, H, W) in [-1, 1], z (1, config.z), and y, one number a
+    label."""
+
+    cut: faces.Cut
+    x: Tensor
+    z: Tensor
+    y: tuple[float, ...]
+
+
+def _points(job: Job) -> tuple[float, ...]:
+    return tuple(float(v) for v in job.values["points"] or ())  # pyright: ignore
+
+
+def _look(model: Model, photo: Picture, points: Sequence[float], threshold: bool) -> _Seen:
+    """The photo, encoded; the last ones are remembered, so that a slider costs one decoding."""
+    import torch
+
+    from engines import tensors
+
+    key = (photo.digest, threshold, *points)
+    known: dict[tuple[Any, ...], _Seen] = model.memo.setdefault("seen", {})
+    if key not in known:
+        cut = faces.cut(photo, template(model.config), points)
+        x = tensors.to_tensor(cut.crop, 3, model.device, torch.float32)
+        z, y = model(x)
+        numbers = [float(v) for v in y[0]]
+        numbers = configs.thresholded(numbers) if threshold else numbers
+        while len(known) > 3:
+            known.pop(next(iter(known)))
+        known[key] = _Seen(cut, x, z, tuple(numbers))
+    return known[key]
+
+
+def _pictures(
+    model: Model, job: Job, own: _Seen, other: _Seen | None
+) -> tuple[tuple[Picture, ...], tuple[str, ...]]:
+    """Edited photos and what each is called."""
+    config = model.config
+    if job.values["targets"] == "all":
+        wanted = [configs.turned(config, own.y, i) for i in range(len(config.labels))]
+        return tuple(_decoded(model, job, own, own.z, y) for y in wanted), config.labels
+    strengths = [float(v) for v in job.values["attributes"]]  # pyright: ignore
+    share = float(job.values["blend"]) if other else 0.0  # pyright: ignore
+    z, y = _mixed(own, other, str(job.values["mix"]), share)
+    made = [_decoded(model, job, own, z, configs.target(config, y, strengths))]
+    if other is None:
+        return tuple(made), ()
+    z, y = _mixed(other, own, str(job.values["mix"]), share)
+    made.append(_decoded(model, job, other, z, configs.target(config, y, strengths)))
+    return tuple(made), ("Photo", "Second photo")
+
+
+def _mixed(own: _Seen, other: _Seen | None, mix: str, share: float) -> tuple[Tensor, list[float]]:
+    """z and y, linear between two photos in those of the two that are mixed."""
+    if other is None:
+        return own.z, list(own.y)
+    z = own.z + share * (other.z - own.z) if mix in ("z", "both") else own.z
+    if mix == "z":
+        return z, list(own.y)
+    return z, [a + share * (b - a) for a, b in zip(own.y, other.y)]
+
+
+def _decoded(model: Model, job: Job, seen: _Seen, z: Tensor, y: Sequence[float]) -> Picture:
+    from engines import tensors
+
+    made = model(z, z.new_tensor([list(y)]))
+    if job.values["face_from"] == "change":
+        made = seen.x + made - model(seen.z, z.new_tensor([list(seen.y)]))
+    edited = tensors.to_picture(made)
+    return faces.result(seen.cut, edited, str(job.values["output"]))
+
+
+def _shown(config: Config, y: Sequence[float]) -> str:
+    found = [label.lower() for label, value in zip(config.labels, y) if value > 0]
+    return f"The encoder sees: {', '.join(found) or 'none of its attributes'}."
+
+
+register(IcGAN())
