@@ -63,6 +63,7 @@ class LabelledFaces:
     size        (width, height) at which pictures are kept; None: as they are in the first folder
     balance     attributes or columns whose values are drawn about equally often; values that fewer
                 than 2 % have are left as rare as they are
+    most        how many times as often as on average a photo may be drawn for the sake of balance
     tiers       licence tiers that are used where a folder has a column licence_tier; empty: all
     confidence  labels by a model count from this probability on, else they are unknown
     shift       greatest random move, as a share of the side; flips are even chances
@@ -83,10 +84,11 @@ class LabelledFaces:
         confidence: float = 0.8,
         flip: bool = True,
         shift: float = 0.0,
+        most: float = 4.0,
     ) -> None:
         self.folders = (folder,) if isinstance(folder, Path) else tuple(folder)
         self.attributes = tuple(attributes)
-        self.seed, self.flip, self.shift = seed, flip, shift
+        self.seed, self.flip, self.shift, self.most = seed, flip, shift, most
         told = [(f, row) for f in self.folders for row in _rows(f)]
         told = [(f, row) for f, row in told if row.get("split", split) == split]
         if tiers:
@@ -118,7 +120,7 @@ class LabelledFaces:
 
     def _balanced(self, names: tuple[str, ...], rounds: int = 30) -> np.ndarray:
         """Chances of being drawn (photos,), of sum one: fitted to equal shares of every value of
-        every name in turn (raking), none above 20 times the average."""
+        every name in turn (raking), as far as none comes up `most` times as often as on average."""
         chances = np.full(len(self), 1 / len(self))
         groups = [self._groups(name) for name in names]
         for _ in range(rounds if names else 0):
@@ -126,8 +128,9 @@ class LabelledFaces:
                 total = sum(chances[m].sum() for m in members)
                 for member in members:
                     chances[member] *= total / len(members) / chances[member].sum()
-            chances = np.minimum(chances, 20 / len(self))
-            chances /= chances.sum()
+            for _ in range(rounds):  # what the limit takes from some, the others get
+                chances = np.minimum(chances, self.most / len(self))
+                chances /= chances.sum()
         return chances
 
     def _groups(self, name: str) -> list[np.ndarray]:

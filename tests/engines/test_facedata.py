@@ -92,6 +92,8 @@ def test_balance_draws_the_rare_side_as_often(folder: Path) -> None:
     even = LabelledFaces(folder, attributes=("male",), balance=("male",))
     assert plain.batch(0, 400, (8, 8))["labels"].mean() > 0.65
     assert even.batch(0, 400, (8, 8))["labels"].mean() == pytest.approx(0.5, abs=0.08)
+    capped = LabelledFaces(folder, attributes=("male",), balance=("male",), most=1.2)
+    assert capped.weights.max() <= 1.2 / 4 + 1e-9
     by_column = LabelledFaces(folder, attributes=("smile",), balance=("gender_presentation",))
     assert by_column.weights[2] == pytest.approx(0.5)
 
