@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engines import faces
+from engines import faces, redraw
 from engines.controls import (
     Attributes,
     Choice,
@@ -36,10 +36,6 @@ if TYPE_CHECKING:
 
 PAPER = "Perarnau et al. 2016, Invertible Conditional GANs for image editing"
 FARTHEST = 2.0
-REDRAWN = (
-    "This model draws the whole face anew from few numbers; under “Face” choose its changes alone "
-    "to keep the photo's details."
-)
 
 
 class IcGAN(Family):
@@ -87,7 +83,7 @@ class IcGAN(Family):
             other = _look(model, job.images["other"], (), bool(job.values["threshold"]))
         pictures, texts = _pictures(model, job, own, other)
         notes = (*own.cut.notes, _shown(model.config, own.y))
-        notes += (REDRAWN,) if job.values["face_from"] == "made" else ()
+        notes += (redraw.REDRAWN,) if job.values["face_from"] == "made" else ()
         yield Result(pictures, texts, seconds=time.perf_counter() - start, notes=notes)
 
 
@@ -96,7 +92,7 @@ def template(config: Config) -> FaceTemplate:
     CelebA pictures."""
     if config.face == "celeba":
         return faces.celeba(config.size, 138)
-    return faces.scaled(faces.OWN, config.size)
+    return redraw.scaled(faces.OWN, config.size)
 
 
 def _controls(config: Config) -> tuple[Control, ...]:
@@ -119,14 +115,7 @@ def _controls(config: Config) -> tuple[Control, ...]:
             help="Every attribute: one picture for each, set as the paper does: others of its "
             "group are taken off, Male is turned over.",
         ),
-        Choice(
-            "face_from",
-            "Face",
-            (("made", "Drawn anew"), ("change", "The photo, with the changes")),
-            "change",
-            help="Drawn anew: what the generator makes, as in the paper. With the changes: what "
-            "the edit changes in the generator's picture is added to the photo.",
-        ),
+        redraw.FACE_FROM,
         Toggle(
             "threshold",
             "Attributes as yes or no",
@@ -218,10 +207,9 @@ def _decoded(model: Model, job: Job, seen: _Seen, z: Tensor, y: Sequence[float])
     from engines import tensors
 
     made = model(z, z.new_tensor([list(y)]))
-    if job.values["face_from"] == "change":
-        made = seen.x + made - model(seen.z, z.new_tensor([list(seen.y)]))
-    edited = tensors.to_picture(made)
-    return faces.result(seen.cut, edited, str(job.values["output"]))
+    plain = model(seen.z, z.new_tensor([list(seen.y)]))
+    edited = redraw.shown(seen.x, made, plain, str(job.values["face_from"]))
+    return faces.result(seen.cut, tensors.to_picture(edited), str(job.values["output"]))
 
 
 def _shown(config: Config, y: Sequence[float]) -> str:

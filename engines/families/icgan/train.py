@@ -23,7 +23,7 @@ from engines.families.icgan import config as configs
 from engines.families.icgan.config import PARTS, Config
 from engines.families.icgan.net import Discriminator, IcGAN
 from engines.job import Picture
-from engines.layers import init_weights
+from engines.layers import init_weights, moved
 from engines.training import Recipe, RecipeError, sheet, told
 
 _NETWORK: dict[str, Any] = {
@@ -138,7 +138,7 @@ class IcGANTrainer:
         """The paper's critic: a real photo with its labels is right, with others wrong, and so is
         what was drawn; both wrongs weigh half."""
         wrongs = [real, fake.detach()] + ([] if edited is None else [edited.detach()])
-        seen = self._moved(torch.cat([real, *wrongs]), noise)
+        seen = moved(torch.cat([real, *wrongs]), self.losses["moved"], noise)
         scores = self.discriminator(seen, torch.cat([y] + [other] * len(wrongs))).float()
         right, *rest = scores.chunk(1 + len(wrongs))
         same = (other == y).all(1)
@@ -163,7 +163,9 @@ class IcGANTrainer:
         for judge in judges:
             judge.requires_grad_(False)
         labels = torch.cat([other] * len(drawn))
-        scores = self.discriminator(self._moved(torch.cat(drawn), noise), labels).float()
+        scores = self.discriminator(
+            moved(torch.cat(drawn), self.losses["moved"], noise), labels
+        ).float()
         on_drawn = F.softplus(-scores).view(len(drawn), -1).mean(1)
         parts = {"gan": on_drawn[0]}
         if edited is not None:
@@ -183,20 +185,6 @@ class IcGANTrainer:
             "reconstruction": (again - real).abs().mean(),
             "prior": centre.square().mean() + (spread - 1).square().mean(),
         }
-
-    def _moved(self, pictures: Tensor, noise: torch.Generator) -> Tensor:
-        """Pictures moved and lit at random, real and drawn alike, so that a critic cannot learn a
-        small set by heart (Zhao et al. 2020, Differentiable Augmentation)."""
-        share = float(self.losses["moved"])
-        if not share:
-            return pictures
-        count = len(pictures)
-        theta = torch.eye(2, 3).repeat(count, 1, 1)
-        theta[:, :, 2] = (torch.rand((count, 2), generator=noise) - 0.5) * 4 * share
-        light = (torch.rand((count, 1, 1, 1), generator=noise) - 0.5) * 0.6
-        grid = F.affine_grid(theta.to(pictures), list(pictures.shape), align_corners=False)
-        moved = F.grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)
-        return moved + light.to(pictures)
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
         """Rows: six photos, what is drawn of them, then with every attribute turned; last six faces
