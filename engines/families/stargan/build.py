@@ -9,4 +9,4 @@ from engines.families.stargan.net import Generator, LabelledStarGAN
 
 
 def build(config: Config) -> nn.Module:
-    return LabelledStarGAN(config) if config.labeller else Generator(config)
+    return LabelledStarGAN(config) if config.sees else Generator(config)

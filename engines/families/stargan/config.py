@@ -4,8 +4,10 @@ of the labels where the official nets are known. Imports no torch.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,7 +26,8 @@ class Config:
     """labels    what the label vector says, in order, without the mask of a joint net
     joint     how many of them belong to the first of two data sets; 0: there is one set
     size      side in pixels of the crops it was trained on; None: the file does not tell
-    labeller  widths of the net that names what a photo shows; (): there is none
+    labeller  widths of the small net that names what a photo shows; (): there is none
+    judge     (width, layers, size) of the discriminator whose class head does so in its place
     template  how its crops lie on a face: "celeba", the official nets, or "own", our data sets
     """
 
@@ -34,6 +37,7 @@ class Config:
     joint: int = 0
     size: int | None = None
     labeller: tuple[int, ...] = ()
+    judge: tuple[int, ...] = ()
     template: str = "celeba"
 
     @property
@@ -47,6 +51,11 @@ class Config:
         hair = tuple(label for label in self.labels if label in HAIR)
         faces = tuple(label for label in self.labels if label in RAFD)
         return tuple(group for group in (hair, faces) if len(group) > 1)
+
+    @property
+    def sees(self) -> bool:
+        """Whether it brings a net along that names what a photo shows."""
+        return bool(self.labeller or self.judge)
 
     @property
     def usual(self) -> tuple[float, ...]:
@@ -95,6 +104,19 @@ def target(config: Config, own: Sequence[float], strengths: Sequence[float]) -> 
     return made
 
 
+def shown(config: Config, logits: Sequence[float]) -> list[float]:
+    """The labels in {0, 1} that a photo has by what a class head says of it: every label that is
+    likelier than not; of hair colours the likeliest of those alone, of expressions always one."""
+    made = [float(v > 0) for v in logits]
+    for index in range(len(made)):
+        group = group_of(config, index)
+        if group and index == max(group, key=lambda i: logits[i]):
+            on = float(config.labels[index] in RAFD or logits[index] > 0)
+            for place in group:
+                made[place] = on * (place == index)
+    return made
+
+
 def passes(config: Config, own: Sequence[float], strengths: Sequence[float]) -> list[list[float]]:
     """What the generator is told, pass by pass: one, or in a joint net one for each of the two sets
     of which a label is asked."""
@@ -128,21 +150,51 @@ def from_dict(body: dict[str, Any]) -> Config:
 
 def recognise(checkpoint: Checkpoint) -> Config | None:
     """main.0 takes picture and label, main.3 and main.6 halve, main.9 and on are residual blocks;
-    two transposed convolutions and a last one follow. Exact: these convolutions and no other."""
+    two transposed convolutions and a last one follow. Exact: these convolutions and no other, but
+    for those of a labeller or discriminator beside them."""
+    checkpoint = joined(checkpoint)
     part = "" if checkpoint.shape("main.0.weight") else "generator."
-    first, third = (checkpoint.shape(f"{part}main.{n}.weight") for n in (0, 3))
-    if not first or len(first) != 4 or first[1] < 4 or first[2:] != (7, 7) or not third:
+    first = checkpoint.shape(f"{part}main.0.weight")
+    if not first or len(first) != 4 or first[1] < 4 or first[2:] != (7, 7):
         return None
     blocks = 0
     while checkpoint.shape(f"{part}main.{9 + blocks}.main.0.weight"):
         blocks += 1
     told = checkpoint.metadata.get("config", {})
     labels, joint = _labels(first[1] - 3, told)
-    widths = _labeller_widths(checkpoint)
-    config = Config(labels, first[0], blocks, joint, told.get("size"), widths, _template(told))
+    judge = recognise_discriminator(checkpoint, "labeller.")
+    size = judge.size if judge else told.get("size")
+    size = size if isinstance(size, int) and size >= 8 else None
+    config = Config(labels, first[0], blocks, joint, size, template=_template(told))
+    if judge:
+        config = replace(config, judge=(judge.width, judge.layers, judge.size))
+    elif part:
+        config = replace(config, labeller=_widths(checkpoint))
     wanted = dict(_convolutions(config, part)) | dict(_labeller(config))
     found = {k: s for k, s in checkpoint.shapes().items() if len(s) == 4}
     return config if found == wanted else None
+
+
+_PART = re.compile(r"([^.]+)\.main\.0\.weight")
+
+
+def joined(checkpoint: Checkpoint) -> Checkpoint:
+    """A generator and a discriminator that lie in one folder, as the two parts of a net of ours;
+    anything else as it is."""
+    stems = [m[1] for key in checkpoint.keys() if (m := _PART.fullmatch(key))]  # noqa: SIM118
+    kernels = {(checkpoint.shape(f"{stem}.main.0.weight") or ())[2:]: stem for stem in stems}
+    if len(stems) != 2 or kernels.keys() != {(7, 7), (4, 4)}:
+        return checkpoint
+    parts = {kernels[7, 7]: "generator", kernels[4, 4]: "labeller"}
+    names: dict[str, str] = {}
+    for key in checkpoint.keys():  # noqa: SIM118  (a method, not a dict)
+        stem, _, rest = key.partition(".")
+        if stem not in parts:
+            return checkpoint
+        names[f"{parts[stem]}.{rest}"] = key
+    infos = {new: checkpoint.infos[old] for new, old in names.items()}
+    names = {new: checkpoint.names.get(old, old) for new, old in names.items()}
+    return replace(checkpoint, infos=infos, names=names)
 
 
 def _labels(count: int, told: dict[str, Any]) -> tuple[tuple[str, ...], int]:
@@ -170,7 +222,7 @@ def _convolutions(config: Config, part: str) -> Iterable[tuple[str, Shape]]:
     yield f"{part}main.{15 + n}.weight", (3, w, 7, 7)
 
 
-def _labeller_widths(checkpoint: Checkpoint) -> tuple[int, ...]:
+def _widths(checkpoint: Checkpoint) -> tuple[int, ...]:
     widths: list[int] = []
     while shape := checkpoint.shape(f"labeller.main.{2 * len(widths)}.weight"):
         widths.append(shape[0])
@@ -178,8 +230,14 @@ def _labeller_widths(checkpoint: Checkpoint) -> tuple[int, ...]:
 
 
 def _labeller(config: Config) -> Iterable[tuple[str, Shape]]:
-    for level, width in enumerate(config.labeller):
-        before = config.labeller[level - 1] if level else 3
+    widths = config.labeller
+    if config.judge:
+        width, layers, size = config.judge
+        widths = tuple(width * 2**level for level in range(layers))
+        left = size // 2**layers
+        yield "labeller.conv1.weight", (1, widths[-1], 3, 3)
+        yield "labeller.conv2.weight", (len(config.labels), widths[-1], left, left)
+    for level, (before, width) in enumerate(pairwise((3, *widths))):
         yield f"labeller.main.{2 * level}.weight", (width, before, 4, 4)
 
 
@@ -193,14 +251,15 @@ class DiscriminatorConfig:
     size: int = 128
 
 
-def recognise_discriminator(checkpoint: Checkpoint) -> DiscriminatorConfig | None:
+def recognise_discriminator(checkpoint: Checkpoint, part: str = "") -> DiscriminatorConfig | None:
     """main.0, main.2, ... halve the picture; conv2 sees all of what is left, so that its kernel
     tells the size of the pictures."""
-    first, last = checkpoint.shape("main.0.weight"), checkpoint.shape("conv2.weight")
+    first = checkpoint.shape(f"{part}main.0.weight")
+    last = checkpoint.shape(f"{part}conv2.weight")
     if first is None or last is None or first[1:] != (3, 4, 4) or len(last) != 4:
         return None
     layers = 0
-    while checkpoint.shape(f"main.{2 * layers}.weight"):
+    while checkpoint.shape(f"{part}main.{2 * layers}.weight"):
         layers += 1
     if last[1] != first[0] * 2 ** (layers - 1) or last[2] != last[3]:
         return None

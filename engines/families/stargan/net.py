@@ -113,16 +113,25 @@ class Labeller(nn.Module):
 
 
 class LabelledStarGAN(nn.Module):
-    """A generator and the net that says which labels its photo already has."""
+    """A generator and the net that says which labels its photo already has: a Labeller, or the
+    discriminator it was trained against."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.generator = Generator(config)
-        self.labeller = Labeller(config.labeller, len(config.labels))
+        labels = len(config.labels)
+        self.labeller = (
+            Discriminator(DiscriminatorConfig(labels, *config.judge))
+            if config.judge
+            else Labeller(config.labeller, labels)
+        )
 
     def forward(self, photo: Tensor, label: Tensor | None = None) -> Tensor:
         """The edited photo; without a label the logits (B, C) of what the photo shows."""
-        return self.labeller(photo) if label is None else self.generator(photo, label)
+        if label is not None:
+            return self.generator(photo, label)
+        seen = self.labeller(photo)
+        return seen[1] if isinstance(self.labeller, Discriminator) else seen
 
 
 # ---- losses --------------------------------------------------------------------------------------

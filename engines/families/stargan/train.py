@@ -76,7 +76,7 @@ class StarGANTrainer:
             network["joint"],
             recipe.stages[-1].size[0],
             tuple(network["labeller"]),
-            network["template"],
+            template=network["template"],
         )
         judge = DiscriminatorConfig(
             len(labels),
