@@ -163,17 +163,34 @@ MARKS: tuple[Mark, ...] = (
     ),
     _mark(
         "icgan",
-        "an IcGAN generator",
+        "an IcGAN generator, one of three files; put it into one folder with its encoders z and y "
+        "and open that",
         ("2.weight", (N, N, 4, 4)),
         ("14.weight", (N, 3, 4, 4)),
         "12.running_mean",
     ),
     _mark(
         "icgan",
-        "an IcGAN encoder",
+        "an IcGAN encoder of attributes (y), one of three files; put it into one folder with the "
+        "encoder z and the generator and open that",
+        ("1.weight", (N, 3, 5, 5)),
+        ("10.weight", (N, N, 5, 5)),
+        ("17.weight", (N, 512)),
+    ),
+    _mark(
+        "icgan",
+        "an IcGAN encoder of what is no attribute (z), one of three files; put it into one folder "
+        "with the encoder y and the generator and open that",
         ("1.weight", (N, 3, 5, 5)),
         ("10.weight", (N, N, 5, 5)),
         ("17.weight", (N, N)),
+    ),
+    _mark(
+        "",
+        "the face embedder of Ganvas, which measures how alike two faces are",
+        "main.0.short.1.weight",
+        ("head.weight", (N, N)),
+        "norm.running_mean",
     ),
     _mark("genegan", "a GeneGAN net (its variables)", "G_splitter/conv1/W*"),
     _mark(

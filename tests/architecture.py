@@ -20,6 +20,7 @@ QT = ("PySide6", "shiboken6", "qtawesome", "qimage2ndarray", "qtpy")
 # law 3: who may load torch when imported; everyone else imports it inside functions
 LOADS_TORCH = (
     "engines.devices",
+    "engines.embedder",
     "engines.evaluate",
     "engines.executor",
     "engines.layers",
@@ -60,14 +61,15 @@ APP = (
     ("desk", "history", "tasks", "export", "opening"),
     ("results", "door"),
     ("studio",),
-    ("window", "draw", "sheet", "asking", "actions"),
+    ("window", "room", "draw", "sheet", "faces", "portrait", "asking", "actions"),
 )
 REGISTRY = ("engines.family", "engines.families")  # asks for the families, so that they register
-SEES_WIDGETS = ("app.widgets", "app.window", "app.draw", "app.sheet", "app.asking", "app.actions")
+SEES_WIDGETS = ("app.widgets", "app.window", "app.draw", "app.sheet", "app.asking", "app.actions",
+                "app.room", "app.faces", "app.portrait")  # fmt: skip
 WIDGETS_SEE = ("app.widgets", "app.pictures", "app.theme", "app.i18n", "app.drawing", "app.raster",
                "engines.job", "engines.controls")  # fmt: skip
 WORKER_SEES = ("engines",)
-STUDIO_IS_SEEN_BY = ("app", "app.window", "app.sheet")
+STUDIO_IS_SEEN_BY = ("app", "app.window", "app.sheet", "app.portrait")
 APP_SEES = ("engines", "engines.job", "engines.controls", "engines.errors", "engines.images",
             "engines.edges", "engines.family", "engines.catalogue", "engines.doctor",
             "engines.folders")  # fmt: skip
