@@ -171,13 +171,39 @@ class SketchInput:
     type: Literal["sketch"] = "sketch"
 
 
-Control = Slider | Choice | Toggle | Text | Attributes | ImageInput | SketchInput
+@dataclass(frozen=True)
+class FacePoints:
+    """Where the face is, in pixels of the photo: x, y of left eye, right eye and middle of the
+    mouth (left as seen), or nothing: then it is looked for."""
+
+    name: str
+    label: str
+    help: str = ""
+    type: Literal["face_points"] = "face_points"
+
+    @property
+    def default(self) -> list[float]:
+        return []
+
+    def check(self, value: Value) -> list[float]:
+        given: list[Any] = [n for n in value.split(",") if n] if isinstance(value, str) else []
+        given = list(value) if isinstance(value, list | tuple) else given
+        numbers = [float(n) if _is_number(n) else math.nan for n in given]
+        if len(numbers) not in (0, 6) or not all(map(math.isfinite, numbers)):
+            raise ControlError(
+                f"{self.label} needs six numbers: x and y of left eye, right eye and mouth."
+            )
+        return numbers
+
+
+Control = Slider | Choice | Toggle | Text | Attributes | FacePoints | ImageInput | SketchInput
 _TYPES = {
     "slider": Slider,
     "choice": Choice,
     "toggle": Toggle,
     "text": Text,
     "attributes": Attributes,
+    "face_points": FacePoints,
     "image": ImageInput,
     "sketch": SketchInput,
 }
@@ -207,6 +233,17 @@ class SketchStats:
 
 
 @dataclass(frozen=True)
+class FaceTemplate:
+    """Where eyes and mouth of an aligned face lie, in pixels of a crop of `size` (width, height);
+    left as seen."""
+
+    size: tuple[int, int]
+    left_eye: tuple[float, float]
+    right_eye: tuple[float, float]
+    mouth: tuple[float, float]
+
+
+@dataclass(frozen=True)
 class ModelCard:
     """All that a GUI may know of a model. Pure data; `to_dict` and `from_dict` are inverse and
     JSON-able."""
@@ -228,6 +265,7 @@ class ModelCard:
     licence: str = ""
     numbers: Mapping[str, float] = field(default_factory=dict[str, float])
     sketch: SketchStats | None = None
+    face: FaceTemplate | None = None
     sheet: str = ""
     notes: tuple[str, ...] = ()
     checkpoint: str = ""
@@ -255,6 +293,8 @@ class ModelCard:
             )
         if isinstance(body.get("sketch"), Mapping):
             body["sketch"] = SketchStats(**{k: _tuple(v) for k, v in body["sketch"].items()})
+        if isinstance(body.get("face"), Mapping):
+            body["face"] = FaceTemplate(**{k: _tuple(v) for k, v in body["face"].items()})
         for name in ("rooms", "notes"):
             body[name] = tuple(body.get(name, ()))
         return cls(**body)
