@@ -107,7 +107,7 @@ class Text:
 @dataclass(frozen=True)
 class Attributes:
     """A vector of named strengths in [low, high]; `exclusive` lists groups of labels of which one
-    is on at a time."""
+    is on at a time, `trained` is the part of the range that the model has seen, if narrower."""
 
     name: str
     label: str
@@ -116,6 +116,7 @@ class Attributes:
     high: float
     default: tuple[float, ...] = ()
     exclusive: tuple[tuple[str, ...], ...] = ()
+    trained: tuple[float, float] | None = None
     help: str = ""
     type: Literal["attributes"] = "attributes"
 
