@@ -148,7 +148,8 @@ class TextField(Field):
 
 
 class AttributesField(Field):
-    """A slider for every label; of an exclusive group one at most is above the lowest."""
+    """A slider for every label; of an exclusive group one at most is away from zero, or from the
+    lowest where that is more."""
 
     def __init__(self, control: kinds.Attributes) -> None:
         super().__init__()
@@ -157,9 +158,11 @@ class AttributesField(Field):
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(6)
-        start = control.default or (control.low,) * len(control.labels)
+        self.rest = max(control.low, 0.0)
+        start = control.default or (self.rest,) * len(control.labels)
+        low, high, trained = control.low, control.high, control.trained
         for n, name in enumerate(control.labels):
-            part = SliderField(kinds.Slider(name, name, control.low, control.high, 0.01, start[n]))
+            part = SliderField(kinds.Slider(name, name, low, high, 0.01, start[n], trained=trained))
             part.edited.connect(lambda _value, n=n: self._on_edited(n))
             self.sliders.append(part)
             box.addWidget(part)
@@ -171,10 +174,10 @@ class AttributesField(Field):
     def _on_edited(self, moved: int) -> None:
         name = self.control.labels[moved]
         for group in self.control.exclusive:
-            if name in group and self.sliders[moved].slider.number() > self.control.low:
+            if name in group and self.sliders[moved].slider.number() != self.rest:
                 for other in group:
                     if other != name:
-                        self.sliders[self.control.labels.index(other)].show_value(self.control.low)
+                        self.sliders[self.control.labels.index(other)].show_value(self.rest)
         self.edited.emit([part.slider.number() for part in self.sliders])
 
 

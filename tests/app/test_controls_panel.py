@@ -144,6 +144,21 @@ def test_of_an_exclusive_group_one_is_on(panel: ControlPanel, qtbot):
     assert got.args == ["hair", [1.0, 0.0, 0.5]]
 
 
+def test_strengths_to_both_sides_rest_at_zero(qtbot):
+    made = ControlPanel()
+    qtbot.addWidget(made)
+    change = Attributes("change", "Change", ("Black", "Blond", "Young"), -2, 2,
+                        exclusive=(("Black", "Blond"),), trained=(-1, 1))  # fmt: skip
+    made.build(ModelCard("stargan", "Faces", (change,)))
+    sliders = [part.slider for part in made.fields["change"].sliders]
+    assert [s.number() for s in sliders] == [0, 0, 0] and sliders[0].trained == (-1, 1)
+    qtbot.keyClick(sliders[2], Qt.Key.Key_Home)
+    qtbot.keyClick(sliders[1], Qt.Key.Key_End)
+    with qtbot.waitSignal(made.changed) as got:
+        qtbot.keyClick(sliders[0], Qt.Key.Key_Home)
+    assert got.args == ["change", [-2.0, 0.0, -2.0]]
+
+
 def test_the_seed_is_typed_rolled_and_locked(panel: ControlPanel, qtbot):
     panel.seed.show_seed(7)
     assert panel.seed.line.text() == "7"
