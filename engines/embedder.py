@@ -1,8 +1,8 @@
 """Our own small face embedder: how alike are two faces? A ResNet that turns a face into a direction
 (He et al. 2016), trained to tell people apart by their angles (Deng et al. 2019, ArcFace).
 
-It measures our own edits and is no means to recognise people: it was trained on some thousand
-portraits and is often wrong. Its weights (resources/models/face-embedder.safetensors) may be absent.
+It measures our own edits and is no means to recognise people: trained on a thousand portraits, it
+is often wrong. Its weights (resources/models/face-embedder.safetensors) may be absent.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Config:
     widths: tuple[int, ...] = (32, 64, 96, 160)
     length: int = 128
     size: int = 64
-    points: tuple[float, ...] = (19.1, 26.2, 44.9, 26.2, 32.0, 51.0)
+    points: tuple[float, ...] = (19.1, 25.0, 44.9, 25.0, 32.0, 52.7)
 
 
 class _Block(nn.Module):
@@ -85,7 +85,8 @@ class Embedder(nn.Module):
 
     def of(self, x: Tensor, template: FaceTemplate) -> Tensor:
         """Directions (B, length) of faces (B, 3, H, W) that lie as `template` says;
-        differentiable."""
+        differentiable, and on the device of the embedder."""
+        x = x.to(self.head.weight)
         matrix = _onto(self.config, template)
         scale = torch.tensor([x.shape[-1], x.shape[-2]])
         theta = _normalised(matrix, self.config.size, scale).to(x)
@@ -146,8 +147,9 @@ def read(path: Path) -> Embedder:
         raise CheckpointError("mismatch", f"{path.name} is no face embedder.")
     told: dict[str, Any] = opened.metadata["config"]
     body: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
-    net = Embedder(Config(**body))
-    fill(net, opened)
+    with torch.inference_mode(False):  # whoever asks first must not spoil it for a search
+        net = Embedder(Config(**body))
+        fill(net, opened)
     return net.eval().float().requires_grad_(False)
 
 

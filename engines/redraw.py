@@ -1,18 +1,15 @@
-"""What nets share that draw a whole small face anew from a few numbers: templates at their size, and
+"""What nets share that draw a whole small face anew from few numbers: templates at their size, and
 the choice between what they drew and the photo with only their changes. Imports no torch.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from engines.controls import Choice
+from engines.controls import Choice, FaceTemplate
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from engines.controls import FaceTemplate
 
 FACE_FROM = Choice(
     "face_from",
@@ -36,9 +33,17 @@ def shown(x: Tensor, made: Tensor, plain: Tensor, face_from: str) -> Tensor:
 
 def scaled(template: FaceTemplate, side: int) -> FaceTemplate:
     """A square template at another size in pixels."""
-    share = side / template.size[0]
-    points = {
-        name: (getattr(template, name)[0] * share, getattr(template, name)[1] * share)
-        for name in ("left_eye", "right_eye", "mouth")
-    }
-    return replace(template, size=(side, side), **points)
+    return _mapped(template, 0, 0, template.size[0], side)
+
+
+def cropped(template: FaceTemplate, left: int, top: int, side: int) -> FaceTemplate:
+    """The square of `side` pixels that begins at (left, top)."""
+    return _mapped(template, left, top, side, side)
+
+
+def _mapped(template: FaceTemplate, left: int, top: int, side: int, size: int) -> FaceTemplate:
+    def place(point: tuple[float, float]) -> tuple[float, float]:
+        return (point[0] - left) * size / side, (point[1] - top) * size / side
+
+    points = place(template.left_eye), place(template.right_eye), place(template.mouth)
+    return FaceTemplate((size, size), *points)

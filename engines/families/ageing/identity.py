@@ -18,7 +18,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines import embedder
+from engines import embedder, faces, redraw
 from engines.embedder import Embedder
 from engines.facedata import LabelledFaces
 from engines.job import Picture
@@ -38,8 +38,11 @@ class _Known(nn.Module):
         self.people = nn.Parameter(torch.randn(people, net.config.length) * 0.1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Cosines (B, people)."""
-        return self.net(x) @ F.normalize(self.people, dim=1).T
+        """Cosines (B, people) of portraits (B, 3, side, side) aligned as our data is."""
+        return self.seen(x) @ F.normalize(self.people, dim=1).T
+
+    def seen(self, x: Tensor) -> Tensor:
+        return self.net.of(x, redraw.scaled(faces.OWN, x.shape[-1]))
 
 
 class EmbedderTrainer:
@@ -92,7 +95,7 @@ class EmbedderTrainer:
         raw = self.data.batch(0xFFFF, 264, self.recipe.stages[-1].size, rank=99)
         photo = torch.from_numpy(raw["photo"]).to(device)
         with torch.inference_mode():
-            seen = net.net(photo)
+            seen = net.seen(photo)
         people = self.people[torch.from_numpy(raw["index"])].to(device)
         alike = seen[:8] @ seen.T
         alike[people[:8, None] == people] = -2

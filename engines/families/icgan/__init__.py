@@ -89,9 +89,9 @@ class IcGAN(Family):
 
 def template(config: Config) -> FaceTemplate:
     """How a face lies in the model's crop: the reference takes x 30..168 and y 40..178 of aligned
-    CelebA pictures."""
+    CelebA pictures, which is not their middle."""
     if config.face == "celeba":
-        return faces.celeba(config.size, 138)
+        return redraw.scaled(redraw.cropped(faces.CELEBA_178, 30, 40, 138), config.size)
     return redraw.scaled(faces.OWN, config.size)
 
 
