@@ -2,4 +2,5 @@
 here."""
 
 from engines.families import pix2pix as pix2pix
+from engines.families import stargan as stargan
 from engines.families import tools as tools

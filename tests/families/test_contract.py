@@ -21,6 +21,8 @@ from engines.families.pix2pix.config import (
     TensorFlowConfig,
     UNetConfig,
 )
+from engines.families.stargan.config import CELEBA, RAFD
+from engines.families.stargan.config import Config as StarGANConfig
 from engines.family import Family, candidates, families
 from engines.job import Event, Job, Picture, Progress, Result, job_from_png, save_png
 
@@ -34,6 +36,13 @@ TINY: dict[str, list[Any]] = {
         ResNetConfig(width=4, blocks=3, norm="batch", dropout=True),
         TensorFlowConfig(width=4, depth=5),
         MultimodalConfig(widths=(8, 12, 16), code=4, native=(32, 48)),
+    ],
+    "stargan": [
+        StarGANConfig(width=4, blocks=1),
+        StarGANConfig(RAFD, width=4, blocks=2, size=64),
+        StarGANConfig((*CELEBA, *RAFD), width=4, blocks=1, joint=5, size=64),
+        StarGANConfig(("Smile", "Older"), 4, 1, size=64, labeller=(4, 8), template="own"),
+        StarGANConfig(width=4, blocks=1, size=64, judge=(2, 5, 64)),
     ],
 }
 CASES = [(name, config) for name, configs in TINY.items() for config in configs]

@@ -1,0 +1,290 @@
+"""Choi et al. 2018, "StarGAN: Unified Generative Adversarial Networks for Multi-Domain
+Image-to-Image Translation": one net for every label of a face.
+
+Carries the official nets (CelebA, RaFD, both at once) at 128 and 256 pixels, and ours, which brings
+a small net along that sees which labels a photo already has.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from engines import faces, redraw
+from engines.controls import (
+    Attributes,
+    Choice,
+    Control,
+    FaceTemplate,
+    ImageInput,
+    ModelCard,
+    SizeRule,
+)
+from engines.families.stargan import config as configs
+from engines.families.stargan.config import RAFD, Config
+from engines.family import Family, Model, register
+from engines.job import Event, Job, Picture, Result
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+    from engines.checkpoint import Checkpoint
+
+PAPER = (
+    "Choi et al. 2018, StarGAN: Unified Generative Adversarial Networks for Multi-Domain "
+    "Image-to-Image Translation"
+)
+UNSEEN = (
+    "This model cannot see what the photo shows: say it under “The photo has”, or join it with its "
+    "discriminator; else labels that you leave alone may change too."
+)
+FARTHEST = 2.0
+
+
+class StarGAN(Family):
+    id, title = "stargan", "Face attributes"
+    trainer = "stargan.train:StarGANTrainer"
+
+    def recognise(self, checkpoint: Checkpoint) -> Config | None:
+        return configs.recognise(checkpoint)
+
+    def build(self, config: Config) -> nn.Module:
+        from engines.families.stargan import build
+
+        return build.build(config)
+
+    def load(self, config: Config, checkpoint: Checkpoint) -> tuple[nn.Module, tuple[str, ...]]:
+        return super().load(config, configs.joined(checkpoint))
+
+    def examine(self, config: Config, checkpoint: Checkpoint) -> tuple[str, ...]:
+        return super().examine(config, configs.joined(checkpoint))
+
+    def to_dict(self, config: Config) -> dict[str, Any]:
+        return configs.to_dict(config)
+
+    def from_dict(self, body: dict[str, Any]) -> Config:
+        return configs.from_dict(body)
+
+    def card(self, config: Config) -> ModelCard:
+        face = template(config, config.size or 128)
+        return ModelCard(
+            self.id,
+            f"Faces by {len(config.labels)} labels",
+            controls=(*faces.CONTROLS, *_controls(config)),
+            size=SizeRule(4, 4, square=True, native=face.size),
+            rooms=("faces",),
+            network=f"StarGAN, {config.blocks} blocks of {4 * config.width} channels, "
+            f"{len(config.labels)} labels",
+            paper=PAPER,
+            face=face,
+        )
+
+    def run(self, model: Model, job: Job) -> Iterator[Event]:
+        from engines import tensors
+
+        start = time.perf_counter()
+        seen = _look(model, job)
+        own, notes = _own(model.config, job, seen)
+        strengths = [float(v) for v in job.values["attributes"]]  # pyright: ignore
+        mask = _mask(seen.cut, job.images.get("mask"))
+        if job.values["targets"] == "all":
+            made, texts = _all(model, seen.x, own, mask), model.config.labels
+        else:
+            steps = configs.passes(model.config, own, strengths)
+            made, texts = _edited(model, seen.x, own, steps, mask), ()
+            notes += _beyond(model.config, configs.target(model.config, own, strengths))
+        output = str(job.values["output"])
+        pictures = tuple(faces.result(seen.cut, tensors.to_picture(x), output) for x in made)
+        yield Result(
+            pictures,
+            texts,
+            seconds=time.perf_counter() - start,
+            notes=(*seen.cut.notes, *notes),
+        )
+
+
+def template(config: Config, side: int) -> FaceTemplate:
+    """How a face lies in the model's crop of `side` pixels."""
+    if config.template == "celeba":
+        return faces.celeba(side, 178)
+    return redraw.scaled(faces.OWN, side)
+
+
+def _controls(config: Config) -> tuple[Control, ...]:
+    labels, exclusive = config.labels, config.exclusive
+    controls: list[Control] = [
+        Attributes(
+            "attributes",
+            "Change",
+            labels,
+            -FARTHEST,
+            FARTHEST,
+            exclusive=exclusive,
+            trained=(-1.0, 1.0),
+            help="0: as the photo is. 1: the label is on, −1: it is off. Beyond, a change is "
+            "exaggerated.",
+        ),
+        Choice(
+            "targets",
+            "Targets",
+            (("one", "As set"), ("all", "Every label, one by one")),
+            "one",
+            help="Every label: one picture for each, hair colours and expressions set, all others "
+            "turned over.",
+        ),
+    ]
+    if config.sees:
+        controls.append(
+            Choice(
+                "own",
+                "What the photo has",
+                (("seen", "As the model sees it"), ("told", "As said below")),
+                "seen",
+                help="The model is told all labels of the face it shall make, those that stay too.",
+            )
+        )
+    controls += [
+        Attributes(
+            "has",
+            "The photo has",
+            labels,
+            0.0,
+            1.0,
+            default=config.usual,
+            exclusive=exclusive,
+            help="What is true of the photo already: the model is told all labels of the face it "
+            "shall make, those that stay too.",
+        ),
+        ImageInput("mask", "Only where this is white", optional=True),
+    ]
+    if config.size is None:
+        controls.append(
+            Choice(
+                "side",
+                "Trained at",
+                (("128", "128 pixels"), ("256", "256 pixels")),
+                "128",
+                help="The file does not tell; the official models come in both sizes.",
+            )
+        )
+    return tuple(controls)
+
+
+# ---- a run ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A face ready for the generator: its cut, x (1, 3, H, W) in [-1, 1], and the labels that the
+    model sees in it."""
+
+    cut: faces.Cut
+    x: Tensor
+    labels: tuple[float, ...] | None
+
+
+def _look(model: Model, job: Job) -> _Seen:
+    """The face of the job; that of the last job is remembered, so that a slider finds it ready."""
+    import torch
+
+    from engines import tensors
+
+    config, photo = model.config, job.images["face"]
+    side = config.size or int(str(job.values["side"]))
+    points = [float(v) for v in job.values["points"] or ()]  # pyright: ignore
+    key = (photo.digest, side, *points)
+    if model.memo.get("face", (None, None))[0] != key:
+        cut = faces.cut(photo, template(config, side), points)
+        x = tensors.to_tensor(cut.crop, 3, model.device, torch.float32)
+        labels = None
+        if config.sees:
+            labels = tuple(configs.shown(config, model(x)[0].tolist()))
+        model.memo["face"] = key, _Seen(cut, x, labels)
+    return model.memo["face"][1]
+
+
+def _own(config: Config, job: Job, seen: _Seen) -> tuple[list[float], tuple[str, ...]]:
+    """The labels that the photo has, and what to tell of them."""
+    has = [float(v) for v in job.values["has"]]  # pyright: ignore
+    if seen.labels is not None and job.values["own"] == "seen":
+        shown = [label for label, on in zip(config.labels, seen.labels) if on]
+        return list(seen.labels), (f"The model sees: {', '.join(shown).lower() or 'none'}.",)
+    untold = not config.sees and has == list(config.usual) and config.labels != RAFD
+    return has, (UNSEEN,) if untold else ()
+
+
+def _beyond(config: Config, wanted: Sequence[float]) -> tuple[str, ...]:
+    far = [label for label, v in zip(config.labels, wanted) if not -1e-6 <= v <= 1 + 1e-6]
+    if not far:
+        return ()
+    return (f"{', '.join(far)}: beyond what the model was trained on.",)
+
+
+def _edited(
+    model: Model,
+    x: Tensor,
+    own: Sequence[float],
+    steps: Sequence[Sequence[float]],
+    mask: np.ndarray | None,
+) -> list[Tensor]:
+    made = x
+    for vector in steps:
+        made = _pass(model, made, own, [vector], mask)
+    return [made]
+
+
+def _all(model: Model, x: Tensor, own: Sequence[float], mask: np.ndarray | None) -> list[Tensor]:
+    """Every target, in one batch."""
+    config = model.config
+    vectors = [
+        configs.told(config, wanted, 0 < config.joint <= index)
+        for index, wanted in enumerate(configs.all_targets(config, own))
+    ]
+    made = _pass(model, x, own, vectors, mask)
+    return [one[None] for one in made]
+
+
+def _pass(
+    model: Model,
+    x: Tensor,
+    own: Sequence[float],
+    vectors: Sequence[Sequence[float]],
+    mask: np.ndarray | None,
+) -> Tensor:
+    """(B, 3, H, W): a picture for each vector. Outside of the mask the generator is told the labels
+    that the photo has, and what it makes there is put back."""
+    import torch
+
+    label = torch.tensor(vectors, dtype=torch.float32, device=x.device)
+    many = x.expand(len(vectors), -1, -1, -1)
+    if mask is None:
+        return model(many, label)
+    painted = torch.from_numpy(mask).to(x.device)[None, None]
+    stays = [configs.told(model.config, own, bool(v[-1])) for v in vectors]
+    keep = torch.tensor(stays, dtype=torch.float32, device=x.device)
+    planes = label[..., None, None] * painted + keep[..., None, None] * (1 - painted)
+    return many * (1 - painted) + model(many, planes) * painted
+
+
+def _mask(cut: faces.Cut, mask: Picture | None) -> np.ndarray | None:
+    """The mask of the photo as it lies on the crop, (H, W) float32 in [0, 1]: how opaque it is, or
+    where nothing is transparent how bright."""
+    if mask is None:
+        return None
+    import cv2
+    import numpy as np
+
+    from engines import images
+
+    painted = images.to_grey(mask).pixels
+    if mask.channels == 4 and mask.pixels[..., 3].min() < 255:
+        painted = mask.pixels[..., 3]
+    painted = images.resize(painted, cut.photo.size).astype(np.float32) / 255
+    laid = cv2.warpAffine(painted, np.asarray(cut.matrix, np.float32), cut.crop.size)
+    return np.clip(laid, 0, 1)
+
+
+register(StarGAN())

@@ -1,0 +1,435 @@
+"""StarGAN: what its files tell, what its label means, and how it trains."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from engines import checkpoint, doctor, training
+from engines.checkpoint import open_checkpoint
+from engines.engine import Engine
+from engines.facedata import LabelledFaces
+from engines.families.stargan import config as configs
+from engines.families.stargan.build import build
+from engines.families.stargan.config import (
+    CELEBA,
+    RAFD,
+    Config,
+    DiscriminatorConfig,
+    recognise,
+    recognise_discriminator,
+    target,
+)
+from engines.families.stargan.net import (
+    Discriminator,
+    Labeller,
+    class_loss,
+    widened,
+    widened_head,
+)
+from engines.families.stargan.net import (
+    Generator as Net,
+)
+from engines.family import candidates, families
+from engines.job import Job, Picture, Result
+
+JOINT = Config((*CELEBA, *RAFD), width=4, blocks=1, joint=5)
+
+
+def test_the_official_pairs_have_their_parameters() -> None:
+    with torch.device("meta"):
+        generator, discriminator = Net(Config()), Discriminator(DiscriminatorConfig())
+    assert sum(p.numel() for p in generator.parameters()) == 8_430_528
+    assert sum(p.numel() for p in discriminator.parameters()) == 44_762_048
+
+
+@pytest.mark.parametrize(("count", "joint"), [(5, 0), (8, 0), (15, 5), (3, 0)])
+def test_an_official_file_names_its_labels_by_their_number(
+    count: int, joint: int, tmp_path: Path
+) -> None:
+    labels = {5: CELEBA, 8: RAFD, 15: (*CELEBA, *RAFD), 3: ("Label 1", "Label 2", "Label 3")}[count]
+    config = Config(labels, width=4, blocks=2, joint=joint)
+    assert config.given == count
+    state = build(config).state_dict()
+    for name in [n for n in state if n.endswith(".bias")]:
+        norm = name.removesuffix(".bias")
+        state[f"{norm}.running_mean"] = torch.full_like(state[name], 7.0)
+        state[f"{norm}.running_var"] = torch.full_like(state[name], 9.0)
+        if count != 8:  # files older than torch 0.4.1 lack the counter
+            state[f"{norm}.num_batches_tracked"] = torch.tensor(3)
+    torch.save(state, tmp_path / "200000-G.ckpt")
+    opened = open_checkpoint(tmp_path / "200000-G.ckpt")
+    assert recognise(opened) == config
+    module, notes = families()["stargan"].load(config, opened)
+    assert any("running statistics" in note for note in notes)
+    plain = build(config)
+    plain.load_state_dict({k: v for k, v in state.items() if k in plain.state_dict()})
+    x, label = torch.rand(1, 3, 16, 16), torch.rand(1, count)
+    assert torch.equal(module(x, label), plain(x, label))
+
+
+@pytest.mark.parametrize(("layers", "size"), [(6, 128), (6, 256), (7, 256), (5, 64)])
+def test_the_discriminator_tells_its_size(layers: int, size: int, tmp_path: Path) -> None:
+    config = DiscriminatorConfig(5, 2, layers, size)
+    torch.save(Discriminator(config).state_dict(), tmp_path / "200000-D.ckpt")
+    opened = open_checkpoint(tmp_path / "200000-D.ckpt")
+    assert recognise_discriminator(opened) == config
+    assert recognise(opened) is None
+
+
+def test_a_generator_and_its_discriminator_in_one_folder_are_one_model(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    generator = Net(Config(CELEBA, width=4, blocks=1))
+    critic = Discriminator(DiscriminatorConfig(5, 2, 5, 64))
+    state = generator.state_dict()
+    state["main.1.running_mean"] = torch.ones(4)
+    torch.save(state, folder / "200000-G.ckpt")
+    torch.save(critic.state_dict(), folder / "200000-D.ckpt")
+    config = Config(CELEBA, width=4, blocks=1, size=64, judge=(2, 5, 64))
+    opened = open_checkpoint(folder)
+    assert [c for f, c in candidates(opened) if f.id == "stargan"] == [config]
+    module, _ = families()["stargan"].load(config, opened)
+    x, label = torch.rand(1, 3, 64, 64), torch.rand(1, 5)
+    assert torch.equal(module(x, label), generator(x, label))
+    assert torch.equal(module(x), critic(x)[1])
+    assert "join them" in doctor.inspect(folder).message
+    body = {"family": "stargan", "config": configs.to_dict(config)}
+    checkpoint.save(tmp_path / "joined.safetensors", module.state_dict(), body)
+    assert recognise(open_checkpoint(tmp_path / "joined.safetensors")) == config
+    torch.save(state, folder / "100000-G.ckpt")  # two generators: nobody can tell which
+    assert recognise(open_checkpoint(folder)) is None
+
+
+def test_what_a_photo_shows_is_read_from_logits() -> None:
+    assert configs.shown(Config(), [2, 3, -1, 0.5, -4]) == [0, 1, 0, 1, 0]
+    assert configs.shown(Config(), [-2, -3, -1, 0.5, 4]) == [0, 0, 0, 1, 1]
+    expressions = configs.shown(Config(RAFD), [-9, -8, -7, -6, -5, -4, -3, -2])
+    assert expressions == [0, 0, 0, 0, 0, 0, 0, 1]
+
+
+def test_labels_are_given_everywhere_or_painted() -> None:
+    torch.manual_seed(0)
+    net = Net(Config(CELEBA, width=4, blocks=1)).eval()
+    x, one, other = torch.rand(1, 3, 32, 32), torch.zeros(1, 5), torch.ones(1, 5)
+    plane = one[:, :, None, None].expand(-1, -1, 32, 32)
+    assert torch.equal(net(x, one), net(x, plane))
+    painted = plane.clone()
+    painted[..., :16] = 1.0
+    half = net(x, painted)
+    assert not torch.equal(half, net(x, one)) and not torch.equal(half, net(x, other))
+
+
+# ---- what a label means --------------------------------------------------------------------------
+
+
+def test_a_hair_colour_clears_the_others_and_other_labels_stay() -> None:
+    own = [0.0, 1.0, 0.0, 1.0, 1.0]
+    assert target(Config(), own, [1, 0, 0, 0, 0]) == [1, 0, 0, 1, 1]
+    assert target(Config(), own, [0.5, 0, 0, 0, 0]) == [0.5, 0.5, 0, 1, 1]
+    assert target(Config(), own, [0, -1, 0, 0, 0]) == [0, 0, 0, 1, 1]
+    assert target(Config(), own, [1.0, 0, 0.25, 0, 0]) == [1, 0, 0, 1, 1]
+    assert target(Config(), own, [0] * 5) == own
+
+
+def test_strengths_go_on_beyond_the_label() -> None:
+    own = [0.0, 1.0, 0.0, 0.0, 1.0]
+    assert target(Config(), own, [2, 0, 0, 1.5, 0]) == [2, -1, 0, 1.5, 1]
+    assert target(Config(), own, [0, 0, 0, 0, -2]) == [0, 1, 0, 0, -1]
+
+
+def test_expressions_exclude_each_other() -> None:
+    config = Config(RAFD)
+    assert config.exclusive == (RAFD,) and config.usual[RAFD.index("Neutral")] == 1
+    happy = [float(label == "Happy") for label in RAFD]
+    assert target(config, config.usual, happy) == happy
+
+
+# ---- learning more labels ------------------------------------------------------------------------
+
+
+def test_new_labels_keep_the_old_weights_and_answers() -> None:
+    torch.manual_seed(1)
+    old = Net(Config(CELEBA, width=4, blocks=1)).eval()
+    new = Net(Config((*CELEBA, "Smile", "Hat"), width=4, blocks=1)).eval()
+    new.load_state_dict(widened(old.state_dict(), 2))
+    x, label = torch.rand(1, 3, 16, 16), torch.rand(1, 5)
+    for added in (torch.zeros(1, 2), torch.ones(1, 2)):
+        assert torch.allclose(new(x, torch.cat((label, added), 1)), old(x, label), atol=1e-6)
+    before = widened(old.state_dict(), 1, at=2)["main.0.weight"]
+    assert torch.equal(before[:, :5], old.state_dict()["main.0.weight"][:, :5])
+    assert not before[:, 5].any() and before.shape[1] == 9
+
+
+def test_new_labels_keep_the_old_class_head() -> None:
+    torch.manual_seed(1)
+    old = Discriminator(DiscriminatorConfig(5, 2, 3, 16))
+    new = Discriminator(DiscriminatorConfig(7, 2, 3, 16))
+    new.load_state_dict(widened_head(old.state_dict(), 2))
+    x = torch.rand(2, 3, 16, 16)
+    assert torch.equal(new(x)[0], old(x)[0]) and torch.equal(new(x)[1][:, :5], old(x)[1])
+    assert not new(x)[1][:, 5:].any()
+    head = widened_head(Labeller((4, 8), 3).state_dict(), 1, key="head.weight")
+    Labeller((4, 8), 4).load_state_dict(head)
+
+
+# ---- runs ----------------------------------------------------------------------------------------
+
+
+class Bench:
+    """An engine with one small model, and the job of a photo of its crop's size."""
+
+    def __init__(self, config: Config, folder: Path) -> None:
+        self.engine = Engine("cpu")
+        path = folder / "model.safetensors"
+        torch.manual_seed(0)
+        body = {"family": "stargan", "config": configs.to_dict(config)}
+        checkpoint.save(path, build(config).state_dict(), body)
+        self.card = self.engine.describe(str(path))
+        side = config.size or 128
+        pixels = np.random.default_rng(1).integers(0, 256, (side, side, 3), dtype=np.uint8)
+        self.photo = Picture(pixels)
+        face = self.card.face
+        assert face is not None
+        points = [*face.left_eye, *face.right_eye, *face.mouth]  # as it shall lie: no resampling
+        values: dict[str, Any] = {"output": "crop", "points": points}
+        self.job = Job("stargan", self.card.checkpoint, values, {"face": self.photo})
+
+    def run(self, images: dict[str, Picture] | None = None, **values: Any) -> Result:
+        told = {**self.job.values, **values}
+        job = self.job.with_(values=told, images={**self.job.images, **(images or {})})
+        result = list(self.engine.run(job))[-1]
+        assert isinstance(result, Result)
+        return result
+
+
+SMALL = Config(CELEBA, width=4, blocks=1, size=128)
+
+
+def test_every_target_comes_in_one_pass(tmp_path: Path) -> None:
+    bench = Bench(SMALL, tmp_path)
+    made = bench.run(targets="all", has=[1, 0, 0, 1, 1])
+    assert made.texts == CELEBA and len(made.pictures) == 5
+    assert len({p.digest for p in made.pictures}) == 5
+    alone = bench.run(attributes=[0, 0, 0, -1, 0], has=[1, 0, 0, 1, 1])
+    apart = alone.pictures[0].pixels.astype(int) - made.pictures[3].pixels  # "Male" turned over
+    assert np.abs(apart).max() <= 1  # a batch rounds otherwise
+
+
+def test_a_mask_keeps_the_rest_as_it_was(tmp_path: Path) -> None:
+    bench = Bench(SMALL, tmp_path)
+    painted = np.zeros((128, 128, 4), np.uint8)
+    painted[:, :64, 3] = 255
+    masked = bench.run({"mask": Picture(painted)}, attributes=[1, 0, 0, 0, 0]).pictures[0].pixels
+    whole = bench.run(attributes=[1, 0, 0, 0, 0]).pictures[0].pixels
+    assert np.array_equal(masked[:, 65:], bench.photo.pixels[:, 65:])
+    assert not np.array_equal(masked[:, :64], bench.photo.pixels[:, :64])
+    assert not np.array_equal(masked[:, :64], whole[:, :64])  # the label ends at the rim
+    full = Picture(np.full((128, 128), 255, np.uint8))
+    assert np.array_equal(
+        bench.run({"mask": full}, attributes=[1, 0, 0, 0, 0]).pictures[0].pixels, whole
+    )
+
+
+def test_strengths_beyond_the_training_are_said(tmp_path: Path) -> None:
+    bench = Bench(SMALL, tmp_path)
+    inside = bench.run(attributes=[1, 0, 0, 0, 0], has=[0, 0, 0, 0, 1])
+    beyond = bench.run(attributes=[1.5, 0, 0, 0, 0], has=[0, 0, 0, 0, 1])
+    assert inside.notes == ()
+    assert beyond.notes == ("Black hair: beyond what the model was trained on.",)
+    assert inside.pictures != beyond.pictures
+    assert any("cannot see" in note for note in bench.run().notes)
+
+
+def test_a_labeller_says_what_the_photo_has(tmp_path: Path) -> None:
+    bench = Bench(replace(SMALL, labeller=(4, 8)), tmp_path)
+    seen = bench.run()
+    assert seen.notes[0].startswith("The model sees: ")
+    has = [float(label.lower() in seen.notes[0]) for label in CELEBA]
+    assert bench.run(own="told", has=has).pictures == seen.pictures
+    other = [1.0 - v for v in has]
+    assert bench.run(own="told", has=other).pictures != seen.pictures
+
+
+def test_labels_of_two_sets_take_two_passes(tmp_path: Path) -> None:
+    config = replace(JOINT, size=128)
+    happy = [0.0] * 5 + [float(label == "Happy") for label in RAFD]
+    black = [1.0] + [0.0] * 12
+    both = [a + b for a, b in zip(happy, black)]
+    own = list(config.usual)
+    assert configs.passes(config, own, black) == [[1, 0, 0, 0, 0] + [0] * 8 + [1, 0]]
+    assert configs.passes(config, own, happy) == [[0] * 5 + happy[5:] + [0, 1]]
+    assert len(configs.passes(config, own, both)) == 2
+    assert configs.passes(config, own, [0] * 13) == [[0] * 13 + [1, 0]]
+    bench = Bench(config, tmp_path)
+    one, two = bench.run(attributes=black).pictures[0], bench.run(attributes=both).pictures[0]
+    assert one != two
+    after = bench.run({"face": one}, attributes=happy).pictures[0]
+    assert np.abs(after.pixels.astype(int) - two.pixels).mean() < 3  # but for rounding between
+    assert len(bench.run(targets="all").pictures) == 13
+
+
+def test_a_discriminator_alone_is_named(tmp_path: Path) -> None:
+    torch.save(
+        Discriminator(DiscriminatorConfig(5, 2, 6, 128)).state_dict(), tmp_path / "200000-D.ckpt"
+    )
+    verdict = doctor.inspect(tmp_path / "200000-D.ckpt")
+    assert verdict.kind == "other" and verdict.family == "stargan"
+    assert "discriminator" in verdict.message and "-G.ckpt" in verdict.message
+
+
+# ---- losses --------------------------------------------------------------------------------------
+
+
+def test_unknown_labels_do_not_count() -> None:
+    logits = torch.tensor([[5.0, -3.0, 0.2], [1.0, 1.0, 1.0]], requires_grad=True)
+    labels = torch.tensor([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
+    known = torch.tensor([[1.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    class_loss(logits, labels, known=known).backward()
+    assert logits.grad is not None
+    assert logits.grad[0, 1] == 0 and not logits.grad[1].any() and logits.grad[0, 0] != 0
+    full = class_loss(logits[:1, [0, 2]], labels[:1, [0, 2]])
+    assert torch.allclose(class_loss(logits, labels, known=known), full)
+    expected = torch.nn.functional.cross_entropy(logits[:1], labels[:1].argmax(1))
+    assert torch.allclose(class_loss(logits, labels, True, known), expected)
+
+
+# ---- training ------------------------------------------------------------------------------------
+
+NETWORK = {"width": 4, "blocks": 1, "discriminator_width": 4, "discriminator_layers": 3}
+
+
+def faces(folder: Path, columns: dict[str, list[str]]) -> Path:
+    """Twelve small portraits with the labels given."""
+    count = len(next(iter(columns.values())))
+    rng = np.random.default_rng(0)
+    (folder / "train").mkdir(parents=True)
+    lines = [",".join(["file", "split", *columns])]
+    for number in range(count):
+        pixels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "train" / f"{number}.png")
+        values = [column[number] for column in columns.values()]
+        lines.append(",".join([f"train/{number}.png", "train", *values]))
+    (folder / "labels.csv").write_text("\n".join(lines))
+    return folder
+
+
+def recipe(**changes: Any) -> training.Recipe:
+    told = training.Recipe(
+        "tiny",
+        "stargan.train:StarGANTrainer",
+        (training.Stage(4, (16, 16), 8),),
+        {},
+        {**NETWORK, "discriminator_size": 16, "labeller": [4, 8], "labels": ["Smile", "Hat"]},
+        {"critics": 2, "single": 0.5},
+        {"title": "Tiny"},
+    )
+    return replace(told, **changes)
+
+
+@pytest.fixture
+def smiles(tmp_path: Path) -> LabelledFaces:
+    columns = {"smile": ["teeth", "closed"] * 6, "hat": ["yes", "no", ""] * 4}
+    return LabelledFaces(faces(tmp_path / "set", columns), attributes=("smile", "hat"))
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_it_trains_and_its_file_is_recognised(
+    precision: str, smiles: LabelledFaces, tmp_path: Path
+) -> None:
+    told = recipe(precision=precision)
+    events = list(training.train(told, tmp_path / "run", smiles, "cpu"))
+    assert isinstance(events[-1], Result)
+    opened = open_checkpoint(events[-1].texts[0])
+    config = recognise(opened)
+    assert config == Config(("Smile", "Hat"), 4, 1, size=16, labeller=(4, 8))
+    module, _ = families()["stargan"].load(config, opened)
+    x = torch.rand(1, 3, 16, 16)
+    assert module(x).shape == (1, 2) and module(x, torch.ones(1, 2)).shape == x.shape
+    row = (tmp_path / "run" / "losses.csv").read_text().splitlines()
+    wanted = "step,labeller,D_real,D_fake,D_slope,D_class,gan,class,reconstruction"
+    assert row[0] == wanted and all(np.isfinite(float(v)) for v in row[1].split(","))
+
+
+def test_a_training_that_was_cut_ends_with_the_same_weights(
+    smiles: LabelledFaces, tmp_path: Path
+) -> None:
+    told = recipe(every={"state": 2, "losses": 1})
+    whole = list(training.train(told, tmp_path / "whole", smiles, "cpu"))[-1]
+    running = training.train(told, tmp_path / "cut", smiles, "cpu")
+    assert isinstance(running, Generator)
+    for _ in range(3):
+        next(running)
+    running.close()
+    resumed = list(training.train(told, tmp_path / "cut", smiles, "cpu", resume=True))[-1]
+    assert isinstance(whole, Result) and isinstance(resumed, Result)
+    one, other = (open_checkpoint(r.texts[0]).tensors() for r in (whole, resumed))
+    assert one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+def test_two_sets_are_told_apart_by_the_mask(tmp_path: Path) -> None:
+    from engines.families.stargan.train import StarGANTrainer
+
+    first = faces(tmp_path / "one", {"smile": ["teeth", "closed"] * 3})
+    second = faces(tmp_path / "two", {"Happy": ["1", "0"] * 3, "Sad": ["0", "1"] * 3})
+    data = LabelledFaces((first, second), attributes=("smile", "Happy", "Sad"))
+    network = {**NETWORK, "discriminator_size": 16, "joint": 1}
+    labels = {"labels": ["Smile", "Happy", "Sad"]}
+    trainer = StarGANTrainer(recipe(network={**network, **labels}), data)
+    assert trainer.parts == [(slice(0, 1), False), (slice(1, 3), True)]
+    own, known = torch.from_numpy(data.labels), torch.from_numpy(data.known)
+    noise = torch.Generator().manual_seed(0)
+    target_, told = trainer._targets(own, known, noise)
+    assert torch.equal(told, known)  # a photo's target is one of its own set
+    vector = trainer._vector(target_, known)
+    assert vector.shape == (12, 5) and trainer.generator.main[0].in_channels == 8
+    assert vector[:6, 3:].tolist() == [[1, 0]] * 6 and not vector[:6, 1:3].any()
+    assert vector[6:, 3:].tolist() == [[0, 1]] * 6 and not vector[6:, :1].any()
+    assert vector[6:, 1:3].sum(1).tolist() == [1] * 6
+    events = list(
+        training.train(recipe(network={**network, **labels}), tmp_path / "run", data, "cpu")
+    )
+    assert isinstance(events[-1], Result)
+    assert recognise(open_checkpoint(events[-1].texts[0])) == replace(
+        JOINT, labels=("Smile", "Happy", "Sad"), joint=1, size=16
+    )
+
+
+def test_a_trained_pair_goes_on_with_more_labels(smiles: LabelledFaces, tmp_path: Path) -> None:
+    from engines.families.stargan.train import StarGANTrainer
+
+    torch.manual_seed(2)
+    generator = Net(Config(("Smile",), 4, 1))
+    judge = Discriminator(DiscriminatorConfig(1, 4, 3, 16))
+    start, critic = tmp_path / "G.safetensors", tmp_path / "D.ckpt"
+    old = Config(("Smile",), 4, 1)
+    body = {"family": "stargan", "config": configs.to_dict(old)}
+    checkpoint.save(start, generator.state_dict(), body)
+    torch.save(judge.state_dict(), critic)
+    told = recipe()
+    more = {**told.network, "start": str(start), "start_discriminator": str(critic)}
+    trainer = StarGANTrainer(replace(told, network=more), smiles)
+    x = torch.rand(1, 3, 16, 16)
+    assert torch.allclose(
+        trainer.generator(x, torch.tensor([[1.0, 1.0]])), generator(x, torch.tensor([[1.0]]))
+    )
+    assert torch.equal(trainer.discriminator(x)[1][:, :1], judge(x)[1])
+    wrong = {**more, "width": 8}
+    with pytest.raises(training.RecipeError, match="another width"):
+        StarGANTrainer(replace(told, network=wrong), smiles)
+
+
+def test_a_recipe_with_mistakes_is_refused_in_a_sentence(smiles: LabelledFaces) -> None:
+    from engines.families.stargan.train import StarGANTrainer
+
+    with pytest.raises(training.RecipeError, match="wings"):
+        StarGANTrainer(recipe(network={"wings": 2}), smiles)
+    with pytest.raises(training.RecipeError, match="1 labels for 2"):
+        StarGANTrainer(recipe(network={"labels": ["Smile"]}), smiles)
