@@ -1,6 +1,8 @@
 """Importing this package registers every family: adding a family is adding a folder and its line
 here."""
 
+from engines.families import ageing as ageing
+from engines.families import icgan as icgan
 from engines.families import pix2pix as pix2pix
 from engines.families import stargan as stargan
 from engines.families import tools as tools

@@ -15,6 +15,8 @@ import torch
 from engines import checkpoint
 from engines.controls import Choice, ImageInput, ModelCard, SketchInput, checked
 from engines.engine import Engine
+from engines.families.ageing.config import Config as AgeingConfig
+from engines.families.icgan.config import Config as IcGANConfig
 from engines.families.pix2pix.config import (
     MultimodalConfig,
     ResNetConfig,
@@ -27,6 +29,11 @@ from engines.family import Family, candidates, families
 from engines.job import Event, Job, Picture, Progress, Result, job_from_png, save_png
 
 TINY: dict[str, list[Any]] = {
+    "aging": [
+        AgeingConfig(z=5, width=2, hidden=8, dense=6, maps=8, reader=True),
+        AgeingConfig(("young", "old"), z=4, width=2, hidden=6, dense=8, maps=12),
+    ],
+    "icgan": [IcGANConfig(width=2, encoder=2, hidden=(8, 6), z=5)],
     "pix2pix": [
         UNetConfig(width=4, depth=5, dropout=False),
         UNetConfig(width=4, depth=2, norm="none"),

@@ -54,7 +54,6 @@ class Encoder(nn.Module):
         seen = F.leaky_relu(self.norm(self.hidden(self.main(x).flatten(1))), 0.2)
         if self.reader is None:
             return self.code(seen), seen.new_zeros((len(seen), self.groups))
-        # a head on the side: what it learns leaves the code as it is
         return self.code(seen), self.reader(seen)
 
 
