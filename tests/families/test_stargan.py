@@ -108,6 +108,18 @@ def test_a_generator_and_its_discriminator_in_one_folder_are_one_model(tmp_path:
     assert recognise(open_checkpoint(folder)) is None
 
 
+@pytest.mark.parametrize(
+    "told", [None, [], {"labels": 7}, {"labels": ["A"]}, {"joint": 99, "labels": ["A"] * 5},
+             {"size": "huge"}, {"size": -4}, {"joint": "x", "labels": list(CELEBA)}]
+)  # fmt: skip
+def test_a_file_that_tells_nonsense_is_read_by_its_shapes(told: Any, tmp_path: Path) -> None:
+    plain = Config(CELEBA, width=4, blocks=1)
+    path = tmp_path / "odd.safetensors"
+    checkpoint.save(path, build(plain).state_dict(), {"family": "stargan", "config": told})
+    assert recognise(open_checkpoint(path)) in (plain, None)
+    assert doctor.inspect(path).kind in ("model", "refused")
+
+
 def test_what_a_photo_shows_is_read_from_logits() -> None:
     assert configs.shown(Config(), [2, 3, -1, 0.5, -4]) == [0, 1, 0, 1, 0]
     assert configs.shown(Config(), [-2, -3, -1, 0.5, 4]) == [0, 0, 0, 1, 1]

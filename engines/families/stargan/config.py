@@ -160,7 +160,8 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
     blocks = 0
     while checkpoint.shape(f"{part}main.{9 + blocks}.main.0.weight"):
         blocks += 1
-    told = checkpoint.metadata.get("config", {})
+    told = checkpoint.metadata.get("config")
+    told = told if isinstance(told, dict) else {}
     labels, joint = _labels(first[1] - 3, told)
     judge = recognise_discriminator(checkpoint, "labeller.")
     size = judge.size if judge else told.get("size")
@@ -199,8 +200,9 @@ def joined(checkpoint: Checkpoint) -> Checkpoint:
 
 def _labels(count: int, told: dict[str, Any]) -> tuple[tuple[str, ...], int]:
     """The names of `count` numbers, and how many belong to the first of two data sets."""
-    if told.get("labels"):
-        return tuple(told["labels"]), int(told.get("joint", 0))
+    labels, joint = told.get("labels"), told.get("joint", 0)
+    if isinstance(labels, list) and joint in range(len(labels)):
+        return tuple(str(label) for label in labels), joint
     known = {5: (CELEBA, 0), 8: (RAFD, 0), 15: ((*CELEBA, *RAFD), 5)}
     return known.get(count, (tuple(f"Label {n}" for n in range(1, count + 1)), 0))
 
