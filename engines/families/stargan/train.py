@@ -28,7 +28,7 @@ from engines.families.stargan.net import (
     widened_head,
 )
 from engines.job import Picture
-from engines.training import Recipe, RecipeError
+from engines.training import Recipe, RecipeError, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "labels": (),  # as a person reads them, one for each attribute of the data; the same if absent
@@ -62,8 +62,8 @@ class StarGANTrainer:
 
     def __init__(self, recipe: Recipe, data: LabelledFaces) -> None:
         self.recipe, self.data = recipe, data
-        network = _told(_NETWORK, recipe.network)
-        self.losses = _told(_LOSSES, recipe.losses)
+        network = told(_NETWORK, recipe.network)
+        self.losses = told(_LOSSES, recipe.losses)
         labels = tuple(network["labels"]) or data.attributes
         if len(labels) != len(data.attributes):
             raise RecipeError(
@@ -114,16 +114,16 @@ class StarGANTrainer:
     ) -> dict[str, Tensor]:
         found = self._teach_labeller(fabric, batch, noise) if self.config.labeller else {}
         chunks = [batch[n].chunk(int(self.losses["critics"])) for n in ("photo", "labels", "known")]
-        real = fake = own = target = told = torch.empty(0)
+        real = fake = own = target = asked = torch.empty(0)
         for number, (real, labels, known) in enumerate(zip(*chunks), 1):
             real = real.contiguous(memory_format=torch.channels_last)
             own = self._filled(real, labels, known)
-            target, told = self._targets(own, known, noise)
+            target, asked = self._targets(own, known, noise)
             with torch.set_grad_enabled(number == len(chunks[0])):
                 fake = self.generator(real, self._vector(target, known)).float()
             found |= self._discriminate(fabric, real, fake, labels, known, noise)
         back = self._vector(own, chunks[2][-1])
-        return found | self._generate(fabric, real, fake, target, told, back)
+        return found | self._generate(fabric, real, fake, target, asked, back)
 
     def _teach_labeller(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -149,15 +149,15 @@ class StarGANTrainer:
         second = self._is_second(known).cpu()
         same = (second[:, None] == second).float()
         others = torch.multinomial(same, 1, generator=noise)[:, 0].to(own.device)
-        target, told = own[others].clone(), known[others].clone()
+        target, asked = own[others].clone(), known[others].clone()
         single = torch.rand(len(own), generator=noise) < float(self.losses["single"])
         picks = torch.rand(len(own), generator=noise)
         for row in torch.nonzero(single)[:, 0].tolist():
             part = self.parts[int(second[row])][0]
             place = part.start + int(picks[row] * (part.stop - part.start))
             target[row] = own.new_tensor(configs.turned(self.config, own[row].tolist(), place))
-            told[row] = torch.maximum(known[row], (target[row] != own[row]).to(known))
-        return target, told
+            asked[row] = torch.maximum(known[row], (target[row] != own[row]).to(known))
+        return target, asked
 
     def _is_second(self, known: Tensor) -> Tensor:
         """(N,) bool: photos of the second of two data sets."""
@@ -201,13 +201,19 @@ class StarGANTrainer:
         return {name: value.detach() for name, value in found.items()}
 
     def _generate(
-        self, fabric: Fabric, real: Tensor, fake: Tensor, target: Tensor, told: Tensor, back: Tensor
+        self,
+        fabric: Fabric,
+        real: Tensor,
+        fake: Tensor,
+        target: Tensor,
+        asked: Tensor,
+        back: Tensor,
     ) -> dict[str, Tensor]:
         self.discriminator.requires_grad_(False)
         realness, logits = self.discriminator(fake)
         parts = {
             "gan": -realness.float().mean(),
-            "class": self._class_loss(logits, target, told),
+            "class": self._class_loss(logits, target, asked),
             "reconstruction": (real - self.generator(fake, back).float()).abs().mean(),
         }
         weights = {"gan": 1.0} | self.losses
@@ -239,9 +245,7 @@ class StarGANTrainer:
         with torch.inference_mode():
             for target in (own, *(own.new_tensor(column) for column in zip(*wanted))):
                 rows.append(generator(photo, self._vector(target, known)).float())
-        sheet = torch.cat([torch.cat(list(row), 2) for row in rows], 1).cpu()
-        pixels = ((sheet.clamp(-1, 1) + 1) * 127.5).round().byte()
-        return Picture(pixels.permute(1, 2, 0).numpy())
+        return sheet(rows)
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
         state = averages["generator"].state_dict()
@@ -257,12 +261,6 @@ class StarGANTrainer:
             "card": dict(self.recipe.card),
         }
         save(path, state, body, half=half)
-
-
-def _told(known: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
-    if unknown := set(told) - set(known):
-        raise RecipeError(f"The recipe's entry “{sorted(unknown)[0]}” is unknown.")
-    return {**known, **told}
 
 
 def _parts(config: Config) -> list[tuple[slice, bool]]:
