@@ -386,6 +386,19 @@ def test_a_training_that_was_cut_ends_with_the_same_weights(
     assert one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
 
+def test_the_discriminator_learns_several_times_for_one_of_the_generator(
+    smiles: LabelledFaces, tmp_path: Path
+) -> None:
+    told = recipe(losses={"critics": 4}, stages=(training.Stage(3, (16, 16), 8),))
+    run = training._Run(told, tmp_path, smiles, "cpu", 1)
+    for step in run.batches(0):
+        run.step(step)
+    run.close()
+    states = {n: o.state_dict()["state"] for n, o in run.trainer.optimisers().items()}
+    updates = {name: {int(s["step"]) for s in state.values()} for name, state in states.items()}
+    assert updates == {"generator": {3}, "discriminator": {12}, "labeller": {3}}
+
+
 def test_two_sets_are_told_apart_by_the_mask(tmp_path: Path) -> None:
     from engines.families.stargan.train import StarGANTrainer
 
