@@ -141,14 +141,12 @@ def parts(checkpoint: Checkpoint) -> dict[str, str] | None:
     encoders = [b for b in begins if len(shapes.get(f"{b}1.weight", ())) == 4]
     if len(generators) != 1 or len(encoders) != 2 or len(begins) != 3:
         return None
-    named = {f"{part}." for part in PARTS}
-    if set(begins) == named:
+    if begins == {f"{part}." for part in PARTS}:
         return {part: f"{part}." for part in PARTS}
-    hidden = {
-        begin: max((s[0] for k, s in shapes.items() if k.startswith(begin) and len(s) == 2))
-        for begin in encoders
+    matrices = {
+        b: [s for k, s in shapes.items() if k.startswith(b) and len(s) == 2] for b in encoders
     }
-    small, large = sorted(encoders, key=lambda begin: hidden[begin])
+    small, large = sorted(encoders, key=lambda b: min((s[1] for s in matrices[b]), default=0))
     return {"generator": generators[0], "encoder_z": large, "encoder_y": small}
 
 

@@ -1,0 +1,121 @@
+"""Face ageing as a person meets it: the strip, the search that keeps the person, and its cancel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from engines import checkpoint, embedder
+from engines.controls import defaults
+from engines.embedder import Embedder
+from engines.engine import Engine
+from engines.families.ageing.config import GROUPS, Config, label, named
+from engines.families.ageing.net import AgeCGAN, search
+from engines.family import families
+from engines.job import Job, Picture, Preview, Progress, Result
+
+TINY = Config(z=8, width=2, hidden=8, dense=12, maps=8, reader=True)
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(embedder, "FILE", tmp_path / "face-embedder.safetensors")
+    torch.manual_seed(2)
+    net = AgeCGAN(TINY)
+    with torch.no_grad():
+        for layer in net.modules():
+            if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+                layer.weight.mul_(3)  # an untrained net says too little to be seen
+    path = tmp_path / "age.safetensors"
+    body = {"family": "aging", "config": families()["aging"].to_dict(TINY)}
+    checkpoint.save(path, net.state_dict(), body)
+    return path
+
+
+def photo() -> Picture:
+    rows = np.linspace(0, 255, 64).astype(np.uint8)
+    return Picture(np.stack(np.broadcast_arrays(rows[:, None], rows[None], rows[::-1, None]), 2))
+
+
+def events(engine: Engine, model: Path, **values: Any) -> Any:
+    card = engine.describe(str(model))
+    told = {**defaults(card), "output": "crop", "steps": 10.0, **values}
+    return engine.run(Job("aging", card.checkpoint, told, {"face": photo()}))
+
+
+def test_ages_between_groups() -> None:
+    assert label(TINY, 2) == [0, 0, 1, 0, 0, 0]
+    assert label(TINY, 4.25) == [0, 0, 0, 0, 0.75, 0.25]
+    assert named(TINY, 2.0) == "30-39" and named(TINY, 4.25) == "50-59 to 60+"
+    assert named(TINY, 5.0) == GROUPS[-1] and label(TINY, 9)[-1] == 1
+
+
+def test_the_search_comes_closer() -> None:
+    torch.manual_seed(0)
+    weights = torch.randn(4, 12)
+    goal = torch.randn(1, 4) @ weights
+
+    def draw(code: torch.Tensor) -> torch.Tensor:
+        return (code @ weights).tanh()
+
+    def loss(made: torch.Tensor) -> torch.Tensor:
+        return (made - goal.tanh()).square().mean()
+
+    start = torch.zeros(1, 4)
+    found = list(search(draw, loss, start, 12))
+    least = [far for _, _, far in found]
+    assert least == sorted(least, reverse=True) and least[-1] < 1e-3 < float(loss(draw(start)))
+    assert torch.equal(start, torch.zeros(1, 4))
+    assert float(loss(draw(found[-1][0]))) == pytest.approx(least[-1], rel=1e-3, abs=1e-9)
+
+
+def test_the_strip_shows_every_group_and_says_what_is_not_measured(model: Path) -> None:
+    *steps, result = events(Engine("cpu"), model, show="strip", face_from="made")
+    assert isinstance(result, Result) and len(set(result.pictures)) == 6
+    assert result.texts == GROUPS and embedder.ABSENT in result.notes
+    assert any("went by pixels" in note for note in result.notes)
+    searched = [e for e in steps if isinstance(e, Progress) and e.total == 10]
+    assert [e.done for e in searched] == list(range(1, 11))
+    assert sum(isinstance(e, Preview) for e in steps) == 2
+
+
+def test_a_slider_does_not_search_again_but_another_search_does(model: Path) -> None:
+    engine = Engine("cpu")
+    first = list(events(engine, model, age=1.0))[-1]
+    again = list(events(engine, model, age=3.0))
+    assert len(again) == 1 and again[0].pictures != first.pictures
+    assert len(list(events(engine, model, age=3.0, steps=5.0))) > 5
+    assert len(list(events(engine, model, search="none"))) == 1
+
+
+def test_a_search_can_be_cancelled_and_starts_anew(model: Path) -> None:
+    engine = Engine("cpu")
+    whole = list(events(engine, model, age=1.0))[-1]
+    engine.unload_all()
+    running = events(engine, model, age=1.0)
+    while not (isinstance(event := next(running), Progress) and event.done == 3):
+        pass
+    running.close()
+    assert list(events(engine, model, age=1.0))[-1].pictures == whole.pictures
+
+
+def test_with_an_embedder_the_person_is_measured_and_kept(model: Path) -> None:
+    torch.manual_seed(5)
+    net = Embedder(embedder.Config(widths=(4, 8), length=8)).eval()
+    embedder.write(net, embedder.FILE, {"title": "tiny"})
+    engine = Engine("cpu")
+
+    def far(result: Result) -> float:
+        return float(result.texts[0].rsplit(" ", 1)[1])
+
+    shared = {"own": "3", "age": 3.0, "face_from": "made"}
+    plain, kept = (
+        list(events(engine, model, search=by, steps=20.0, **shared))[-1]
+        for by in ("none", "identity")
+    )
+    assert far(kept) < far(plain)
+    assert any("identity distance" in note for note in kept.notes)
