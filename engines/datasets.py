@@ -23,7 +23,8 @@ from engines.edges import measure
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 Batch = dict[str, np.ndarray]
-ELSEWHERE = {"faces": "engines.facedata"}  # kinds of data with a module, and a make(), of their own
+# kinds of data with a module, and a make(), of their own
+ELSEWHERE = {"faces": "engines.facedata", "pasted-faces": "engines.findernet"}
 
 
 class DataError(ValueError):
@@ -53,6 +54,13 @@ def read_rgb(path: Path) -> np.ndarray:
     return np.array(images.flatten(images.open_picture(path)).pixels)
 
 
+def read_photo(path: Path, size: tuple[int, int], trim: bool = False) -> np.ndarray:
+    """(H, W, 3) uint8 at `size` (width, height), squeezed into it; `trim` drops a white margin."""
+    photo = read_rgb(path)
+    photo = pairs.trimmed(photo) if trim else photo
+    return cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+
+
 def chosen(count: int, total: int, seed: int, step: int, rank: int) -> np.ndarray:
     """Indices of the samples of one step: epochs are shuffled permutations, walked without gaps."""
     positions = np.arange(count) + count * step
@@ -75,6 +83,10 @@ class EdgePhotos:
 
     Batches: edges (N, 1, H, W), hints (N, 4, H, W), named (N, 1, H, W) in {0, 1}: where some hint
     says the colour, photo (N, 3, H, W).
+
+    trim    drop the white margin of a photo
+    plain   how much oftener a photo with a plain ground is drawn than another: its lines are all
+            of the subject
     """
 
     folder: Path
@@ -82,6 +94,9 @@ class EdgePhotos:
     seed: int = 0
     flip: bool = True
     hinted: float = 0.55
+    trim: bool = False
+    plain: int = 1
+    dyed: float = 0.3  # share of the hinted photos whose subject gets a random colour
     style: pairs.EdgeStyle = field(default_factory=pairs.EdgeStyle)
 
     def __post_init__(self) -> None:
@@ -90,9 +105,11 @@ class EdgePhotos:
             loaded = list(pool.map(self._load, self.files))
         self.photos = [photo for photo, _ in loaded]
         self.banks = [bank for _, bank in loaded]
+        often = [self.plain if pairs.on_plain_ground(p) else 1 for p in self.photos]
+        self.order = np.repeat(np.arange(len(loaded)), often)
 
     def _load(self, path: Path) -> tuple[np.ndarray, np.ndarray]:
-        photo = cv2.resize(read_rgb(path), self.native, interpolation=cv2.INTER_AREA)
+        photo = read_photo(path, self.native, self.trim)
         return photo, pairs.line_bank(photo)
 
     def __len__(self) -> int:
@@ -100,7 +117,7 @@ class EdgePhotos:
 
     def batch(self, step: int, count: int, size: tuple[int, int], rank: int = 0) -> Batch:
         rng = np.random.default_rng([self.seed, rank, step])
-        picks = chosen(count, len(self), self.seed, step, rank)
+        picks = self.order[chosen(count, len(self.order), self.seed, step, rank)]
         rows = [self._sample(int(pick), size, rng) for pick in picks]
         edges, hints, named, photo = (np.stack(column) for column in zip(*rows))
         mask = hints[..., 3:] / np.float32(255)
@@ -125,6 +142,8 @@ class EdgePhotos:
         photo, edges, mask = self._moved(np.ascontiguousarray(photo), edges, mask, size, rng)
         count = int(rng.integers(1, 4) if rng.random() < 0.6 else rng.integers(4, 16))
         count = count if rng.random() < self.hinted else 0
+        if count and rng.random() < self.dyed:
+            photo = pairs.recoloured(photo, mask, rng)
         hints, named = pairs.colour_hints(photo, mask, count, rng)
         return edges, hints, named, photo
 
@@ -157,7 +176,7 @@ class EdgePhotos:
         wants them."""
         rng = np.random.default_rng(self.seed)
         measured = []
-        for index in rng.integers(0, len(self), samples):
+        for index in rng.choice(self.order, samples):
             drawn = measure(pairs.hand_edges(self.banks[index], self.style, rng))
             if drawn["ink"] > 0:
                 measured.append([drawn["ink"], drawn["width"], drawn["extent"]])

@@ -125,6 +125,8 @@ def colour_hints(
             y, x = int(rng.integers(height)), int(rng.integers(width))
         colour = soft[y, x]
         alike = np.abs(soft - colour).max(axis=2) < 34
+        if rng.random() < 0.6:  # a person names the colour of the cloth, not that of its fold
+            colour = np.median(soft[alike], axis=0).astype(np.int16)
         stroke = _stroke((height, width), x, y, rng)
         if rng.random() < 0.8:
             stroke &= alike
@@ -132,6 +134,46 @@ def colour_hints(
         hints[stroke] = (*jittered, 255)
         named |= alike
     return hints, named
+
+
+def trimmed(rgb: np.ndarray, light: int = 235) -> np.ndarray:
+    """The photo (H, W, 3) without the white margin that some set or scanner put around it."""
+    inked = rgb.min(2) < light
+    rows, columns = (np.flatnonzero(inked.mean(axis) > 0.01) for axis in (1, 0))
+    if not len(rows) or not len(columns):
+        return rgb
+    (top, bottom), (left, right) = (
+        (a[0] + 2 * (a[0] > 0), a[-1] + 1 - 2 * (a[-1] < side - 1))  # the margin's soft edge too
+        for a, side in zip((rows, columns), rgb.shape)
+    )
+    return rgb[top:bottom, left:right] if top < bottom and left < right else rgb
+
+
+def on_plain_ground(rgb: np.ndarray) -> bool:
+    """Whether the subject stands before one colour: nearly all of the rim, a twentieth of the
+    height wide, is alike."""
+    band = max(2, rgb.shape[0] // 20)
+    inner = np.ones(rgb.shape[:2], bool)
+    inner[band:-band, band:-band] = False
+    rim = rgb[inner].astype(np.int16)
+    far = np.abs(rim - np.median(rim, axis=0)).max(1)
+    return float((far < 30).mean()) > 0.75
+
+
+def recoloured(rgb: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The photo (H, W, 3) with its subject dyed: hue turned, saturation changed, light kept. People
+    ask for colours that are rare in shops."""
+    hls = cv2.cvtColor(rgb, cv2.COLOR_RGB2HLS)
+    hue, light, saturation = (hls[..., i].astype(np.float32) for i in range(3))
+    turned = ((hue + rng.uniform(0, 180)) % 180).astype(np.uint8)
+    if rng.random() < 0.5:  # grey cloth has no hue to turn: one dye for all of it
+        turned[:] = int(rng.integers(0, 180))
+        saturation = np.maximum(saturation, rng.uniform(60, 220))
+    saturation = np.clip(saturation * rng.uniform(0.8, 2.0), 0, 255)
+    dyed = np.stack([turned, light.astype(np.uint8), saturation.astype(np.uint8)], 2)
+    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.0)[..., None]
+    mixed = cv2.cvtColor(dyed, cv2.COLOR_HLS2RGB) * soft + rgb * (1 - soft)
+    return mixed.round().astype(np.uint8)
 
 
 def _stroke(shape: tuple[int, int], x: int, y: int, rng: np.random.Generator) -> np.ndarray:

@@ -15,7 +15,7 @@ import json
 import logging
 import time
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -136,8 +136,10 @@ class Average:
 
 
 def make_trainer(recipe: Recipe, data: datasets.DataSet) -> Trainer:
+    """`recipe.trainer` is "module:Class" below engines.families, or below engines in full."""
     module, _, name = recipe.trainer.partition(":")
-    return getattr(import_module(f"engines.families.{module}"), name)(recipe, data)
+    place = module if module.startswith("engines.") else f"engines.families.{module}"
+    return getattr(import_module(place), name)(recipe, data)
 
 
 def train_file(
@@ -331,6 +333,24 @@ class _Run:
         close = getattr(self.iterator, "close", None)
         if close:
             close()
+
+
+# ---- what trainers share -------------------------------------------------------------------------
+
+
+def told(known: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """`known` with what a recipe's table asks for instead. Raises RecipeError for an entry that is
+    unknown."""
+    if unknown := set(asked) - set(known):
+        raise RecipeError(f"The recipe's entry “{sorted(unknown)[0]}” is unknown.")
+    return {**known, **asked}
+
+
+def sheet(rows: Sequence[Tensor]) -> Picture:
+    """Rows (B, 3, H, W) in [-1, 1] below one another, their pictures side by side."""
+    joined = torch.cat([torch.cat(list(row.float().cpu()), 2) for row in rows], 1)
+    pixels = ((joined.clamp(-1, 1) + 1) * 127.5).round().byte()
+    return Picture(pixels.permute(1, 2, 0).contiguous().numpy())
 
 
 def event_line(event: Event) -> str:

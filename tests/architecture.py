@@ -23,6 +23,7 @@ LOADS_TORCH = (
     "engines.embedder",
     "engines.evaluate",
     "engines.executor",
+    "engines.findernet",
     "engines.layers",
     "engines.memory",
     "engines.tensors",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,4 +60,37 @@ class Edges(Family):
         yield Result((Picture(drawn),))
 
 
+class Faces(Family):
+    """The faces of a photo as JSON, the largest first: a list of {"box": [x, y, width, height],
+    "points": [x, y of left eye, right eye, mouth], "score", "notes"} in pixels of the photo."""
+
+    id, title, tool = "faces", "Faces in a photo", True
+
+    def card(self, config: Any) -> ModelCard:
+        return ModelCard(
+            self.id,
+            self.title,
+            controls=(ImageInput("photo", "Photo"),),
+            half_ok=False,
+            summary="Finds faces, with eyes and mouth.",
+            paper="Zhou et al. 2019, Objects as Points; Wu et al. 2023, YuNet",
+        )
+
+    def run(self, model: Model | None, job: Job) -> Iterator[Event]:
+        from engines import faces
+
+        yield Progress(0, 1)
+        found = [
+            {
+                "box": face.box,
+                "points": face.points,
+                "score": round(face.score, 3),
+                "notes": faces.fitness(face.points),
+            }
+            for face in faces.find(job.images["photo"])
+        ]
+        yield Result((), (json.dumps(found),))
+
+
 register(Edges())
+register(Faces())

@@ -102,6 +102,26 @@ def test_edge_photos_give_drawings_hints_and_photos_that_belong_together(tmp_pat
     )
 
 
+def test_photos_before_a_plain_ground_are_drawn_oftener(tmp_path: Path) -> None:
+    busy = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    plain = np.full((64, 64, 3), 240, np.uint8)
+    plain[16:48, 16:48] = (200, 30, 40)
+    for name, picture in (("a", busy), ("b", plain)):
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    data = datasets.EdgePhotos(tmp_path, (64, 64), plain=3)
+    assert len(data) == 2 and data.order.tolist() == [0, 1, 1, 1]
+    assert datasets.EdgePhotos(tmp_path, (64, 64)).order.tolist() == [0, 1]
+
+
+def test_a_white_margin_is_dropped_where_it_is_asked_for(tmp_path: Path) -> None:
+    framed = np.full((80, 120, 3), 255, np.uint8)
+    framed[20:60, 30:90] = (40, 90, 160)
+    Image.fromarray(framed).save(tmp_path / "a.png")
+    whole = datasets.read_photo(tmp_path / "a.png", (60, 40))
+    cut = datasets.read_photo(tmp_path / "a.png", (60, 40), trim=True)
+    assert whole[0, 0].min() == 255 and (cut == (40, 90, 160)).all()
+
+
 def test_prefetched_batches_come_in_order_and_stop_cleanly(tmp_path: Path) -> None:
     write(tmp_path / "a.png", (30, 90, 160))
     data = datasets.find_pairs(tmp_path, maker="grey")

@@ -40,6 +40,19 @@ def test_no_hints_means_nothing_hinted(photo: np.ndarray) -> None:
     assert not hints.any() and not named.any()
 
 
+def test_dyeing_changes_the_subject_alone_and_keeps_its_light(photo: np.ndarray) -> None:
+    mask = np.zeros((128, 96), bool)
+    mask[40:80, 20:70] = True
+    dyed = [pairs.recoloured(photo, mask, np.random.default_rng(n)) for n in range(6)]
+    far = np.ones((128, 96), bool)
+    far[35:85, 15:75] = False
+    assert all(np.abs(d[far].astype(int) - photo[far]).max() <= 1 for d in dyed)
+    inside = [d[45:75, 25:65].reshape(-1, 3).mean(0) for d in dyed]
+    assert np.ptp(inside, axis=0).max() > 60
+    light = [int(d.max(2)[50, 40]) + int(d.min(2)[50, 40]) for d in dyed]
+    assert max(light) - min(light) <= 4
+
+
 @pytest.mark.parametrize("maker", pairs.MAKERS)
 def test_every_maker_keeps_the_size_and_gives_rgb(maker: str, photo: np.ndarray) -> None:
     made = pairs.MAKERS[maker](photo)

@@ -161,6 +161,13 @@ def test_a_recipe_with_a_misspelt_entry_is_refused(tmp_path: Path) -> None:
         training.load_recipe(tmp_path / "missing.toml")
 
 
+def test_a_unet_too_shallow_to_build_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    path = recipe(tmp_path, PAIRED.replace("depth = 5", "depth = 1"))
+    with pytest.raises(training.RecipeError, match="depth of 2 or more"):
+        next(training.train_file(path, tmp_path, tmp_path / "out", device="cpu"))
+
+
 def test_every_shipped_recipe_is_sound() -> None:
     folder = Path(training.__file__).parent.parent / "resources" / "recipes"
     found = sorted(folder.glob("*.toml"))
@@ -193,7 +200,7 @@ def test_average_follows_the_weights() -> None:
 def test_pairs_are_found_for_recipes(photos: Path) -> None:
     made = datasets.make_dataset({"kind": "pairs", "folder": "missing", "maker": "grey"}, photos, 0)
     assert len(made) == 6
-    with pytest.raises(datasets.DataError, match="edges or pairs"):
+    with pytest.raises(datasets.DataError, match="edges, pairs or faces"):
         datasets.make_dataset({"kind": "magic"}, photos, 0)
 
 

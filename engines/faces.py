@@ -1,0 +1,241 @@
+"""One face of a photo, brought to what a model needs and back: aligned, edited, blended in.
+
+Knows pictures and templates; no network and no window. Photos stay at full size: only the window
+around the face is touched, and what the edit left alone keeps its pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from engines.controls import Choice, Control, FacePoints, FaceTemplate, ImageInput
+from engines.facefinder import Face, find
+from engines.images import ImageError, flatten
+from engines.job import Picture
+
+TINY = 24.0  # pixels between the eyes from which a face is worth editing
+TURNED = 0.32  # mouth this far off the middle of the eyes, in eye distances: a profile
+RIM = 0.16  # share of the crop's side over which an edit fades out
+STRONG = 22.0  # mean change of a pixel (0 to 255) from which the edit replaces the photo's details
+
+CONTROLS: tuple[Control, ...] = (
+    ImageInput("face", "Photo"),
+    FacePoints(
+        "points",
+        "Face",
+        help="Left eye, right eye and mouth in pixels of the photo; empty looks for the largest "
+        "face.",
+    ),
+    Choice(
+        "output",
+        "Result",
+        (("photo", "Whole photo"), ("crop", "Face alone")),
+        "photo",
+        help="Whole photo: the face is blended back at full size. Face alone: what the model made, "
+        "at its own size.",
+    ),
+)
+
+# measured as the mean of the aligned training portraits of the starter models
+OWN = FaceTemplate((144, 144), (55.0, 70.0), (89.0, 70.0), (72.0, 106.5))
+CELEBA_178 = FaceTemplate((178, 218), (69.5, 111.5), (108.0, 111.5), (88.7, 152.0))
+
+
+def celeba(size: int, crop: int = 178) -> FaceTemplate:
+    """The centre `crop` of the aligned 178 x 218 CelebA picture, resized to a square of `size`."""
+    left, top, scale = (178 - crop) / 2, (218 - crop) / 2, size / crop
+
+    def place(point: tuple[float, float]) -> tuple[float, float]:
+        return (point[0] - left) * scale, (point[1] - top) * scale
+
+    c = CELEBA_178
+    return FaceTemplate((size, size), place(c.left_eye), place(c.right_eye), place(c.mouth))
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A face taken out of its photo. crop is RGB at the template's size; matrix (2, 3) maps pixels
+    of the photo to pixels of the crop; notes are sentences on how well it fits."""
+
+    photo: Picture
+    crop: Picture
+    matrix: np.ndarray
+    notes: tuple[str, ...] = ()
+
+
+def cut(photo: Picture, template: FaceTemplate, points: Sequence[float] = ()) -> Cut:
+    """The face at `points` (x, y of left eye, right eye, mouth), or else the largest one found,
+    aligned to the template.
+
+    A photo of about the template's own size in which no face is found is taken whole. Raises
+    ImageError where there is nothing to take.
+    """
+    notes: tuple[str, ...] = ()
+    if len(points) != 6:
+        found = find(photo)
+        if not found:
+            return _whole(photo, template)
+        points, notes = found[0].points, found[0].notes
+    else:
+        notes = fitness(points)
+    matrix = _similarity(points, template)
+    rgb = _rgb(photo)
+    shrink = float(np.hypot(matrix[0, 0], matrix[0, 1]))
+    return Cut(photo, Picture(_warped(rgb, matrix, template.size, shrink)), matrix, notes)
+
+
+def fitness(points: Sequence[float]) -> tuple[str, ...]:
+    """What is to be said of a face before a model sees it: one sentence each."""
+    eyes = np.subtract(points[2:4], points[0:2])
+    between = float(np.hypot(*eyes))
+    said = []
+    if between < TINY:
+        said.append(
+            f"The face is small, {between:.0f} pixels between the eyes: expect a soft result."
+        )
+    middle = np.add(points[0:2], points[2:4]) / 2
+    along = eyes / max(between, 1e-6)
+    aside = float(np.dot(np.subtract(points[4:6], middle), along)) / max(between, 1e-6)
+    if abs(aside) > TURNED:
+        said.append("The face is turned aside; the models know faces from the front.")
+    return tuple(said)
+
+
+def paste(cut: Cut, edited: Picture) -> Picture:
+    """The photo with the edited crop blended in; alpha and all other pixels are as they were.
+
+    Where the edit is slight, the photo keeps its fine detail and takes over the change; where it
+    is strong, it is replaced.
+    """
+    crop = cut.crop.pixels.astype(np.float32)
+    made = _rgb(edited)
+    if made.shape != crop.shape:
+        made = cv2.resize(made, cut.crop.size, interpolation=cv2.INTER_CUBIC)
+    made = made.astype(np.float32)
+    fade = _fade(cut.crop.size)
+    change = made - crop
+    rim = (fade > 0.02) & (fade < 0.6)
+    if rim.any():  # the model's own cast of colour is no edit
+        change = change - np.median(change[rim], axis=0)
+    change[np.abs(change).max(2) < 1.0] = 0.0
+    if not change.any():
+        return cut.photo
+    strength = cv2.GaussianBlur(np.abs(change).mean(2), (0, 0), max(crop.shape[1] / 64, 0.8))
+    replaced = np.clip(strength / STRONG - 0.35, 0, 1)
+    x, y, width, height = _window(cut)
+    back = cv2.invertAffineTransform(cut.matrix)
+    back[:, 2] -= (x, y)
+    size = (width, height)
+
+    def home(layer: np.ndarray, how: int = cv2.INTER_CUBIC) -> np.ndarray:
+        return cv2.warpAffine(layer, back, size, flags=how, borderMode=cv2.BORDER_CONSTANT)
+
+    mask = np.clip(home(fade, cv2.INTER_LINEAR), 0, 1)[..., None]
+    share = np.clip(home(replaced, cv2.INTER_LINEAR), 0, 1)[..., None]
+    pixels = cut.photo.pixels.copy()
+    there = pixels[y : y + height, x : x + width]
+    colour = there[..., None] if there.ndim == 2 else there[..., :3]
+    before = colour.astype(np.float32)
+    change, edit = home(change), home(crop + change)
+    if before.shape[2] == 1:  # a grey photo stays grey
+        change, edit = (layer.mean(2, keepdims=True) for layer in (change, edit))
+    after = before + mask * (share * (edit - before) + (1 - share) * change)
+    colour[...] = np.clip(after + 0.5, 0, 255).astype(np.uint8)
+    return Picture(pixels)
+
+
+def result(cut: Cut, edited: Picture, output: str) -> Picture:
+    """What the control "output" asks for: the photo with the edit in it, or the crop alone."""
+    return edited if output == "crop" else paste(cut, edited)
+
+
+def _whole(photo: Picture, template: FaceTemplate) -> Cut:
+    width, height = photo.size
+    if max(width, height) > 3 * max(template.size):
+        raise ImageError(
+            "No face was found in this photo; put the three handles on eyes and mouth by hand."
+        )
+    scale = min(width / template.size[0], height / template.size[1])
+    matrix = np.array([[1 / scale, 0, 0], [0, 1 / scale, 0]], np.float64)
+    matrix[:, 2] = (np.array(template.size) - np.array((width, height)) / scale) / 2
+    crop = _warped(_rgb(photo), matrix, template.size, 1 / scale)
+    note = "No face was found, so the whole picture is taken as one."
+    return Cut(photo, Picture(crop), matrix, (note,))
+
+
+def _rgb(picture: Picture) -> np.ndarray:
+    return flatten(picture).pixels if picture.channels == 4 else _three(picture.pixels)
+
+
+def _three(pixels: np.ndarray) -> np.ndarray:
+    return np.repeat(pixels[..., None], 3, 2) if pixels.ndim == 2 else pixels
+
+
+def _similarity(points: Sequence[float], template: FaceTemplate) -> np.ndarray:
+    """(2, 3): rotation, scale and shift that bring the points nearest to the template's (Umeyama
+    1991, without reflection). The eyes count twice."""
+    weights = np.array([2.0, 2.0, 1.0])
+    source = np.array(points, np.float64).reshape(3, 2)
+    target = np.array([template.left_eye, template.right_eye, template.mouth], np.float64)
+    a, b = (np.average(p, axis=0, weights=weights) for p in (source, target))
+    s, t = (source - a) * weights[:, None], target - b
+    power = float(((source - a) * s).sum())
+    if power < 1e-6:
+        raise ImageError("Eyes and mouth lie on one point; put the three handles apart.")
+    cosine = float((s * t).sum()) / power
+    sine = float((s[:, 0] * t[:, 1] - s[:, 1] * t[:, 0]).sum()) / power
+    turn = np.array([[cosine, -sine], [sine, cosine]])
+    return np.hstack([turn, (b - turn @ a)[:, None]])
+
+
+def _warped(
+    rgb: np.ndarray, matrix: np.ndarray, size: tuple[int, int], shrink: float
+) -> np.ndarray:
+    """The crop; where the photo is made much smaller, it is averaged first."""
+    matrix = matrix.copy()
+    corners = np.array([[0, 0], [size[0], 0], [0, size[1]], size], np.float64)
+    back = cv2.invertAffineTransform(matrix)
+    there = corners @ back[:, :2].T + back[:, 2]
+    low = np.maximum(np.floor(there.min(0)).astype(int) - 8, 0)
+    high = np.ceil(there.max(0)).astype(int) + 8
+    part = rgb[low[1] : max(high[1], low[1] + 1), low[0] : max(high[0], low[0] + 1)]
+    if not part.size:
+        raise ImageError("The face lies outside the photo; put the handles on eyes and mouth.")
+    matrix[:, 2] += matrix[:, :2] @ low
+    if shrink < 0.5:
+        factor = int(1 / (2 * shrink) + 0.5) or 1
+        wide, high_ = (max(1, side // factor) for side in part.shape[1::-1])
+        scale = np.array([part.shape[1] / wide, part.shape[0] / high_])
+        part = cv2.resize(part, (wide, high_), interpolation=cv2.INTER_AREA)
+        matrix[:, 2] += matrix[:, :2] @ (scale / 2 - 0.5)
+        matrix[:, :2] *= scale
+    return cv2.warpAffine(
+        part, matrix, size, flags=cv2.INTER_AREA if shrink < 1 else cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+
+
+def _fade(size: tuple[int, int]) -> np.ndarray:
+    """(H, W) in [0, 1]: 1 inside, falling smoothly to 0 at the rim of the crop."""
+    far = [np.minimum(np.arange(n) + 0.5, n - np.arange(n) - 0.5) / n for n in size]
+    rows, columns = (np.clip((f - 0.01) / RIM, 0, 1) for f in (far[1], far[0]))
+    ramp = np.minimum(rows[:, None], columns[None])
+    return (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
+
+
+def _window(cut: Cut) -> tuple[int, int, int, int]:
+    """x, y, width, height of the photo's part that the crop covers."""
+    width, height = cut.crop.size
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float64)
+    back = cv2.invertAffineTransform(cut.matrix)
+    there = corners @ back[:, :2].T + back[:, 2]
+    low = np.clip(np.floor(there.min(0)).astype(int), 0, None)
+    high = np.minimum(np.ceil(there.max(0)).astype(int) + 1, cut.photo.size)
+    return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
+
+
+__all__ = ["CONTROLS", "OWN", "Cut", "Face", "celeba", "cut", "find", "fitness", "paste", "result"]
