@@ -197,7 +197,32 @@ class FacePoints:
         return numbers
 
 
-Control = Slider | Choice | Toggle | Text | Attributes | FacePoints | ImageInput | SketchInput
+@dataclass(frozen=True)
+class Box:
+    """A rectangle of the photo in its pixels: x, y of its top left corner, width, height; or
+    nothing: then the model chooses it."""
+
+    name: str
+    label: str
+    help: str = ""
+    type: Literal["box"] = "box"
+
+    @property
+    def default(self) -> list[float]:
+        return []
+
+    def check(self, value: Value) -> list[float]:
+        given: list[Any] = [n for n in value.split(",") if n] if isinstance(value, str) else []
+        given = list(value) if isinstance(value, list | tuple) else given
+        numbers = [float(n) if _is_number(n) else math.nan for n in given]
+        if len(numbers) not in (0, 4) or not all(map(math.isfinite, numbers)):
+            raise ControlError(f"{self.label} needs four numbers: x, y, width and height.")
+        if numbers and min(numbers[2:]) < 1:
+            raise ControlError(f"{self.label} needs a width and a height of at least one pixel.")
+        return numbers
+
+
+Control = Slider | Choice | Toggle | Text | Attributes | FacePoints | Box | ImageInput | SketchInput
 _TYPES = {
     "slider": Slider,
     "choice": Choice,
@@ -205,6 +230,7 @@ _TYPES = {
     "text": Text,
     "attributes": Attributes,
     "face_points": FacePoints,
+    "box": Box,
     "image": ImageInput,
     "sketch": SketchInput,
 }

@@ -36,6 +36,16 @@ def has_bias(norm: Norm) -> bool:
     return norm == "instance"
 
 
+class SameConv(nn.Conv2d):
+    """A convolution that pads as Keras and TensorFlow do by "same": one more below and right where
+    the number is odd."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        total = self.kernel_size[0] - self.stride[0]
+        before, after = total // 2, total - total // 2
+        return super().forward(F.pad(input, (before, after, before, after)))
+
+
 def init_weights(module: nn.Module, gain: float = 0.02) -> None:
     """Normal weights of standard deviation `gain`, zero biases, norm gains around one (official
     default)."""

@@ -10,6 +10,7 @@ import pytest
 
 from engines.controls import (
     Attributes,
+    Box,
     Choice,
     ControlError,
     ImageInput,
@@ -134,3 +135,12 @@ def test_a_job_is_completed_and_checked() -> None:
 def test_jobs_that_do_not_fit_are_refused(job: Job, words: str) -> None:
     with pytest.raises(ControlError, match=words):
         checked(job, CARD)
+
+
+def test_a_box_is_four_numbers_or_none() -> None:
+    box = Box("box", "Box")
+    assert box.check("") == box.check([]) == box.default == []
+    assert box.check("1, 2.5,30,40") == box.check((1, 2.5, 30, 40)) == [1, 2.5, 30, 40]
+    for wrong in ([1, 2, 3], "1,2,x,4", [1, 2, 0, 4], [1, 2, float("nan"), 4]):
+        with pytest.raises(ControlError):
+            box.check(wrong)

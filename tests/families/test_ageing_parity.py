@@ -6,7 +6,8 @@ import parity
 import torch
 
 from engines.families.ageing.config import Config
-from engines.families.ageing.net import AgeCGAN, Discriminator, SameConv
+from engines.families.ageing.net import AgeCGAN, Discriminator
+from engines.layers import SameConv
 
 CASE = "face-aging-cgan/architecture"
 

@@ -11,18 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engines.families.ageing.config import Config
+from engines.layers import SameConv
 
 EPS = 1e-3  # of Keras's batch norms
-
-
-class SameConv(nn.Conv2d):
-    """A convolution that pads as Keras's "same" does: one more at the bottom right where the number
-    is odd."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        total = self.kernel_size[0] - self.stride[0]
-        before, after = total // 2, total - total // 2
-        return super().forward(F.pad(input, (before, after, before, after)))
 
 
 def _norm(width: int, momentum: float = 0.01) -> nn.Module:
