@@ -16,6 +16,7 @@ from engines import checkpoint
 from engines.controls import Choice, ImageInput, ModelCard, SketchInput, checked
 from engines.engine import Engine
 from engines.families.ageing.config import Config as AgeingConfig
+from engines.families.fader.config import Config as FaderConfig
 from engines.families.icgan.config import Config as IcGANConfig
 from engines.families.pix2pix.config import (
     MultimodalConfig,
@@ -32,6 +33,12 @@ TINY: dict[str, list[Any]] = {
     "aging": [
         AgeingConfig(z=5, width=2, hidden=8, dense=6, maps=8, reader=True),
         AgeingConfig(("young", "old"), z=4, width=2, hidden=6, dense=8, maps=12),
+    ],
+    "fader": [
+        FaderConfig(size=64, width=4, most=8, levels=3),
+        FaderConfig(("Smile", "Glasses"), size=64, width=4, most=8, levels=3, skips=1),
+        FaderConfig(size=64, width=4, most=8, levels=2, norm="instance", upscale="pixelshuffle"),
+        FaderConfig(size=64, width=4, most=8, levels=2, upscale="upsampling"),
     ],
     "icgan": [IcGANConfig(width=2, encoder=2, hidden=(8, 6), z=5)],
     "pix2pix": [
