@@ -17,6 +17,7 @@ from engines.controls import Choice, ImageInput, ModelCard, SketchInput, checked
 from engines.engine import Engine
 from engines.families.ageing.config import Config as AgeingConfig
 from engines.families.fader.config import Config as FaderConfig
+from engines.families.dagan.config import Config as DAGANConfig
 from engines.families.icgan.config import Config as IcGANConfig
 from engines.families.pix2pix.config import (
     MultimodalConfig,
@@ -39,6 +40,10 @@ TINY: dict[str, list[Any]] = {
         FaderConfig(("Smile", "Glasses"), size=64, width=4, most=8, levels=3, skips=1),
         FaderConfig(size=64, width=4, most=8, levels=2, norm="instance", upscale="pixelshuffle"),
         FaderConfig(size=64, width=4, most=8, levels=2, upscale="upsampling"),
+    ],
+    "dagan": [
+        DAGANConfig(width=4, locate=(4, 6), blocks=1, judges=2),
+        DAGANConfig("Smile", 4, (4, 6), region=0, steep=1.0, classes=1, blocks=0, judges=0),
     ],
     "icgan": [IcGANConfig(width=2, encoder=2, hidden=(8, 6), z=5)],
     "pix2pix": [

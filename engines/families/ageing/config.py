@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 GROUPS = ("0-18", "19-29", "30-39", "40-49", "50-59", "60+")  # years, as Antipov et al. part them
 
+MOST_GROUPS = 120
+
 
 @dataclass(frozen=True)
 class Config:
@@ -70,6 +72,8 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
     if first is None or maps is None or code is None or start is None:
         return None
     count = first[1] - code[0]
+    if not 2 <= count <= MOST_GROUPS:
+        return None
     groups = tuple(checkpoint.metadata.get("config", {}).get("groups", ()))
     groups = groups or (GROUPS if count == len(GROUPS) else tuple(map(str, range(1, count + 1))))
     levels = sum(k.startswith("encoder.main.") for k in shapes)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from engines.checkpoint import Checkpoint
 
 Shape = tuple[int, ...]
+MOST_LABELS = 1000
 PARTS = ("generator", "encoder_z", "encoder_y")
 CELEBA = (
     *("Bald", "Bangs", "Black hair", "Blond hair", "Brown hair", "Bushy eyebrows", "Eyeglasses"),
@@ -113,13 +114,17 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
     shapes = {k: s for k, s in checkpoint.shapes().items() if len(s) > 1}
     g, z, y = (_net(shapes, places[part]) for part in PARTS)
     levels = len(_convolutions(g)) - 1
+    if not all(k in net for net in (z, y) for k in (_hidden(levels), _last(levels))):
+        return None
     told = checkpoint.metadata.get("config", {})
     count = g["2.weight"][0] - z[_last(levels)][0]
+    if not 1 <= count <= MOST_LABELS:
+        return None
     labels = tuple(told.get("labels", ())) or (CELEBA if count == len(CELEBA) else _plain(count))
     config = Config(
         labels,
         z[_last(levels)][0],
-        g[f"{3 * levels + 2}.weight"][0],
+        g.get(f"{3 * levels + 2}.weight", (0,))[0],
         z["1.weight"][0],
         (z[_hidden(levels)][0], y[_hidden(levels)][0]),
         levels,
