@@ -102,7 +102,8 @@ class DeepAttentionGAN(Family):
         texts = [model.config.goal]
         box = _onto_photo(cut, found["box"][0].tolist())
         if job.values["show"] == "attention":
-            pictures.append(_put_back(cut, _attention(x, found["mask"]), job))
+            mask = found["mask"][0, 0].float().cpu().numpy()
+            pictures.append(_attention(cut, mask, str(job.values["output"])))
             texts.append("Attended region: " + ", ".join(f"{v:.0f}" for v in box))
         notes = (*cut.notes, _told(box, bool(asked)), *_scores(model.config, found))
         yield Result(tuple(pictures), tuple(texts), time.perf_counter() - start, notes)
@@ -131,9 +132,20 @@ def _put_back(cut: faces.Cut, x: Tensor, job: Job) -> Picture:
     return faces.result(cut, tensors.to_picture(x), str(job.values["output"]))
 
 
-def _attention(x: Tensor, mask: Tensor) -> Tensor:
-    """The crop, dark where nobody looks."""
-    return (x + 1) * (0.25 + 0.75 * mask) - 1
+def _attention(cut: faces.Cut, mask: np.ndarray, output: str) -> Picture:
+    """The photo or the crop, dark where nobody looks; mask (H, W) in [0, 1] lies on the crop."""
+    import cv2
+    import numpy as np
+
+    from engines import images
+
+    base = cut.crop
+    if output != "crop":
+        base = images.flatten(cut.photo)
+        how = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+        mask = cv2.warpAffine(mask, cut.matrix.astype(np.float32), base.size, flags=how)
+    shade = 0.3 + 0.7 * np.clip(mask, 0, 1)[..., None]
+    return Picture((base.pixels * shade).round().astype(np.uint8))
 
 
 # ---- boxes ---------------------------------------------------------------------------------------
