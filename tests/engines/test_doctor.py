@@ -176,7 +176,7 @@ OFFICIAL = {
     ("icgan/icgan64", "encoder_y"): ("other", "icgan", "IcGAN encoder"),
     ("genegan/genegan64", "variables"): ("other", "genegan", "GeneGAN"),
     ("genegan/genegan64_inference", "variables"): ("other", "genegan", "GeneGAN"),
-    ("fader/ae256_male", "state_dict"): ("other", "fader", "autoencoder"),
+    ("fader/ae256_male", "state_dict"): ("model", "fader", "6 levels"),
     ("fader/ae256_male", "latent_discriminator"): ("other", "fader", "latent discriminator"),
     ("fader/ae256_male", "patch_discriminator"): ("other", "fader", "patch discriminator"),
     ("fader/classifier128", "state_dict"): ("other", "fader", "classifier"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,13 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from labelled import portraits
 from torch import nn
 
-from engines import checkpoint, doctor
+from engines import checkpoint, doctor, training
 from engines.controls import Attributes, defaults
 from engines.engine import Engine
+from engines.facedata import LabelledFaces
 from engines.families.fader.config import Config, combinations, planes, strip
-from engines.families.fader.net import AutoEncoder
+from engines.families.fader.net import AutoEncoder, attribute_loss
+from engines.families.fader.train import FaderTrainer
 from engines.family import candidates, families
 from engines.job import Job, Picture, Result
 
@@ -72,6 +76,7 @@ def forgotten() -> None:
         del sys.modules[name]
 
 
+@pytest.mark.filterwarnings("ignore:Couldn't retrieve source code")
 @pytest.mark.parametrize("zipped", [True, False])
 @pytest.mark.parametrize("config", KINDS, ids=range(len(KINDS)))
 def test_a_whole_pickled_module_is_read_as_data(
@@ -210,3 +215,91 @@ def test_the_photos_attributes_are_those_that_redraw_it_best(tmp_path: Path) -> 
 def test_the_values_of_a_strip_are_the_authors() -> None:
     assert strip(10.0, 3) == [-9.0, 0.5, 10.0] and strip(1.0, 2) == [0.0, 1.0]
     assert planes([0.25, -10.0]) == [0.75, 0.25, 11.0, -10.0]
+
+
+# ---- training ------------------------------------------------------------------------------------
+
+NETWORK = {"width": 4, "most": 8, "levels": 3, "hidden": 8, "labels": ["Glasses", "Smile"]}
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> LabelledFaces:
+    columns = {"glasses": "yes no " * 6, "smile": "teeth none unsure closed " * 3}
+    return LabelledFaces(portraits(tmp_path / "set", columns), attributes=("glasses", "smile"))
+
+
+def recipe(losses: dict[str, float], precision: str = "32-true") -> training.Recipe:
+    return training.Recipe(
+        "tiny",
+        "fader.train:FaderTrainer",
+        (training.Stage(4, (32, 32), 6, 1e-3),),
+        {},
+        NETWORK,
+        {"ramp": 10, **losses},
+        {"title": "Tiny"},
+        precision=precision,
+        every={"losses": 1, "samples": 4, "state": 1},
+    )
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("losses", [{}, {"patch": 0.1, "class": 0.1, "moved": 0.1}])
+def test_it_trains_and_its_file_is_recognised(
+    losses: dict[str, float], precision: str, people: LabelledFaces, tmp_path: Path
+) -> None:
+    told = recipe(losses, precision)
+    result = list(training.train(told, tmp_path / "run", people, "cpu"))[-1]
+    assert isinstance(result, Result)
+    opened = checkpoint.open_checkpoint(result.texts[0])
+    ((family, config),) = candidates(opened)
+    assert (family.id, config.labels, config.size) == ("fader", ("Glasses", "Smile"), 32)
+    header = (tmp_path / "run" / "losses.csv").read_text().splitlines()[0]
+    assert ("patch" in header and "class" in header) == bool(losses)
+    family.load(config, opened)
+
+
+def test_a_training_that_was_cut_ends_with_the_same_weights(
+    people: LabelledFaces, tmp_path: Path
+) -> None:
+    told = recipe({"latent": 0.1})
+    whole = list(training.train(told, tmp_path / "whole", people, "cpu"))[-1]
+    running = training.train(told, tmp_path / "cut", people, "cpu")
+    assert isinstance(running, Generator)
+    for event in running:
+        if getattr(event, "done", 0) == 3:
+            break
+    running.close()
+    resumed = list(training.train(told, tmp_path / "cut", people, "cpu", resume=True))[-1]
+    assert isinstance(whole, Result) and isinstance(resumed, Result)
+    a, b = (checkpoint.open_checkpoint(r.texts[0]).tensors() for r in (whole, resumed))
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_the_weight_of_the_code_rises_linearly_with_the_steps(people: LabelledFaces) -> None:
+    trainer = FaderTrainer(recipe({"latent": 0.5}), people)
+    found = []
+    for step in range(12):
+        found.append(trainer._latent_weight())
+        fabric = training.Fabric(accelerator="cpu", devices=1)
+        batch = {n: torch.from_numpy(v) for n, v in people.batch(step, 6, (32, 32)).items()}
+        trainer.step(fabric, batch, torch.Generator().manual_seed(step))
+    assert found == pytest.approx([min(step / 10, 1) * 0.5 for step in range(12)])
+    assert FaderTrainer(recipe({"latent": 0.5, "ramp": 0}), people)._latent_weight() == 0.5
+
+
+def test_unknown_labels_count_in_no_loss(people: LabelledFaces) -> None:
+    logits = torch.tensor([[3.0, -1.0, 0.5, 2.0], [0.0, 1.0, 9.0, -9.0]])
+    labels, known = torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.tensor([[1.0, 1.0], [1.0, 0.0]])
+    alone = attribute_loss(logits[:, :2], labels[:, :1])
+    other = attribute_loss(logits[:1, 2:], labels[:1, 1:])
+    assert torch.allclose(attribute_loss(logits, labels, known), alone + other)
+
+
+def test_a_recipe_with_mistakes_is_refused_in_a_sentence(people: LabelledFaces) -> None:
+    with pytest.raises(training.RecipeError, match="“lambda” is unknown"):
+        FaderTrainer(recipe({"lambda": 1.0}), people)
+    stages = (training.Stage(1, (32, 32), 6), training.Stage(1, (64, 64), 6))
+    with pytest.raises(training.RecipeError, match="one and the same"):
+        FaderTrainer(replace(recipe({}), stages=stages), people)
+    with pytest.raises(training.RecipeError, match="3 labels for 2"):
+        FaderTrainer(replace(recipe({}), network={**NETWORK, "labels": ["a", "b", "c"]}), people)
