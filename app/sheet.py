@@ -16,6 +16,7 @@ from app.drawing import Drawing, DrawingError
 from app.export import main_input
 from app.raster import Layers
 from app.results import Shown
+from app.room import home
 from app.samples import samples, samples_for
 from app.studio import Studio
 from app.widgets.toolbar import BRUSHES, SYMMETRIES, StampMenu
@@ -154,7 +155,7 @@ class Sheet(QObject):
 
     def _on_sheet_wanted(self, size: tuple[int, int]) -> None:
         """Another model draws on another sheet: the drawing is scaled onto it."""
-        if size == self.size():
+        if size == self.size() or home(self.studio.card) != "draw":
             return
         if self.canvas.is_empty():
             self.canvas.new_sheet(size)
@@ -166,6 +167,8 @@ class Sheet(QObject):
 
     def _on_recipe(self, job: Job) -> None:
         """A recipe is back on the desk: its strokes, else its pictures as they were."""
+        if home(self.studio.card) != "draw":
+            return
         photo = job.images.get(REFERENCE) or self._photo_of(job)
         if photo is not None:
             self._lay_reference(photo)

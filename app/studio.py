@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +182,10 @@ class Studio(QObject):
         """Undoable; a refused value is answered with its sentence and the value that stays."""
         self._values.set(name, value)
 
+    def put_values(self, values: Mapping[str, Value]) -> None:
+        """Values that follow from something else, as from the face chosen: no step of undo."""
+        self._values.put(values)
+
     def set_seed(self, seed: int) -> None:
         self._values.set_seed(seed)
 
@@ -284,6 +288,7 @@ class Studio(QObject):
         card = self._models.card
         assert card is not None
         self._forget_live()
+        self.background.do(lambda: self.catalogue.house(card.checkpoint, card.rooms))
         self.card_changed.emit(card)
         self._values.adopt(card)
         self._follow_live(card)

@@ -52,6 +52,13 @@ class Values(QObject):
             self.changed.emit(name, value)
         self.take_seed(seed)
 
+    def put(self, values: Mapping[str, Value]) -> None:
+        """Take over some values without a step to undo and without a result being due; what the
+        model does not know or refuses stays as it is."""
+        if self._card is not None:
+            known = {k: v for k, v in values.items() if k in self._values}
+            self.assume({**self._values, **known}, self.seed)
+
     def take_seed(self, seed: int) -> None:
         self.seed = seed
         self.seed_changed.emit(seed)

@@ -1,4 +1,4 @@
-"""MainWindow: the rail, the bars, the Draw room, the film and the status line, wired to Studio.
+"""MainWindow: the rail, the bars, the rooms, the film and the status line, wired to Studio.
 
 The only wiring there is: signals of widgets go up to Studio here, what Studio says comes down here.
 """
@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QMainWindow,
     QSplitter,
+    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -34,8 +35,11 @@ from app import pictures, theme
 from app.actions import TOOLS, Actions
 from app.asking import Asking
 from app.draw import DrawRoom
+from app.faces import FacesRoom
 from app.i18n import set_language
+from app.portrait import Portrait
 from app.results import Shown
+from app.room import Room, home
 from app.sheet import Sheet
 from app.studio import Studio
 from app.widgets.history import Filmstrip
@@ -47,7 +51,7 @@ from app.widgets.toolbar import TopBar
 from engines.controls import ModelCard
 from engines.job import Failed, Job
 
-ROOMS = (("draw", "Draw", "draw"),)
+ROOMS = (("draw", "Draw", "draw"), ("faces", "Faces", "faces"))
 NOTICE_MS = 8000  # good news go by themselves; failures stay until they are read
 PLACES = {"result": "photo", "controls": "photo", "model": "top"}
 
@@ -64,13 +68,18 @@ class MainWindow(QMainWindow):
         bar_actions = ("live", "run", "cancel", "undo", "redo", "copy")
         self.top = TopBar({id: self.actions_[id] for id in bar_actions})
         self.notice = Notice()
-        self.room = DrawRoom(self.actions_)
+        self.draw, self.faces = DrawRoom(self.actions_), FacesRoom(self.actions_)
+        self.rooms: dict[str, Room] = {"draw": self.draw, "faces": self.faces}
+        self.room: Room = self.draw
         self.film = Filmstrip()
         self.tray = TaskTray()
         self.status = StatusBar(self.tray)
-        self.sheet = Sheet(self.room, studio)
+        self.sheet, self.portrait = Sheet(self.draw, studio), Portrait(self.faces, studio)
+        self.desks: dict[str, Sheet | Portrait] = {"draw": self.sheet, "faces": self.portrait}
+        self.table: Sheet | Portrait = self.sheet  # the desk of the room one is in
         self.asking = Asking(self)
         self.toast = Notice()  # good news lie over the room, so that the sheet does not jump
+        self._sample = -1
         self._remedies: dict[Notice, Any] = {}
         self._fading = QTimer(self, singleShot=True, interval=NOTICE_MS)
         self._lay_out()
@@ -88,7 +97,10 @@ class MainWindow(QMainWindow):
         self.halves = QSplitter(Qt.Orientation.Vertical)
         self.halves.setHandleWidth(4)
         self.halves.setChildrenCollapsible(False)
-        self.halves.addWidget(self.room)
+        self.stack = QStackedWidget()
+        for room in self.rooms.values():
+            self.stack.addWidget(room)
+        self.halves.addWidget(self.stack)
         self.halves.addWidget(self.film)
         self.halves.setStretchFactor(0, 1)
         self.film.setMinimumHeight(76)
@@ -121,24 +133,28 @@ class MainWindow(QMainWindow):
         self.resize(1440, 900)
         if geometry := recall("geometry"):
             self.restoreGeometry(QByteArray(base64.b64decode(geometry)))
-        for name, splitter in (("room", self.room), ("halves", self.halves)):
+        for name, splitter in self._splitters():
             sizes = recall(f"sizes_{name}")
             if isinstance(sizes, list) and len(sizes) == splitter.count():
                 splitter.setSizes([int(n) for n in sizes])
         locked = bool(recall("seed_locked", False))
-        self.room.controls.seed.show_locked(locked)
+        for room in self.rooms.values():
+            room.controls.seed.show_locked(locked)
         self.sheet.set_reference_opacity(float(recall("reference_opacity", 0.4)))
 
     def _remember(self) -> None:
         remember = self.studio.settings.remember
         remember("geometry", base64.b64encode(self.saveGeometry().data()).decode())
-        remember("sizes_room", self.room.sizes())
-        remember("sizes_halves", self.halves.sizes())
+        for name, splitter in self._splitters():
+            remember(f"sizes_{name}", splitter.sizes())
+
+    def _splitters(self) -> tuple[tuple[str, QSplitter], ...]:
+        return ("room", self.draw), ("faces", self.faces), ("halves", self.halves)
 
     # ---- actions -------------------------------------------------------------------------------
 
     def _wire_actions(self) -> None:
-        studio, room, asking = self.studio, self.room, self.asking
+        studio, asking = self.studio, self.asking
         does = {
             "new": self.sheet.clear, "open": asking.for_file, "open_model": asking.for_model,
             "export": asking.for_export, "recipe": self.copy_recipe, "quit": self.close,
@@ -148,8 +164,10 @@ class MainWindow(QMainWindow):
             "larger": lambda: self.sheet.grow_brush(1), "layer": self.sheet.other_layer,
             "swap": self.sheet.swap_colours, "symmetry": self.sheet.next_symmetry,
             "run": studio.run, "cancel": studio.cancel_all, "surprise": self.surprise,
-            "fullscreen": room.viewer.show_fullscreen, "zoom_in": room.canvas.zoom_in,
-            "zoom_out": room.canvas.zoom_out, "zoom_fit": room.canvas.zoom_fit,
+            "fullscreen": lambda: self.room.viewer.show_fullscreen(),
+            "zoom_in": lambda: self.room.zoomed.zoom_in(),
+            "zoom_out": lambda: self.room.zoomed.zoom_out(),
+            "zoom_fit": lambda: self.room.zoomed.zoom_fit(),
             "find": self.film.search.setFocus, "light": self.other_theme,
             "choose_model": self.top.picker.open_menu, "settings": asking.for_settings,
             "menu": asking.menu,
@@ -159,7 +177,8 @@ class MainWindow(QMainWindow):
         for id in TOOLS:
             self.actions_[id].triggered.connect(lambda _=False, id=id: self.sheet.choose_tool(id))
         self.actions_["live"].toggled.connect(studio.set_live)
-        self.actions_["wipe"].toggled.connect(self.sheet.set_wipe)
+        for table in self.desks.values():
+            self.actions_["wipe"].toggled.connect(table.set_wipe)
         stack = studio.undo_stack
         stack.canUndoChanged.connect(self.actions_["undo"].setEnabled)
         stack.canRedoChanged.connect(self.actions_["redo"].setEnabled)
@@ -184,31 +203,21 @@ class MainWindow(QMainWindow):
     # ---- widgets to studio ---------------------------------------------------------------------
 
     def _wire_widgets(self) -> None:
-        studio, room, top, film = self.studio, self.room, self.top, self.film
+        studio, top, film = self.studio, self.top, self.film
         top.picker.opened.connect(self._list_models)
         top.picker.chosen.connect(studio.choose_model)
         top.picker.file_wanted.connect(self.asking.for_model)
         top.export.save_wanted.connect(self.asking.for_export)
         top.export.recipe_wanted.connect(self.copy_recipe)
         top.export.changed.connect(self._on_export_choice)
-        room.controls.changed.connect(studio.set_value)
-        room.controls.picture_changed.connect(lambda _role: studio.touch())
-        room.controls.files_dropped.connect(self.open_files)
-        seed = room.controls.seed
-        seed.edited.connect(studio.set_seed)
-        seed.dice.connect(self.surprise)
-        seed.locked.connect(self._on_locked)
-        room.gauge.fix_wanted.connect(self.sheet.fit)
-        room.details_wanted.connect(self.asking.for_details)
-        room.sheet_wanted.connect(self.asking.for_sheet)
-        room.canvas.files_dropped.connect(self.open_files)
-        room.canvas.picture_dropped.connect(self.take_picture)
-        room.viewer.files_dropped.connect(self.open_files)
-        room.viewer.picture_dropped.connect(self.take_picture)
-        room.viewer.action_clicked.connect(studio.run)
-        room.viewer.set_drag_source(studio.drag_file)
-        room.head.reference_menu.file_wanted.connect(self.asking.for_photo)
-        room.head.reference_menu.edges_wanted.connect(self.asking.for_edges)
+        for room in self.rooms.values():
+            self._wire_room(room)
+        menu = self.draw.head.reference_menu
+        menu.file_wanted.connect(self.asking.for_photo)
+        menu.edges_wanted.connect(self.asking.for_edges)
+        self.draw.gauge.fix_wanted.connect(self.sheet.fit)
+        self.faces.photo_wanted.connect(self.asking.for_photo)
+        self.faces.example_wanted.connect(self.open_sample)
         film.restore_wanted.connect(studio.restore_history)
         film.delete_wanted.connect(studio.delete_history)
         film.export_wanted.connect(self.asking.for_copy)
@@ -220,20 +229,40 @@ class MainWindow(QMainWindow):
         self.rail.models_wanted.connect(self.asking.for_models)
         self.rail.settings_wanted.connect(self.asking.for_settings)
         self._fading.timeout.connect(self.toast.hide)
-        for notice in (self.notice, self.toast, room.notice):
+        self.rail.room_chosen.connect(self.go_to)
+        notices = (room.notice for room in self.rooms.values())
+        for notice in (self.notice, self.toast, *notices):
             notice.acted.connect(lambda notice=notice: self._on_remedy(notice))
             notice.closed.connect(lambda notice=notice: self._on_closed(notice))
+
+    def _wire_room(self, room: Room) -> None:
+        studio = self.studio
+        room.controls.changed.connect(studio.set_value)
+        room.controls.picture_changed.connect(lambda _role: studio.touch())
+        room.controls.files_dropped.connect(self.open_files)
+        seed = room.controls.seed
+        seed.edited.connect(studio.set_seed)
+        seed.dice.connect(self.surprise)
+        seed.locked.connect(self._on_locked)
+        room.details_wanted.connect(self.asking.for_details)
+        room.sheet_wanted.connect(self.asking.for_sheet)
+        for part in (room.zoomed, room.viewer):
+            part.files_dropped.connect(self.open_files)
+            part.picture_dropped.connect(self.take_picture)
+        room.viewer.action_clicked.connect(studio.run)
+        room.viewer.set_drag_source(studio.drag_file)
 
     # ---- studio to widgets ---------------------------------------------------------------------
 
     def _wire_studio(self) -> None:
         studio = self.studio
         studio.card_changed.connect(self._on_card)
-        studio.value_changed.connect(self.room.controls.set_value)
-        studio.seed_changed.connect(self.room.controls.seed.show_seed)
+        studio.value_changed.connect(lambda n, v: self.room.controls.set_value(n, v))
+        for room in self.rooms.values():
+            studio.seed_changed.connect(room.controls.seed.show_seed)
         studio.live_changed.connect(self.actions_["live"].setChecked)
         studio.result_shown.connect(self._on_result)
-        studio.preview_shown.connect(self.room.viewer.show_preview)
+        studio.preview_shown.connect(lambda p: self.room.viewer.show_preview(p))
         studio.tasks_changed.connect(self._on_tasks)
         studio.history_changed.connect(self._on_history)
         studio.status_changed.connect(self.status.show_status)
@@ -259,15 +288,55 @@ class MainWindow(QMainWindow):
     def _on_card(self, card: ModelCard | None) -> None:
         entry = self.studio.catalogue.find(card.checkpoint) if card else None
         self.top.picker.show_card(card, bool(entry and getattr(entry, "shipped", False)))
+        self._enter(card)
         self.room.show_card(card)
-        self.sheet.adopt(card)
+        self.table.adopt(card)
         if self._remedies.get(self.notice) == self.asking.for_model:
             self._hide_notice()
         self._enable()
         self._on_tasks()
 
+    def _enter(self, card: ModelCard | None) -> None:
+        """Into the room of a model."""
+        id = home(card)
+        self.room, self.table = self.rooms[id], self.desks[id]
+        self.stack.setCurrentWidget(self.room)
+        self.rail.show_room(id)
+        if card is not None:
+            self.studio.settings.remember(f"model_{id}", card.checkpoint)
+        self._show_rooms()
+
+    def _show_rooms(self) -> None:
+        """Rooms for which no model is here are not on the rail."""
+        homes = {room for entry in self.models() for room in _rooms(entry)}
+        self.rail.show_rooms({"draw", *homes, self._id_of(self.room)})
+
+    def _id_of(self, room: Room) -> str:
+        return next(id for id, there in self.rooms.items() if there is room)
+
+    def go_to(self, id: str) -> None:
+        """Into a room, with the model that was last in use there."""
+        if self.rooms[id] is self.room:
+            return
+        last = str(self.studio.settings.recall(f"model_{id}", "") or "")
+        fitting = [entry for entry in self.models() if id in _rooms(entry)]
+        chosen = next((e for e in fitting if e.reference == last), fitting[0] if fitting else None)
+        if chosen is None:
+            self.rail.show_room(self._id_of(self.room))
+            self.tell("There is no model for this room yet.", "Open model file…",
+                      self.asking.for_model)  # fmt: skip
+        else:
+            self.studio.choose_model(chosen.reference)
+
+    def open_sample(self) -> None:
+        """The next of the photos that come with Ganvas."""
+        found = sorted((theme.RESOURCES / "samples").glob("faces-*.jpg"))
+        if found:
+            self._sample = (self._sample + 1) % len(found)
+            self.studio.open_path(found[self._sample])
+
     def _on_result(self, shown: Shown) -> None:
-        self.sheet.show_result(shown)
+        self.table.show_result(shown)
         self.room.photo_head.show_time(shown.result.seconds * 1000 or None)
         if shown.result.fit is not None:
             self.room.gauge.show_fit(shown.result.fit)
@@ -303,7 +372,7 @@ class MainWindow(QMainWindow):
             self.asking.edges.show_failure(failed.message)
             return
         if place == "result":
-            self.sheet.show_failure(failed)
+            self.table.show_failure(failed)
         remedy, act = "", None
         if place == "model" or failed.kind == "missing-model":
             self.top.picker.show_state("ready" if self.studio.card else "failed")
@@ -354,7 +423,8 @@ class MainWindow(QMainWindow):
             self.top.export.show_choices(
                 get("export_what"), get("export_format"), get("export_quality")
             )
-        self.sheet.take_setting(name, value)
+        for table in self.desks.values():
+            table.take_setting(name, value)
         self.asking.take_setting(name, value)
 
     def _list_models(self) -> None:
@@ -418,8 +488,9 @@ class MainWindow(QMainWindow):
             self.studio.open_path(file)
 
     def take_picture(self, picture: Any) -> None:
-        """A photo that came by drop, paste or file lies under the drawing."""
-        if not self.sheet.take_photo(picture):
+        """A photo that came by drop, paste or file: its faces are looked for, or it lies under the
+        drawing."""
+        if not self.table.take_photo(picture) or self.table is not self.sheet:
             return
         if self.sheet.gives_photo():
             self.tell("The photo is the input, until something is drawn over it.", kind="info")
@@ -454,8 +525,7 @@ class MainWindow(QMainWindow):
         room = self.room
         wide = room.width() - room.side.width() - 24
         width = max(min(620, wide), 200)
-        box = self.toast.layout()
-        self.toast.resize(width, max(box.heightForWidth(width), 42) if box else 42)
+        self.toast.resize(width, self.toast.height_for(width))
         foot = room.mapTo(self._desk, QPoint(0, room.height()))
         left = foot.x() + (wide - self.toast.width()) // 2 + 12
         self.toast.move(left, foot.y() - self.toast.height() - 24)
@@ -501,6 +571,10 @@ class MainWindow(QMainWindow):
         self.hide()  # a step that cannot be ended at once must not keep it on the screen
         self.studio.close()
         super().closeEvent(event)
+
+
+def _rooms(entry: Any) -> tuple[str, ...]:
+    return tuple(getattr(entry, "rooms", ()) or ())
 
 
 def _copy(text: str) -> None:

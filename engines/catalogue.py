@@ -130,6 +130,14 @@ class Catalogue:
             self._write_own([*(e for e in self._read_own() if e.path != path), entry])
         return entry
 
+    def house(self, reference: str, rooms: tuple[str, ...]) -> None:
+        """One's own model is at home in these rooms: its file did not say so, its card does."""
+        digest = split_reference(reference)[1]
+        with _WRITING:
+            own = self._read_own()
+            if rooms and any(e.digest == digest and e.rooms != rooms for e in own):
+                self._write_own(replace(e, rooms=rooms) if e.digest == digest else e for e in own)
+
     def forget(self, reference: str) -> None:
         """Take one's own model off the list; its file stays."""
         found = self.find(reference)

@@ -159,6 +159,8 @@ class AttributesField(Field):
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(6)
         self.rest = max(control.low, 0.0)
+        if control.label:
+            box.addWidget(label(control.label, "quiet"))
         start = control.default or (self.rest,) * len(control.labels)
         low, high, trained = control.low, control.high, control.trained
         for n, name in enumerate(control.labels):
@@ -244,8 +246,10 @@ class ControlPanel(QWidget):
     picture_changed = Signal(str)  # role of a well
     files_dropped = Signal(list)
 
-    def __init__(self) -> None:
+    def __init__(self, elsewhere: tuple[str, ...] = ()) -> None:
+        """`elsewhere`: roles of pictures that the room shows itself."""
         super().__init__()
+        self._elsewhere = elsewhere
         self.fields: dict[str, Field] = {}
         self.wells: dict[str, ImageWell] = {}
         self.seed = SeedField()
@@ -267,7 +271,8 @@ class ControlPanel(QWidget):
         self.fields, self.wells = {}, {}
         for control in card.controls if card else ():
             if isinstance(control, kinds.ImageInput):
-                self._add_well(control)
+                if control.role not in self._elsewhere:
+                    self._add_well(control)
             elif made := field(control):
                 self._add_field(control, made)
         self.seed.setVisible(bool(card and card.seeded))

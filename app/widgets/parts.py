@@ -228,7 +228,10 @@ class Slider(QSlider):
             painter.drawRoundedRect(QRectF(left, middle - 2, max(right - left, 2), 4), 2, 2)
         x = self._x(self.number())
         painter.setBrush(colour("accent") if self.isEnabled() else colour("faint"))
-        painter.drawRoundedRect(QRectF(1, middle - 2, max(x - 1, 0), 4), 2, 2)
+        rest = self._x(0.0) if self.low < 0 < self.high else 1.0  # to both sides it grows from 0
+        painter.drawRoundedRect(QRectF(min(x, rest), middle - 2, abs(x - rest), 4), 2, 2)
+        if rest > 1.0:
+            painter.drawRect(QRectF(rest - 0.5, middle - 4, 1, 8))
         if self.trained:
             painter.setBrush(colour("success"))
             for end in self.trained:
@@ -366,6 +369,14 @@ class Notice(QFrame):
 
     def text(self) -> str:
         return self._text.text()
+
+    def height_for(self, width: int) -> int:
+        """Pixels that the sentence needs when the notice is `width` wide."""
+        parts = [self._icon.width(), self._close.sizeHint().width()]
+        if not self._action.isHidden():
+            parts.append(self._action.sizeHint().width())
+        left = width - 20 - sum(parts) - 8 * len(parts)
+        return max(self._text.heightForWidth(max(left, 80)) + 20, 42)
 
     def _on_close(self) -> None:
         self.hide()

@@ -50,6 +50,14 @@ class Rail(QFrame):
         box.addWidget(self.models)
         box.addWidget(self.settings)
 
+    def show_room(self, id: str) -> None:
+        """The room one is in."""
+        self.rooms[id].setChecked(True)
+
+    def show_rooms(self, ids: set[str]) -> None:
+        for id, made in self.rooms.items():
+            made.setVisible(id in ids)
+
     def _button(self, title: str, icon: str) -> QToolButton:
         made = QToolButton()
         made.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextUnderIcon)

@@ -385,13 +385,15 @@ class DrawHead(QWidget):
 class PhotoHead(QWidget):
     """Over the result: engine time, surprise, wipe, full screen."""
 
-    def __init__(self, surprise: QAction, wipe: QAction, fullscreen: QAction) -> None:
+    def __init__(
+        self, surprise: QAction, wipe: QAction, fullscreen: QAction, title: str = "Photo"
+    ) -> None:
         super().__init__()
         self.time = label("", "quiet")
         box = QHBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
-        box.addWidget(label("Photo", "title"))
+        box.addWidget(label(title, "title"))
         box.addStretch(1)
         box.addWidget(self.time)
         box.addSpacing(4)

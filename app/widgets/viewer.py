@@ -68,6 +68,7 @@ class ResultViewer(QWidget):
         self._grip = ""  # what the mouse has hold of: "wipe", "pan", "out"
         self._last = QPoint()
         self._message, self._failed = "", False
+        self.icon = "pen"  # over a message that is no failure
         self._source: Callable[[], Path | str | None] | None = None
         self._full: ResultViewer | None = None
         self._by_key = self._dropping = False
@@ -214,7 +215,8 @@ class ResultViewer(QWidget):
             self._paint_picture(painter, self._shown, self.view.area())
             self._paint_chip(painter, self._shown.size())
         elif self._message:
-            paint_message(painter, self._message_room(), tr(self._message), self._failed)
+            words = tr(self._message)
+            paint_message(painter, self._message_room(), words, self._failed, self.icon)
         if self._dropping or (self._by_key and self.hasFocus()):
             painter.setPen(QPen(theme.colour("accent" if self._dropping else "focus"), 2))
             painter.drawRect(self.rect().adjusted(1, 1, -1, -1))

@@ -79,12 +79,14 @@ def paint_handle(painter: QPainter, area: QRectF, split: float, height: float) -
     painter.setBrush(Qt.BrushStyle.NoBrush)
 
 
-def paint_message(painter: QPainter, room: QRectF, text: str, failed: bool) -> None:
+def paint_message(
+    painter: QPainter, room: QRectF, text: str, failed: bool, icon: str = "pen"
+) -> None:
     """An icon and below it the sentence, above the middle of `room`."""
     tint = theme.colour("failure" if failed else "faint")
     words = message_area(room, text)
-    icon = QRectF(room.center().x() - 18, words.top() - 48, 36, 36)
-    theme.paint_icon(painter, "warning" if failed else "pen", icon, tint)
+    box = QRectF(room.center().x() - 18, words.top() - 48, 36, 36)
+    theme.paint_icon(painter, "warning" if failed else icon, box, tint)
     painter.setPen(theme.colour("text" if failed else "quiet"))
     painter.setFont(theme.font(14))
     painter.drawText(words, WRAPPED, text)

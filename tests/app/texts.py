@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 ASK = {"tr", "say", "label", "button", "tool", "Section", "Switch", "Act", "Option", "tell",
        "show_message", "set_message", "_button", "QUndoCommand", "Change", "Deletion", "ImageWell",
        "SheetView", "_Fitted", "Slider", "Choice", "Toggle", "Text", "SketchInput", "ImageInput",
-       "EmptyState"}  # fmt: skip
+       "EmptyState", "FacePoints", "Attributes"}  # fmt: skip
 TABLES = {"PALETTE", "SYMMETRIES", "ROOMS", "STATES", "DEVICES", "WHAT", "OPTIONS", "ACTS",
           "NAMES_OF_TOOLS", "EMPTY"}  # fmt: skip
 SAME = {"AtoB", "BtoA", "WebP"}  # values, and a name that is the same everywhere
@@ -23,11 +23,11 @@ def texts() -> set[str]:
     found: set[str] = set()
     for path in sorted((ROOT / "app").rglob("*.py")):
         found |= set(_texts(ast.parse(path.read_text("utf-8"))))
-    for name in ("multimodal", "__init__"):
-        path = ROOT / "engines" / "families" / "pix2pix" / f"{name}.py"
+    engines = ROOT / "engines"
+    places = [*engines.glob("families/*/__init__.py"), engines / "families" / "tools.py"]
+    for path in (*places, engines / "faces.py", engines / "redraw.py"):
         found |= set(_texts(ast.parse(path.read_text("utf-8"))))
-    path = ROOT / "engines" / "families" / "tools.py"
-    return found | set(_texts(ast.parse(path.read_text("utf-8"))))
+    return found
 
 
 def _texts(tree: ast.AST) -> Iterator[str]:

@@ -87,6 +87,18 @@ def test_ones_own_models_are_remembered_until_forgotten(shipped: Path, tmp_path:
     assert path.exists()
 
 
+def test_ones_own_model_learns_where_it_is_at_home(shipped: Path, tmp_path: Path) -> None:
+    catalogue = Catalogue(shipped, tmp_path / "own.json")
+    added = catalogue.add(model(tmp_path / "200000-G.safetensors", 3.0))
+    assert added.rooms == ("draw",)
+    catalogue.house(added.reference, ("faces",))
+    again = Catalogue(shipped, tmp_path / "own.json").find(added.reference)
+    assert again is not None and again.rooms == ("faces",) and again.path == added.path
+    shoes = catalogue.entries()[0]
+    catalogue.house(shoes.reference, ("faces",))
+    assert catalogue.entries()[0] == shoes, "a shipped model says it itself"
+
+
 def test_a_file_that_changed_gets_a_new_digest(shipped: Path, tmp_path: Path) -> None:
     catalogue = Catalogue(shipped, tmp_path / "own.json")
     path = model(tmp_path / "boots.safetensors", 2.0)

@@ -1,0 +1,136 @@
+"""What every room looks like: input left, result right, controls at the edge. Wires no Studio."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
+
+from app.i18n import say
+from app.widgets.controls import ControlPanel
+from app.widgets.fit import FitGauge
+from app.widgets.parts import Notice, Section, button, label
+from app.widgets.toolbar import PhotoHead
+from app.widgets.viewer import ResultViewer
+from engines.controls import ModelCard
+
+SIDE = 292
+HOMES = ("draw", "faces")  # the rooms there are
+
+
+def home(card: ModelCard | None) -> str:
+    """The room of a model; one that is at home nowhere is drawn for."""
+    return next((room for room in card.rooms if room in HOMES), "draw") if card else "draw"
+
+
+class Room(QSplitter):
+    """A room makes its input part and hands it to `add_parts`; `zoomed` is the widget in it that
+    shows a sheet or a photo: files_dropped, picture_dropped, zoom_in, zoom_out, zoom_fit."""
+
+    zoomed: Any
+
+    details_wanted = Signal()
+    sheet_wanted = Signal()
+
+    def __init__(
+        self, photo_head: PhotoHead, gauge_title: str, elsewhere: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
+        self.setHandleWidth(12)
+        self.setChildrenCollapsible(False)
+        self.photo_head, self.viewer = photo_head, ResultViewer()
+        self.notice = Notice()
+        self.controls, self.gauge = ControlPanel(elsewhere), FitGauge()
+        say(self.viewer, "setAccessibleName", "Photo")
+        self.side = self._side(gauge_title)
+
+    def add_parts(self, given: QWidget, below: QWidget | None = None) -> None:
+        """`given` is the input with its head; `below` lies under the result."""
+        photo = QWidget()
+        box = QVBoxLayout(photo)
+        box.setContentsMargins(0, 6, 0, 12)
+        box.setSpacing(6)
+        box.addWidget(self.photo_head)
+        box.addWidget(self.notice)
+        box.addWidget(well(self.viewer), 1)
+        if below is not None:
+            box.addWidget(below)
+        for part, share in ((given, 1), (photo, 1), (self.side, 0)):
+            self.addWidget(part)
+            self.setStretchFactor(self.indexOf(part), share)
+        given.setMinimumWidth(390)
+        photo.setMinimumWidth(260)
+        self.setSizes([500, 460, SIDE])
+        self.show_card(None)
+
+    def _side(self, gauge_title: str) -> QScrollArea:
+        area = QScrollArea()
+        area.setObjectName("SidePanel")
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setMinimumWidth(240)
+        area.setMaximumWidth(440)
+        inside = QWidget()
+        inside.setObjectName("SideBody")
+        box = QVBoxLayout(inside)
+        box.setContentsMargins(14, 14, 14, 14)
+        box.setSpacing(10)
+        box.addWidget(Section("Controls"))
+        box.addWidget(self.controls)
+        self.controls_box = QVBoxLayout()
+        box.addLayout(self.controls_box)
+        self.fit_box = QWidget()
+        fit = QVBoxLayout(self.fit_box)
+        fit.setContentsMargins(0, 12, 0, 0)
+        fit.setSpacing(10)
+        fit.addWidget(Section(gauge_title))
+        fit.addWidget(self.gauge)
+        box.addWidget(self.fit_box)
+        box.addSpacing(12)
+        box.addWidget(Section("Model"))
+        self.summary = label("", "quiet", wrap=True)
+        self.facts = label("", "small", wrap=True)
+        box.addWidget(self.summary)
+        box.addWidget(self.facts)
+        self.details = button("Details", "link")
+        self.sheet = button("Sample sheet", "link")
+        self.details.clicked.connect(self.details_wanted)
+        self.sheet.clicked.connect(self.sheet_wanted)
+        links = QHBoxLayout()
+        links.setSpacing(10)
+        links.addWidget(self.details)
+        links.addWidget(self.sheet)
+        links.addStretch(1)
+        box.addLayout(links)
+        box.addStretch(1)
+        area.setWidget(inside)
+        return area
+
+    def show_card(self, card: ModelCard | None) -> None:
+        self.controls.build(card)
+        self.fit_box.setVisible(bool(card and card.sketch))
+        self.gauge.show_fit(None)
+        if card is None:
+            say(self.summary, "setText", "Choose a model above, or drop a weights file here.")
+        else:
+            fallback = "{title}: the file says nothing of what it was trained on."
+            if card.summary:
+                say(self.summary, "setText", card.summary)
+            else:
+                say(self.summary, "setText", fallback, title=card.title)
+        licence = card.licence if card else ""
+        self.facts.setVisible(bool(licence))
+        if licence:
+            say(self.facts, "setText", "Licence: {licence}", licence=licence)
+        self.details.setVisible(card is not None)
+        self.sheet.setVisible(bool(card and card.sheet))
+
+
+def well(inside: QWidget) -> QFrame:
+    frame = QFrame()
+    frame.setObjectName("Well")
+    box = QVBoxLayout(frame)
+    box.setContentsMargins(1, 1, 1, 1)
+    box.addWidget(inside)
+    return frame

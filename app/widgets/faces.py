@@ -1,0 +1,299 @@
+"""The photo of the Faces room: zoomed, its faces framed, eyes and mouth moved by hand.
+
+Knows places in a photo, no detector and no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtGui import (
+    QColor,
+    QDragEnterEvent,
+    QDropEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPixmap,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QPushButton, QWidget
+
+from app import theme
+from app.i18n import say, signals, tr
+from app.pictures import has_payload, read_mime, to_pixmap
+from app.widgets.canvas_paint import paint_chip, paint_ground
+from app.widgets.viewer_paint import message_area, paint_message, paint_pixmap
+from app.widgets.zooming import View
+from engines.job import Picture
+
+REACH = 10  # logical pixels within which a handle is taken hold of
+HANDLE = 5.5
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A face in pixels of the photo: box (x, y, width, height); points x, y of left eye, right eye,
+    mouth; whether something was changed on it."""
+
+    box: tuple[float, float, float, float]
+    points: tuple[float, ...]
+    edited: bool = False
+
+
+class FacePhoto(QWidget):
+    """A click on a frame chooses that face; with `set_adjusting` its three handles can be drawn."""
+
+    face_chosen = Signal(int)
+    points_moved = Signal(list)  # six numbers, when a handle is let go
+    files_dropped = Signal(list)
+    picture_dropped = Signal(object)  # Picture
+    file_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: QPixmap | None = None
+        self.setMouseTracking(True)
+        self.setAcceptDrops(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMinimumSize(160, 160)
+        self.grabGesture(Qt.GestureType.PinchGesture)
+        self.view = View()
+        self._spots: tuple[Spot, ...] = ()
+        self._active = -1
+        self._points: list[float] = []
+        self._adjusting = self._dropping = False
+        self._held, self._grip, self._last = -1, "", QPointF()
+        self._message = ""
+        self.button = QPushButton(self)
+        say(self.button, "setText", "Open a photo…")
+        self.button.clicked.connect(self.file_wanted)
+        theme.signals.changed.connect(self.update)
+        signals.changed.connect(self._place_button)
+
+    # ---- what others ask ------------------------------------------------------------------------
+
+    def set_picture(self, picture: Picture | None) -> None:
+        before = self._shown.size() if self._shown is not None else None
+        self._shown = to_pixmap(picture) if picture is not None else None
+        if self._shown is not None and self._shown.size() != before:
+            self.view.place(self._shown.size(), self.size())
+            self.view.fit()
+        self._show_button()
+        self.update()
+
+    def show_faces(self, spots: Sequence[Spot], active: int) -> None:
+        """All faces and which of them is worked on (-1: none)."""
+        self._spots, self._active = tuple(spots), active
+        if self._held < 0:
+            self._points = list(spots[active].points) if 0 <= active < len(spots) else []
+        self.update()
+
+    def set_adjusting(self, on: bool) -> None:
+        self._adjusting = on
+        self.update()
+
+    def set_message(self, text: str) -> None:
+        """What stands there while there is no photo."""
+        self._message = text
+        self._show_button()
+        self.update()
+
+    def message(self) -> str:
+        return self._message
+
+    def zoom_in(self) -> None:
+        self._zoom(1.25)
+
+    def zoom_out(self) -> None:
+        self._zoom(0.8)
+
+    def zoom_fit(self) -> None:
+        self.view.fit()
+        self.update()
+
+    def handle(self, index: int) -> QPointF:
+        """Where the handle of left eye (0), right eye (1) or mouth (2) lies in the widget."""
+        return self.view.to_view(QPointF(self._points[2 * index], self._points[2 * index + 1]))
+
+    def frame(self, index: int) -> QRectF:
+        """The frame of a face in the widget."""
+        x, y, width, height = self._spots[index].box
+        corner = self.view.to_view(QPointF(x, y))
+        return QRectF(corner, self.view.to_view(QPointF(x + width, y + height)))
+
+    def _zoom(self, factor: float) -> None:
+        self.view.zoom_at(QPointF(self.rect().center()), factor)
+        self.update()
+
+    # ---- painting -------------------------------------------------------------------------------
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.fillRect(event.rect(), theme.colour("sunken"))
+        if self._shown is None:
+            if self._message:
+                paint_message(painter, self._room(), tr(self._message), False, "faces")
+        else:
+            paint_ground(painter, self.view.area(), QRectF(event.rect()))
+            paint_pixmap(painter, self.view.area(), self._shown, self.view.zoom)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            for index in range(len(self._spots)):
+                self._paint_spot(painter, index)
+            if self._adjusting and self._points:
+                self._paint_handles(painter)
+            size = self._shown.size()
+            text = tr("{width}x{height} · every other pixel stays as it is",
+                      width=size.width(), height=size.height())  # fmt: skip
+            paint_chip(painter, QPoint(10, self.height() - 10), text, self.width() - 20)
+        if self._dropping or (self.hasFocus() and self._shown is None):
+            painter.setPen(QPen(theme.colour("accent" if self._dropping else "focus"), 2))
+            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
+        painter.end()
+
+    def _paint_spot(self, painter: QPainter, index: int) -> None:
+        frame, active = self.frame(index), index == self._active
+        tint = theme.colour("accent") if active else QColor(255, 255, 255, 200)
+        for pen in (QPen(QColor(0, 0, 0, 110), 3.2), QPen(tint, 1.6)):
+            painter.setPen(pen)
+            painter.drawRoundedRect(frame, 6, 6)
+        word = "editing" if active else "edited" if self._spots[index].edited else ""
+        text = f"{index + 1} · {tr(word)}" if word else str(index + 1)
+        painter.setFont(theme.font(12))
+        metrics = painter.fontMetrics()
+        box = QRectF(frame.left(), frame.top() - 22, metrics.horizontalAdvance(text) + 12, 18)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(20, 22, 26, 225))
+        painter.drawRoundedRect(box, 4, 4)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(theme.colour("accent") if active else QColor(240, 242, 245))
+        painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+
+    def _paint_handles(self, painter: QPainter) -> None:
+        eyes = [self.handle(i) for i in range(3)]
+        for width, tint in ((3.0, QColor(0, 0, 0, 90)), (1.2, theme.colour("accent"))):
+            painter.setPen(QPen(tint, width))
+            painter.drawPolygon(eyes)
+        for index, at in enumerate(eyes):
+            painter.setPen(QPen(QColor(20, 22, 26), 1.2))
+            painter.setBrush(QColor("white") if index == self._held else theme.colour("accent"))
+            painter.drawEllipse(at, HANDLE, HANDLE)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+
+    def _room(self) -> QRectF:
+        return QRectF(self.rect()).adjusted(0, 0, 0, -36)
+
+    def _show_button(self) -> None:
+        self.button.setVisible(self._shown is None and bool(self._message))
+        self._place_button()
+
+    def _place_button(self, *_: object) -> None:
+        self.button.adjustSize()
+        below = message_area(self._room(), tr(self._message)).bottom()
+        self.button.move((self.width() - self.button.width()) // 2, round(below) + 14)
+
+    # ---- pointer --------------------------------------------------------------------------------
+
+    def _near(self, at: QPointF) -> int:
+        """The handle below the pointer, or -1."""
+        if not self._adjusting or not self._points:
+            return -1
+        far = [(self.handle(i) - at).manhattanLength() for i in range(3)]
+        nearest = min(range(3), key=lambda i: far[i])
+        return nearest if far[nearest] <= 2 * REACH else -1
+
+    def _face_at(self, at: QPointF) -> int:
+        """The smallest frame around the pointer, or -1."""
+        inside = [i for i in range(len(self._spots)) if self.frame(i).contains(at)]
+        return min(inside, key=lambda i: self.frame(i).width(), default=-1)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        at, self._last = event.position(), event.position()
+        if self._shown is None:
+            return
+        if event.button() == Qt.MouseButton.LeftButton and self._near(at) >= 0:
+            self._held = self._near(at)
+        elif event.button() == Qt.MouseButton.LeftButton and self._face_at(at) >= 0:
+            self.face_chosen.emit(self._face_at(at))
+        elif event.button() in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
+            self._grip = "pan"
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        at = event.position()
+        if self._held >= 0 and self._shown is not None:
+            there = self.view.to_content(at)
+            size = self._shown.size()
+            self._points[2 * self._held] = min(max(there.x(), 0.0), size.width() - 1.0)
+            self._points[2 * self._held + 1] = min(max(there.y(), 0.0), size.height() - 1.0)
+            self.update()
+        elif self._grip == "pan":
+            self.view.pan(at - self._last)
+            self.update()
+        else:
+            hand = self._near(at) >= 0 or self._face_at(at) >= 0
+            shapes = Qt.CursorShape
+            self.setCursor(shapes.PointingHandCursor if hand else shapes.ArrowCursor)
+        self._last = at
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        held, self._held, self._grip = self._held, -1, ""
+        if held >= 0:
+            self.points_moved.emit([round(n, 2) for n in self._points])
+            self.update()
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        if self._shown is not None and self._face_at(event.position()) < 0:
+            self.zoom_fit()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self._shown is not None and self.view.take(event):
+            self.update()
+
+    def event(self, event: Any) -> bool:
+        wheel = isinstance(event, QWheelEvent)
+        if self._shown is not None and not wheel and self.view.take(event):
+            self.update()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        steps = {Qt.Key.Key_Right: 1, Qt.Key.Key_Down: 1, Qt.Key.Key_Left: -1, Qt.Key.Key_Up: -1}
+        step = steps.get(Qt.Key(event.key()), 0)
+        if step and self._spots:
+            self.face_chosen.emit((self._active + step) % len(self._spots))
+        else:
+            super().keyPressEvent(event)
+
+    # ---- dropping, sizes ------------------------------------------------------------------------
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if has_payload(event.mimeData()):
+            self._dropping = True
+            self.update()
+            event.acceptProposedAction()
+
+    def dragLeaveEvent(self, event: Any) -> None:
+        self._dropping = False
+        self.update()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self._dropping = False
+        payload = read_mime(event.mimeData())
+        if payload.files:
+            self.files_dropped.emit(list(payload.files))
+        elif payload.picture is not None:
+            self.picture_dropped.emit(payload.picture)
+        self.update()
+        event.acceptProposedAction()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._shown is not None:
+            self.view.place(self._shown.size(), self.size())
+        self._place_button()

@@ -1,0 +1,223 @@
+"""The Faces room in the real window: photo, frames, handles, sliders of each face, undo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
+
+import app
+from app import portrait
+from app.widgets.controls import AttributesField
+from app.widgets.faces import FacePhoto, Spot
+from app.window import MainWindow
+from engines.facefinder import Face
+from engines.job import Picture
+
+LEFT = Qt.MouseButton.LeftButton
+SPOTS = (
+    Spot((20.0, 30.0, 60.0, 66.0), (38.0, 55.0, 62.0, 55.0, 50.0, 80.0)),
+    Spot((120.0, 20.0, 50.0, 56.0), (135.0, 41.0, 155.0, 41.0, 145.0, 62.0)),
+)
+
+
+def photo(size: tuple[int, int] = (200, 140)) -> Picture:
+    ramp = np.linspace(0, 255, size[0] * size[1] * 3).astype(np.uint8)
+    return Picture(ramp.reshape(size[1], size[0], 3).copy())
+
+
+@pytest.fixture
+def widget(qtbot: QtBot) -> Iterator[FacePhoto]:
+    made = FacePhoto()
+    qtbot.addWidget(made)
+    made.resize(500, 400)
+    made.show()
+    made.set_picture(photo())
+    made.show_faces(SPOTS, 0)
+    yield made
+
+
+def test_a_click_on_a_frame_chooses_its_face(widget: FacePhoto, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(widget.face_chosen) as chosen:
+        QTest.mouseClick(widget, LEFT, pos=widget.frame(1).center().toPoint())
+    assert chosen.args == [1]
+    with qtbot.assertNotEmitted(widget.face_chosen, wait=50):
+        QTest.mouseClick(widget, LEFT, pos=widget.view.to_view(QPointF(5, 5)).toPoint())
+    with qtbot.waitSignal(widget.face_chosen) as chosen:
+        QTest.keyClick(widget, Qt.Key.Key_Right)
+    assert chosen.args == [1]
+
+
+def test_handles_move_only_when_they_are_asked_for(widget: FacePhoto, qtbot: QtBot) -> None:
+    start, end = widget.handle(2).toPoint(), widget.handle(2).toPoint() + QPoint(12, 20)
+    for adjusting in (False, True):
+        widget.set_adjusting(adjusting)
+        moved: list[list[float]] = []
+        widget.points_moved.connect(moved.append)
+        QTest.mousePress(widget, LEFT, pos=start)
+        QTest.mouseMove(widget, end)
+        QTest.mouseRelease(widget, LEFT, pos=end)
+        assert len(moved) == adjusting
+    zoom = widget.view.zoom
+    assert moved[0][:4] == list(SPOTS[0].points[:4])
+    assert moved[0][4] == pytest.approx(50 + 12 / zoom, abs=1.0)
+    assert moved[0][5] == pytest.approx(80 + 20 / zoom, abs=1.0)
+
+
+def test_a_handle_stays_on_the_photo(widget: FacePhoto, qtbot: QtBot) -> None:
+    widget.set_adjusting(True)
+    with qtbot.waitSignal(widget.points_moved) as moved:
+        QTest.mousePress(widget, LEFT, pos=widget.handle(0).toPoint())
+        QTest.mouseMove(widget, QPoint(-400, -300))
+        QTest.mouseRelease(widget, LEFT, pos=QPoint(-400, -300))
+    assert moved.args[0][:2] == [0.0, 0.0]
+
+
+def test_a_patch_is_what_changed_around_the_face_and_nothing_else() -> None:
+    before = photo()
+    pixels = before.pixels.copy()
+    pixels[40:60, 30:70] ^= 255
+    pixels[100:110, 190:195] ^= 255  # another face's edit, far away
+    patch = portrait.difference(before, Picture(pixels), SPOTS[0].box)
+    assert patch is not None
+    assert (patch.x, patch.y) == (30, 40) and patch.pixels.shape == (20, 40, 3)
+    restored = portrait.patched(before, [patch])
+    assert np.array_equal(restored.pixels[40:60, 30:70], pixels[40:60, 30:70])
+    assert np.array_equal(restored.pixels[100:110], before.pixels[100:110])
+    assert portrait.difference(before, before, SPOTS[0].box) is None
+    assert portrait.patched(before, []) is before
+    assert portrait.difference(before, photo((100, 70)), SPOTS[0].box) is None
+
+
+def test_what_the_tool_tells_becomes_faces() -> None:
+    told = json.loads(
+        json.dumps({"box": [1, 2, 3, 4], "points": [1.5, 2, 3, 4, 5, 6], "notes": ["Small."]})
+    )
+    face = portrait._face(told)
+    assert face.spot.box == (1, 2, 3, 4) and face.spot.points == (1.5, 2, 3, 4, 5, 6)
+    assert face.notes == ("Small.",) and face.values is None
+
+
+# ---- the real window, the real engine, a small network with random weights -----------------------
+
+SAMPLE = Path(__file__).parent.parent.parent / "resources" / "samples" / "faces-group.jpg"
+FOUND = (
+    Face((518.0, 210.0, 120.0, 160.0), (533.0, 242.0, 613.0, 240.0, 576.0, 320.0), 0.9),
+    Face((150.0, 212.0, 106.0, 150.0), (178.0, 241.0, 247.0, 242.0, 211.0, 313.0), 0.9),
+)
+
+
+@pytest.fixture
+def window(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MainWindow]:
+    import torch
+
+    from engines import checkpoint
+    from engines.families.stargan import StarGAN
+    from engines.families.stargan.config import Config
+
+    monkeypatch.setattr("engines.faces.find", lambda _photo: FOUND)
+    family = StarGAN()
+    config = Config(labels=("Smile", "Glasses"), width=8, blocks=1, size=64)
+    torch.manual_seed(3)
+    metadata = {"family": family.id, "config": family.to_dict(config)}
+    path = tmp_path / "faces.safetensors"
+    checkpoint.save(path, family.build(config).state_dict(), metadata)
+    made = app.open_window()
+    qtbot.addWidget(made)
+    made.resize(1440, 900)
+    made.show()
+    qtbot.waitExposed(made)
+    app._begin(made, [])
+    made.studio.open_path(path)
+    qtbot.waitUntil(lambda: made.room is made.faces, timeout=60_000)
+    yield made
+    made.close()
+
+
+def current(window: MainWindow) -> bool:
+    """Whether the viewer shows the result of the desk as it is now."""
+    now, shown = window.studio.job(drawings=False), window.studio.shown
+    return now is not None and shown is not None and shown.job.digest == now.digest
+
+
+def slide(window: MainWindow, index: int, share: float) -> None:
+    field = window.room.controls.fields["attributes"]
+    assert isinstance(field, AttributesField)
+    slider = field.sliders[index].slider
+    QTest.mouseClick(slider, LEFT, pos=QPoint(round(slider.width() * share), 8))
+
+
+@pytest.mark.slow
+def test_two_faces_of_a_photo_keep_their_own_edits(window: MainWindow, qtbot: QtBot) -> None:
+    studio, desk = window.studio, window.portrait
+    assert window.rail.rooms["faces"].isVisible() and window.rail.rooms["faces"].isChecked()
+    assert studio.shown is None or studio.shown.job.family != "stargan"
+    studio.open_path(SAMPLE)
+    qtbot.waitUntil(lambda: len(desk.faces) == 2, timeout=60_000)
+    qtbot.waitUntil(lambda: current(window), timeout=60_000)
+    assert studio.values["points"] == list(FOUND[0].points)
+    slide(window, 0, 0.9)
+    first = studio.values["attributes"]
+    assert isinstance(first, list) and first[0] > 1 and first[1] == 0
+    qtbot.waitUntil(lambda: current(window) and desk.faces[0].spot.edited, timeout=60_000)
+    with_first = studio.shown.picture
+
+    QTest.mouseClick(window.faces.photo, LEFT, pos=window.faces.photo.frame(1).center().toPoint())
+    assert desk.active == 1 and studio.values["attributes"] == [0.0, 0.0]
+    assert studio.values["points"] == list(FOUND[1].points)
+    slide(window, 1, 0.1)
+    qtbot.waitUntil(lambda: current(window) and desk.faces[1].spot.edited, timeout=60_000)
+    both = studio.shown.picture
+    x, y, width, height = (round(n) for n in FOUND[0].box)
+    inside = np.s_[y : y + height, x : x + width]
+    assert np.array_equal(both.pixels[inside], with_first.pixels[inside])
+    assert not np.array_equal(both.pixels, with_first.pixels)
+    assert np.array_equal(both.pixels[:, 800:], desk.photo.pixels[:, 800:])  # the third face
+
+    QTest.mouseClick(window.faces.photo, LEFT, pos=window.faces.photo.frame(0).center().toPoint())
+    assert desk.active == 0 and studio.values["attributes"] == first
+    qtbot.waitUntil(lambda: current(window), timeout=60_000)
+    assert studio.shown.picture == both
+    studio.undo_stack.undo()
+    assert desk.active == 1 and studio.values["attributes"][1] < -1
+
+
+@pytest.mark.slow
+def test_a_face_recipe_comes_back_with_the_same_pixels(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    studio, desk = window.studio, window.portrait
+    studio.open_path(SAMPLE)
+    qtbot.waitUntil(lambda: len(desk.faces) == 2 and current(window), timeout=60_000)
+    slide(window, 0, 0.8)
+    qtbot.waitUntil(lambda: current(window), timeout=60_000)
+    made = studio.shown.picture
+    with qtbot.waitSignal(studio.exported, timeout=20_000):
+        studio.export(tmp_path / "edited.png")
+    QTest.mouseClick(window.faces.reset, LEFT)
+    assert studio.values["attributes"] == [0.0, 0.0]
+    qtbot.waitUntil(lambda: current(window) and studio.shown.picture != made, timeout=60_000)
+    studio.open_path(tmp_path / "edited.png")
+    qtbot.waitUntil(
+        lambda: studio.values["attributes"] != [0.0, 0.0] and current(window), timeout=60_000
+    )
+    assert studio.shown.picture == made
+    assert window.faces.viewer.picture() == made
+
+
+@pytest.mark.slow
+def test_the_rail_leads_from_room_to_room(window: MainWindow, qtbot: QtBot) -> None:
+    if not window.rail.rooms["draw"].isVisible() or len(window.models()) < 2:
+        pytest.skip("No starter model is shipped in this checkout.")
+    QTest.mouseClick(window.rail.rooms["draw"], LEFT)
+    qtbot.waitUntil(lambda: window.room is window.draw, timeout=60_000)
+    assert window.rail.rooms["draw"].isChecked() and window.table is window.sheet
+    QTest.mouseClick(window.rail.rooms["faces"], LEFT)
+    qtbot.waitUntil(lambda: window.room is window.faces, timeout=60_000)
+    assert window.studio.card.family == "stargan"
