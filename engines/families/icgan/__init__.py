@@ -104,6 +104,7 @@ def _controls(config: Config) -> tuple[Control, ...]:
             -FARTHEST,
             FARTHEST,
             exclusive=config.exclusive,
+            trained=(-1.0, 1.0),
             help="0: as the photo is. 1: the attribute is on, −1: it is off; beyond, the change is "
             "exaggerated.",
         ),
