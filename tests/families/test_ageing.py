@@ -66,7 +66,7 @@ def test_the_search_comes_closer() -> None:
         return (made - goal.tanh()).square().mean()
 
     start = torch.zeros(1, 4)
-    found = list(search(draw, loss, start, 12))
+    found = list(search(draw, loss, start, 40))
     least = [far for _, _, far in found]
     assert least == sorted(least, reverse=True) and least[-1] < 1e-3 < float(loss(draw(start)))
     assert torch.equal(start, torch.zeros(1, 4))
@@ -114,7 +114,7 @@ def test_with_an_embedder_the_person_is_measured_and_kept(model: Path) -> None:
 
     shared = {"own": "3", "age": 3.0, "face_from": "made"}
     plain, kept = (
-        list(events(engine, model, search=by, steps=20.0, **shared))[-1]
+        list(events(engine, model, search=by, steps=60.0, **shared))[-1]
         for by in ("none", "identity")
     )
     assert far(kept) < far(plain)

@@ -131,7 +131,7 @@ def _controls(config: Config) -> tuple[Control, ...]:
             help="The encoder's code is searched on until the face drawn at its own age is the "
             "same person (by our face embedder), or the same pixels, as in the paper.",
         ),
-        Slider("steps", "Steps of the search", 0.0, 100.0, 5.0, 15.0),
+        Slider("steps", "Steps of the search", 0.0, 200.0, 5.0, 40.0),
     )
 
 
