@@ -28,6 +28,7 @@ import numpy as np
 from engines import formats, repairs, unwrap
 from engines.arrays import ArraysError, Numpy, Safetensors, TensorInfo
 from engines.inert import InertError, shown
+from engines.tfcheckpoint import TensorFlow, index_in, index_of
 from engines.torch7 import Torch7
 from engines.torchfile import LazyTensor, TorchFile, TorchLegacy, TorchZip
 
@@ -287,8 +288,18 @@ def _open_torch7(path: Path) -> Checkpoint:
     )
 
 
+def _open_tensorflow(path: Path) -> Checkpoint:
+    """A checkpoint by its index, its numbers or the list of its folder."""
+    source = TensorFlow(index_of(path) or path)
+    notes = tuple(source.notes)
+    return Checkpoint(source.path, source.format, source.infos, {}, notes, source=source)
+
+
 def _open_folder(path: Path) -> Checkpoint:
-    """Every weights file in it, each one's names behind the file's own."""
+    """The last TensorFlow checkpoint in it; else every weights file, each one's names behind the
+    file's own."""
+    if index := index_in(path):
+        return open_checkpoint(index)
     parts: dict[str, Checkpoint] = {}
     for file in sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith(".")):
         try:
@@ -331,6 +342,7 @@ _OPENERS = {
     "pickle": lambda path: _of_torch(TorchLegacy(path)),
     "npy": _open_numpy,
     "torch7": _open_torch7,
+    "tensorflow": _open_tensorflow,
 }
 
 

@@ -26,6 +26,7 @@ from engines.checkpoint import (
 from engines.family import candidates, families
 from engines.inert import Inert, shown
 from engines.marks import GRAPHS, MARKS, PLANNED, Mark
+from engines.tfcheckpoint import index_in
 
 WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt", ".npz", ".model", ".tar", ".pkl", ".t7")
 LARGEST_VOCABULARY = 64 << 20
@@ -253,8 +254,8 @@ def _folder(path: Path) -> Verdict:
     """A TensorFlow checkpoint folder by its index, else the one weights file in it."""
     files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
     known = {p: formats.foreign(p) for p in files}
-    index = next((p for p, k in known.items() if k and "index of a TensorFlow" in k.what), None)
-    if index is not None:
+    indices = (p for p, k in known.items() if k and "index of a TensorFlow" in k.what)
+    if index := index_in(path) or next(indices, None):
         return inspect(index)
     weights = [p for p in files if p.suffix in WEIGHTS]
     if len(weights) == 1:

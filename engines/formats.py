@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-READABLE = ("safetensors", "zip", "pickle", "npy", "torch7")
+from engines.tfcheckpoint import MAGIC, index_of, varint
+
+READABLE = ("safetensors", "zip", "pickle", "npy", "torch7", "tensorflow")
 HEAD = 1024
 _OLD_PICKLE = re.compile(rb"\((?:[dl]p?\d*\n|i\w+\n\w+\n)|c[\w.]+\n\w+\n|[\]}]q.|[\]}]\.")
 # the first object of a file: a torch object with its version or class, or a table with its length
@@ -19,10 +21,9 @@ _TORCH7 = re.compile(
     rb"\x04\0\0\0\x01\0\0\0[\x01-\x7f]\0\0\0[A-Za-z]|\x03\0\0\0\x01\0\0\0.{3}\0[\x01\x02]\0\0\0",
     re.DOTALL,
 )
-_TABLE_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"  # at the end of a LevelDB table
 LFS = "is only a Git LFS pointer; fetch the real file it stands for"
+KERAS = "is an HDF5 file (Keras), which Ganvas reads only when its variables are saved as .npz"
 WEB = "is a web page, not weights; the download link has probably expired"
-UNREAD_TF = "which Ganvas reads only when its variables are saved as .npz"
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def sniff(path: Path) -> str:
 
 _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", LFS),
-    (b"\x89HDF", f"is an HDF5 file (Keras), {UNREAD_TF}"),
+    (b"\x89HDF", KERAS),
     (b"\x89PNG", "is a picture, not weights"),
     (b"\xff\xd8\xff", "is a picture, not weights"),
     (b"GIF8", "is a picture, not weights"),
@@ -92,6 +93,8 @@ def _is_text(head: bytes) -> bool:
 
 
 def _readable(path: Path, head: bytes) -> str:
+    if index_of(path):
+        return "tensorflow"
     if head[:4] == b"PK\x03\x04":
         return "zip"
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
@@ -143,8 +146,9 @@ def _lite(path: Path, head: bytes) -> Foreign | None:
 
 
 def _table(path: Path, head: bytes) -> Foreign | None:
-    if _tail(path, 8) == _TABLE_MAGIC:
-        return Foreign("tensorflow", "the index of a TensorFlow checkpoint", UNREAD_TF)
+    if _tail(path, 8) == MAGIC:
+        what = "the index of a TensorFlow checkpoint"
+        return Foreign("tensorflow", what, "whose numbers (….data-…) must lie beside it")
     return None
 
 
@@ -155,11 +159,10 @@ def _list(path: Path, head: bytes) -> Foreign | None:
 
 
 def _numbers(path: Path, head: bytes) -> Foreign | None:
-    """The numbers of a TensorFlow checkpoint carry no mark: the index beside them tells."""
-    stem, found, _ = path.name.rpartition(".data-")
-    index = path.with_name(f"{stem}.index")
-    if found and index.is_file() and _tail(index, 8) == _TABLE_MAGIC:
-        return Foreign("tensorflow", "the numbers of a TensorFlow checkpoint", UNREAD_TF)
+    """The numbers of a TensorFlow checkpoint carry no mark but their name."""
+    if re.search(r"\.data-\d{5}-of-\d{5}$", path.name):
+        what = "the numbers of a TensorFlow checkpoint"
+        return Foreign("tensorflow", what, "whose index (….index) must lie beside it")
     return None
 
 
@@ -173,7 +176,8 @@ def _graph(path: Path, head: bytes) -> Foreign | None:
         if _is_onnx(fields, numbers, head):
             return Foreign("onnx", f"an ONNX graph{cut}")
         if numbers == {1, 2} and fields[0][1] == 0 and all(w == 2 for _, w, *_ in fields[1:]):
-            return Foreign("tensorflow", f"a TensorFlow SavedModel{cut}", UNREAD_TF)
+            advice = "whose weights Ganvas reads; open the folder “variables” beside it"
+            return Foreign("tensorflow", f"the graph of a TensorFlow SavedModel{cut}", advice)
         if (
             fields
             and fields[0][:2] == (1, 2)
@@ -205,8 +209,8 @@ def _fields(file: BinaryIO, size: int) -> tuple[list[Field], bool]:
     while position < size and len(found) < 100_000:
         file.seek(position)
         window = file.read(20)
-        tag, used = _varint(window, 0)
-        value, after = _varint(window, used)
+        tag, used = varint(window, 0)
+        value, after = varint(window, used)
         wire, number = tag & 7, tag >> 3
         length = {0: after - used, 1: 8, 2: after - used + value, 5: 4}.get(wire, -1)
         if length < 0 or used == 0 or number == 0:
@@ -215,16 +219,6 @@ def _fields(file: BinaryIO, size: int) -> tuple[list[Field], bool]:
         position += used + length
         found.append((number, wire, begin, position))
     return found, position == size
-
-
-def _varint(data: bytes, start: int) -> tuple[int, int]:
-    """(value, where it ends)."""
-    value = 0
-    for place, byte in enumerate(data[start : start + 10]):
-        value |= (byte & 127) << (7 * place)
-        if byte < 128:
-            return value, start + place + 1
-    return 0, start
 
 
 def _is_node(file: BinaryIO, fields: list[Field]) -> bool:
@@ -237,7 +231,7 @@ def _is_node(file: BinaryIO, fields: list[Field]) -> bool:
     for expected in (b"\x0a", b"\x12"):
         if data[position : position + 1] != expected:
             return False
-        length, start = _varint(data, position + 1)
+        length, start = varint(data, position + 1)
         texts.append(data[start : start + length])
         position = start + length
     return all(t and t.isascii() and t.decode().isprintable() for t in texts)

@@ -66,6 +66,12 @@ MARKS: tuple[Mark, ...] = (
         ("model.10.weight", (N, N, 7, 7)),
     ),
     _mark(
+        "cyclegan",
+        "a photo-to-anime net (CartoonGAN)",
+        "down_conv1/*depthwise_kernel",
+        "up_conv2/*depthwise_kernel",
+    ),
+    _mark(
         "pix2pixhd",
         "a pix2pixHD generator with a local enhancer",
         "model1_1.*weight",
