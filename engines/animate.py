@@ -1,8 +1,8 @@
 """Values that move in time, and the pictures that come of them as a film or a strip.
 
 A Track moves one value, or one number of a list; `timeline` gives the values of every frame.
-`write` makes a GIF, an animated WebP or an MP4 from pictures as they come; an MP4 is streamed. Imports
-no torch; PyAV only for MP4.
+`write` makes a GIF, an animated WebP or an MP4 from pictures as they come; an MP4 is streamed.
+Imports no torch; PyAV only for MP4.
 """
 
 from __future__ import annotations
