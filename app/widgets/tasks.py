@@ -183,7 +183,16 @@ class TaskTray(QWidget):
         self.menu.setFixedSize(420, 360)
 
     def show_tasks(self, tasks: Iterable[Any]) -> None:
+        """The list itself is made when it is opened, and kept up while it is open."""
         self._tasks = list(tasks)
+        if self.menu.isVisible():
+            self._list_tasks()
+        if self.bar.isVisibleTo(self) or not self.running():
+            self._show_now()  # what lasts less than a blink is not announced
+        elif not self._late.isActive():
+            self._late.start()
+
+    def _list_tasks(self) -> None:
         for task in self._tasks:
             if task.id not in self._rows:
                 self._add(task.id)
@@ -195,19 +204,17 @@ class TaskTray(QWidget):
             gone.deleteLater()
         self._none.setVisible(not self._rows)
         self._clear.setVisible(any(task.over for task in self._tasks))
-        if self.bar.isVisibleTo(self) or not self.running():
-            self._show_now()  # what lasts less than a blink is not announced
-        elif not self._late.isActive():
-            self._late.start()
 
     def running(self) -> list[Any]:
         return [task for task in self._tasks if not task.over]
 
     def open_list(self) -> None:
+        self._list_tasks()
         self.menu.open_at(self.open, above=True, right=True)
 
     def reveal(self, id: int) -> None:
         """Open the list with the details of one task."""
+        self._list_tasks()
         if id in self._rows:
             self._rows[id].more.setChecked(True)
         self.open_list()
