@@ -177,13 +177,13 @@ class Results(QObject):
         if not result.pictures:
             return
         if sent.kind == "run":
-            self._history.add(result.pictures[0], sent.job, sent.title)
+            self._history.add(result.picture, sent.job, sent.title)
             self._kept_revision = max(self._kept_revision, sent.revision)
         if ticket < self._oldest:
             return
         waited = (time.perf_counter() - sent.touched) * 1000 if sent.touched else None
         self._oldest, self._shown_revision = ticket, sent.revision
-        self.shown = Shown(result.pictures[0], sent.job, result, waited)
+        self.shown = Shown(result.picture, sent.job, result, waited)
         self.shown_changed.emit(self.shown)
         engine_ms = result.seconds * 1000
         self._set_status(replace(self.status, engine_ms=engine_ms, stroke_ms=waited))

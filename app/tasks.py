@@ -261,7 +261,7 @@ class Batch(QObject):
             return
         if isinstance(event, Result) and event.pictures:
             self._ticket = 0
-            picture, job, path = event.pictures[0], self._job, self._path
+            picture, job, path = event.picture, self._job, self._path
             self.happened.emit(Preview(picture))
             self._background.do(lambda: _keep(picture, job, path), self._kept)
         elif isinstance(event, Result | Failed):

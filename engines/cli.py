@@ -431,7 +431,7 @@ def _finish(events: Iterator[Event], quiet: bool = False) -> Result:
 def _first(result: Result) -> Picture:
     if not result.pictures:
         raise Refused("This model gave no picture.")
-    return result.pictures[0]
+    return result.picture
 
 
 def _complete(job: Job, engine: Engine) -> Job:

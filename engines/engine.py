@@ -22,7 +22,7 @@ from engines.controls import ControlError, ModelCard, checked
 from engines.errors import EngineError
 from engines.family import Family, Model, families
 from engines.family import candidates as recognised
-from engines.images import ImageError
+from engines.images import ImageError, contact_sheet
 from engines.job import Event, Job, JobError, Progress, Result
 from engines.sizes import Shrunk, shrunk
 from engines.weights import Shelf, Weights, split_reference, told_card
@@ -371,6 +371,9 @@ class Engine:
             kept.told, notes = True, model.notes
         if way is not None:
             result = way.enlarged(result)
+        if len(result.pictures) > 1:
+            titles = result.texts if len(result.texts) == len(result.pictures) else ()
+            result = replace(result, sheet=contact_sheet(result.pictures, titles))
         return replace(result, seconds=seconds, notes=(*result.notes, *notes))
 
 

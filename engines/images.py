@@ -8,14 +8,16 @@ the rules of `_scaled`.
 from __future__ import annotations
 
 import io
+import math
 import os
 import stat
 import struct
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageDraw, ImageFont
 
 from engines.job import Job, Picture, save_png
 
@@ -24,6 +26,7 @@ MAX_PIXELS = 80_000_000  # 8000 x 10000; beyond that a file is refused before it
 # Formats that Pillow decodes itself; none starts another program (EPS would start Ghostscript).
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "TGA", "ICO", "AVIF",
            "JPEG2000", "PCX", "PSD", "QOI", "SGI")  # fmt: skip
+SHEET_SIDE = 4096
 SAVED = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 _LONGEST = {"JPEG": 65_500, "WEBP": 16_383}  # pixels on a side that the format can hold
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError,
@@ -258,6 +261,34 @@ def side_by_side(left: Picture, right: Picture) -> Picture:
     mode = "RGBA" if 4 in (left.channels, right.channels) else "RGB"
     both = [np.asarray(Image.fromarray(p.pixels).convert(mode)) for p in (left, right)]
     return Picture(_frozen(np.concatenate(both, axis=1)))
+
+
+def contact_sheet(pictures: Sequence[Picture], titles: Sequence[str] = ()) -> Picture:
+    """All pictures in a grid on white, in reading order, each with its title below; RGB. Pictures
+    keep their size unless the sheet would be longer than SHEET_SIDE pixels; then all are made
+    smaller alike."""
+    wide, high = max(p.width for p in pictures), max(p.height for p in pictures)
+    shapes = [(c, -(-len(pictures) // c)) for c in range(1, len(pictures) + 1)]
+    columns, rows = min(shapes, key=lambda s: abs(math.log(s[0] * wide / (s[1] * high) / 1.7)))
+    scale = min(1.0, SHEET_SIDE / (columns * wide), SHEET_SIDE / (rows * high))
+    wide, high = max(1, round(wide * scale)), max(1, round(high * scale))
+    size = max(11, min(wide, high) // 14)
+    gap, line = max(4, size // 3), round(1.7 * size) if titles else 0
+    sheet = Image.new(
+        "RGB", (columns * (wide + gap) + gap, rows * (high + line + gap) + gap), "white"
+    )
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size)
+    for n, picture in enumerate(pictures):
+        left, top = gap + n % columns * (wide + gap), gap + n // columns * (high + line + gap)
+        pixels = flatten(picture).pixels
+        if scale < 1:
+            side = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
+            pixels = resize(pixels, side)
+        sheet.paste(Image.fromarray(pixels).convert("RGB"), (left, top))
+        if n < len(titles):
+            middle = (left + wide / 2, top + high + line / 2)
+            pen.text(middle, titles[n], fill=(60, 64, 72), font=font, anchor="mm")
+    return Picture(_frozen(np.array(sheet)))
 
 
 def _frozen(pixels: np.ndarray) -> np.ndarray:

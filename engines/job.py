@@ -279,13 +279,19 @@ class Preview:
 @dataclass(frozen=True)
 class Result:
     """The one success event, always last. `seconds` is engine time; `notes` are sentences (for
-    example repairs)."""
+    example repairs); `sheet` shows several pictures together."""
 
     pictures: tuple[Picture, ...] = ()
     texts: tuple[str, ...] = ()
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     fit: Fit | None = None
+    sheet: Picture | None = None
+
+    @property
+    def picture(self) -> Picture:
+        """What is shown and saved: the picture, or the sheet of several."""
+        return self.sheet or self.pictures[0]
 
 
 @dataclass(frozen=True)

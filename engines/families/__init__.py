@@ -2,8 +2,9 @@
 here."""
 
 from engines.families import ageing as ageing
-from engines.families import fader as fader
 from engines.families import dagan as dagan
+from engines.families import fader as fader
+from engines.families import genegan as genegan
 from engines.families import icgan as icgan
 from engines.families import pix2pix as pix2pix
 from engines.families import stargan as stargan

@@ -518,3 +518,21 @@ def test_writing_refuses_in_one_sentence_and_leaves_the_old_file(tmp_path: Path)
     with pytest.raises(ImageError, match="cannot be written"):
         save_picture(Picture(ramp()), tmp_path / "taken.jpg")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["old.webp", "taken.jpg"]
+
+
+def test_a_contact_sheet_holds_every_picture_with_its_title() -> None:
+    pictures = [Picture(np.full((40, 60, 3), 40 * n, np.uint8)) for n in range(1, 6)]
+    plain = images.contact_sheet(pictures)
+    seen = {int(v) for v in np.unique(plain.pixels)}
+    assert seen == {40, 80, 120, 160, 200, 255}
+    assert plain.pixels.shape[2] == 3 and plain.width > plain.height
+    titled = images.contact_sheet(pictures, ["Black hair", "Blond hair", "Young", "Male", "Smile"])
+    assert titled.height > plain.height and titled.width == plain.width
+    assert np.unique(titled.pixels).size > len(seen)
+
+
+def test_a_contact_sheet_stays_of_a_size_that_can_be_shown() -> None:
+    pictures = [Picture(np.full((1500, 2000, 3), n, np.uint8)) for n in range(6)]
+    made = images.contact_sheet(pictures)
+    assert max(made.size) < 1.05 * images.SHEET_SIDE
+    assert {0, 1, 2, 3, 4, 5, 255} <= {int(v) for v in np.unique(made.pixels)}

@@ -16,8 +16,9 @@ from engines import checkpoint
 from engines.controls import Choice, ImageInput, ModelCard, SketchInput, checked
 from engines.engine import Engine
 from engines.families.ageing.config import Config as AgeingConfig
-from engines.families.fader.config import Config as FaderConfig
 from engines.families.dagan.config import Config as DAGANConfig
+from engines.families.fader.config import Config as FaderConfig
+from engines.families.genegan.config import Config as GeneGANConfig
 from engines.families.icgan.config import Config as IcGANConfig
 from engines.families.pix2pix.config import (
     MultimodalConfig,
@@ -44,6 +45,10 @@ TINY: dict[str, list[Any]] = {
     "dagan": [
         DAGANConfig(width=4, locate=(4, 6), blocks=1, judges=2),
         DAGANConfig("Smile", 4, (4, 6), region=0, steep=1.0, classes=1, blocks=0, judges=0),
+    ],
+    "genegan": [
+        GeneGANConfig(width=4, object=4),
+        GeneGANConfig("Glasses", size=96, width=4, levels=4, object=8, face="own"),
     ],
     "icgan": [IcGANConfig(width=2, encoder=2, hidden=(8, 6), z=5)],
     "pix2pix": [

@@ -458,3 +458,9 @@ def test_a_recipe_with_mistakes_is_refused_in_a_sentence(smiles: LabelledFaces) 
         StarGANTrainer(recipe(network={"wings": 2}), smiles)
     with pytest.raises(training.RecipeError, match="1 labels for 2"):
         StarGANTrainer(recipe(network={"labels": ["Smile"]}), smiles)
+
+
+def test_every_target_is_shown_on_one_sheet_with_its_name(tmp_path: Path) -> None:
+    made = Bench(SMALL, tmp_path).run(targets="all")
+    assert made.sheet is not None and made.picture == made.sheet
+    assert made.sheet.width * made.sheet.height > sum(p.width * p.height for p in made.pictures)
