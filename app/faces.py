@@ -18,6 +18,9 @@ class FacesRoom(Room):
     photo_wanted = Signal()
     adjusting = Signal(bool)
     reset_wanted = Signal()
+    surprise_wanted = Signal()
+    copy_wanted = Signal()
+    paste_wanted = Signal()
     example_wanted = Signal()
 
     def __init__(self, actions: Actions) -> None:
@@ -47,11 +50,19 @@ class FacesRoom(Room):
         title.setFixedHeight(36)
         box.addWidget(title)
         box.addWidget(well(self.photo), 1)
-        self.reset = button("Reset")
+        self.reset, self.surprise = button("Reset"), button("Surprise me")
+        self.copy, self.paste = button("Copy edit"), button("Paste edit")
+        say(self.copy, "setToolTip", "Keep these settings for another face or photo")
+        say(self.paste, "setToolTip", "Use the settings that were copied")
+        self.paste.setEnabled(False)
         self.reset.clicked.connect(self.reset_wanted)
+        self.surprise.clicked.connect(self.surprise_wanted)
+        self.copy.clicked.connect(self.copy_wanted)
+        self.paste.clicked.connect(self.paste_wanted)
         self.viewer.icon = "faces"
         self.add_parts(given)
-        self.controls_box.addLayout(row(self.reset, None))
+        self.controls_box.addLayout(row(self.reset, self.surprise, None))
+        self.controls_box.addLayout(row(self.copy, self.paste, None))
 
     def show_count(self, count: int | None) -> None:
         """How many faces were found; None while nothing is known."""

@@ -7,6 +7,7 @@ patches over the original, so that every face can be taken up again.
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +20,7 @@ from app.faces import FacesRoom
 from app.results import Shown
 from app.studio import Studio
 from app.widgets.faces import Spot
-from engines.controls import ImageInput, ModelCard, defaults
+from engines.controls import Attributes, ImageInput, ModelCard, defaults
 from engines.job import Failed, Job, Picture, Result, Value
 
 ROLE, POINTS = "face", "points"
@@ -85,11 +86,15 @@ class Portrait(QObject):
         self._given: Picture | None = None  # the photo with the other faces' changes
         self._asked = ""  # digest of the search under way
         self._keep: tuple[float, ...] = ()  # points that a recipe asked for
+        self._copied: dict[str, Value] = {}
         room.photo.set_message(EMPTY)
         room.viewer.set_message(WAITING)
         room.photo.face_chosen.connect(self.choose)
         room.photo.points_moved.connect(self.move_points)
         room.reset_wanted.connect(self.reset)
+        room.surprise_wanted.connect(self.surprise)
+        room.copy_wanted.connect(self.copy)
+        room.paste_wanted.connect(self.paste)
         studio.tool_result.connect(self._on_tool)
         studio.recipe_restored.connect(self._on_recipe)
         studio.value_changed.connect(self._on_value)
@@ -160,10 +165,29 @@ class Portrait(QObject):
     def reset(self) -> None:
         """Every slider of this face at its start; one step of undo."""
         card = self.studio.card
-        if card is None:
-            return
-        self.studio.undo_stack.beginMacro("Reset")
-        for name, value in defaults(card).items():
+        if card is not None:
+            self._set_all("Reset", defaults(card))
+
+    def surprise(self) -> None:
+        """Some attributes at random strengths, within what the model was trained on."""
+        card = self.studio.card
+        controls = card.controls if card else ()
+        chosen = next((c for c in controls if isinstance(c, Attributes)), None)
+        if chosen is not None:
+            self._set_all("Surprise me", {chosen.name: _drawn(chosen, random.SystemRandom())})
+
+    def copy(self) -> None:
+        """Keep this face's settings for another one, in this photo or the next."""
+        self._copied = {k: v for k, v in self.studio.values.items() if k not in (POINTS, "output")}
+        self.room.paste.setEnabled(bool(self._copied))
+
+    def paste(self) -> None:
+        self._set_all("Paste edit", self._copied)
+
+    def _set_all(self, title: str, values: Mapping[str, Value]) -> None:
+        """As one step of undo."""
+        self.studio.undo_stack.beginMacro(title)
+        for name, value in values.items():
             if name != POINTS:
                 self.studio.set_value(name, value)
         self.studio.undo_stack.endMacro()
@@ -264,6 +288,24 @@ class Portrait(QObject):
         kept = tuple(float(n) for n in points) if isinstance(points, list | tuple) else ()
         if picture != self._given:
             self._lay(picture, kept if len(kept) == 6 else ())
+
+
+def _drawn(control: Attributes, source: random.Random) -> list[float]:
+    """One to three labels away from rest, one at most of an exclusive group."""
+    low, high = control.trained or (control.low, control.high)
+    rest = max(control.low, 0.0)
+    drawn = [rest] * len(control.labels)
+    count = source.randint(1, min(3, len(drawn)))
+    taken: set[str] = set()
+    for index in source.sample(range(len(drawn)), count):
+        name = control.labels[index]
+        group = next((g for g in control.exclusive if name in g), (name,))
+        if not taken & set(group):
+            taken |= set(group)
+            share = source.uniform(0.5, 1.0)
+            end = low if low < rest and source.random() < 0.4 else high
+            drawn[index] = round(rest + share * (end - rest), 2)
+    return drawn
 
 
 def _face(body: Mapping[str, Any]) -> Face:

@@ -79,6 +79,7 @@ class Room(QSplitter):
         box.addWidget(Section("Controls"))
         box.addWidget(self.controls)
         self.controls_box = QVBoxLayout()
+        self.controls_box.setSpacing(8)
         box.addLayout(self.controls_box)
         self.fit_box = QWidget()
         fit = QVBoxLayout(self.fit_box)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from app import portrait
 from app.widgets.controls import AttributesField
 from app.widgets.faces import FacePhoto, Spot
 from app.window import MainWindow
+from engines.controls import Attributes
 from engines.facefinder import Face
 from engines.job import Picture
 
@@ -104,6 +106,18 @@ def test_what_the_tool_tells_becomes_faces() -> None:
     assert face.notes == ("Small.",) and face.values is None
 
 
+def test_a_surprise_stays_within_the_training_and_its_groups() -> None:
+    hair = ("Black hair", "Blond hair", "Brown hair")
+    control = Attributes(
+        "attributes", "", (*hair, "Male", "Young"), -2, 2, exclusive=(hair,), trained=(-1, 1)
+    )
+    for seed in range(200):
+        drawn = portrait._drawn(control, random.Random(seed))
+        assert 1 <= sum(n != 0 for n in drawn) <= 3
+        assert all(n == 0 or 0.5 <= abs(n) <= 1 for n in drawn)
+        assert sum(n != 0 for n in drawn[:3]) <= 1
+
+
 # ---- the real window, the real engine, a small network with random weights -----------------------
 
 SAMPLE = Path(__file__).parent.parent.parent / "resources" / "samples" / "faces-group.jpg"
@@ -179,6 +193,13 @@ def test_two_faces_of_a_photo_keep_their_own_edits(window: MainWindow, qtbot: Qt
     assert np.array_equal(both.pixels[inside], with_first.pixels[inside])
     assert not np.array_equal(both.pixels, with_first.pixels)
     assert np.array_equal(both.pixels[:, 800:], desk.photo.pixels[:, 800:])  # the third face
+
+    QTest.mouseClick(window.faces.copy, LEFT)
+    QTest.mouseClick(window.faces.reset, LEFT)
+    assert studio.values["attributes"] == [0.0, 0.0]
+    QTest.mouseClick(window.faces.paste, LEFT)
+    assert studio.values["attributes"][1] < -1
+    qtbot.waitUntil(lambda: current(window), timeout=60_000)
 
     QTest.mouseClick(window.faces.photo, LEFT, pos=window.faces.photo.frame(0).center().toPoint())
     assert desk.active == 0 and studio.values["attributes"] == first
