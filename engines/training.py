@@ -346,6 +346,11 @@ def told(known: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     return {**known, **asked}
 
 
+def updates(optimiser: torch.optim.Optimizer) -> int:
+    """How often Adam, RMSprop or the like has changed its weights, over resumed trainings too."""
+    return max((int(state["step"]) for state in optimiser.state.values()), default=0)
+
+
 def sheet(rows: Sequence[Tensor]) -> Picture:
     """Rows (B, 3, H, W) in [-1, 1] below one another, their pictures side by side."""
     joined = torch.cat([torch.cat(list(row.float().cpu()), 2) for row in rows], 1)

@@ -29,7 +29,7 @@ from engines.families.fader.net import (
 )
 from engines.job import Picture
 from engines.layers import moved
-from engines.training import Recipe, RecipeError, sheet, told
+from engines.training import Recipe, RecipeError, sheet, told, updates
 
 _NETWORK: dict[str, Any] = {
     "labels": (),  # as a person reads them, one for each attribute of the data
@@ -140,10 +140,10 @@ class FaderTrainer:
         self.autoencoder.train()
 
     def _latent_weight(self) -> float:
-        """Linear in the steps that the latent discriminator has learnt, which its norms count."""
-        first: Any = self.latent.get_submodule("conv_layers.0.1")
+        """Linear in the steps so far."""
         ramp = int(self.losses["ramp"])
-        share = min(int(first.num_batches_tracked) / ramp, 1.0) if ramp else 1.0
+        done = updates(self._optimisers["autoencoder"])
+        share = min(done / ramp, 1.0) if ramp else 1.0
         return float(self.losses["latent"]) * share
 
     def _decode(self, features: list[Tensor], values: Tensor) -> Tensor:
