@@ -287,6 +287,12 @@ def test_the_weight_of_the_code_rises_linearly_with_the_steps(people: LabelledFa
     assert FaderTrainer(recipe({"latent": 0.5, "ramp": 0}), people)._latent_weight() == 0.5
 
 
+def test_the_judges_of_edited_photos_may_learn_more_slowly(people: LabelledFaces) -> None:
+    trainer = FaderTrainer(recipe({"patch": 0.1, "class": 0.1, "rate": 0.5}), people)
+    scales = {n: o.param_groups[0]["rate_scale"] for n, o in trainer.optimisers().items()}
+    assert scales == {"autoencoder": 1.0, "latent": 1.0, "patch": 0.5, "classifier": 0.5}
+
+
 def test_unknown_labels_count_in_no_loss(people: LabelledFaces) -> None:
     logits = torch.tensor([[3.0, -1.0, 0.5, 2.0], [0.0, 1.0, 9.0, -9.0]])
     labels, known = torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.tensor([[1.0, 1.0], [1.0, 0.0]])

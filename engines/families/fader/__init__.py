@@ -8,7 +8,7 @@ pickled modules, and our starter.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,7 @@ from engines.controls import (
 from engines.families.fader import config as configs
 from engines.families.fader.config import FARTHEST, Config
 from engines.family import Family, Model, register
-from engines.job import Event, Job, Picture, Result
+from engines.job import Event, Job, Picture, Progress, Result
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -70,7 +70,7 @@ class Fader(Family):
     def run(self, model: Model, job: Job) -> Iterator[Event]:
         start = time.perf_counter()
         seen = _look(model, job)
-        own, notes = _own(model.config, job, seen)
+        own, notes = yield from _own(model, job, seen)
         rows, texts = _wanted(model.config, job, own)
         pictures = _decoded(model, job, seen, own, rows)
         if job.values["targets"] != "strip":
@@ -143,13 +143,12 @@ def _controls(config: Config) -> tuple[Control, ...]:
 
 @dataclass(frozen=True)
 class _Seen:
-    """A face, encoded: its cut, its crop x (1, 3, H, W) in [-1, 1], the features that the decoder
-    takes, and the attributes with which it is redrawn best."""
+    """A face, encoded: its cut, its crop x (1, 3, H, W) in [-1, 1], and the features that the
+    decoder takes."""
 
     cut: faces.Cut
     x: Tensor
     features: list[Tensor]
-    labels: tuple[float, ...]
 
 
 def _look(model: Model, job: Job) -> _Seen:
@@ -164,21 +163,29 @@ def _look(model: Model, job: Job) -> _Seen:
     if model.memo.get("seen", (None,))[0] != key:
         cut = faces.cut(job.images["face"], template(model.config), points)
         x = tensors.to_tensor(cut.crop, 3, model.device, torch.float32)
-        features = model(x)
-        rows = configs.combinations(len(model.config.labels))
-        errors = [(_draw(model, features, row) - x).square().mean().item() for row in rows]
-        best = rows[errors.index(min(errors))]
-        model.memo["seen"] = key, _Seen(cut, x, features, tuple(best))
+        model.memo["seen"] = key, _Seen(cut, x, model(x))
     return model.memo["seen"][1]
 
 
-def _own(config: Config, job: Job, seen: _Seen) -> tuple[list[float], tuple[str, ...]]:
-    """The attributes that the photo has, and what to tell of them."""
+def _own(
+    model: Model, job: Job, seen: _Seen
+) -> Generator[Event, None, tuple[list[float], tuple[str, ...]]]:
+    """The attributes that the photo has, and what to tell of them: as said, or those of a few with
+    which it is redrawn with the least error. These are remembered."""
     if job.values["own"] == "told":
         return [float(v) for v in job.values["has"]], ()  # pyright: ignore
-    found = [label.lower() for label, on in zip(config.labels, seen.labels) if on]
+    known = model.memo.get("own")
+    if known is None or known[0] is not seen:
+        rows, errors = configs.combinations(len(model.config.labels)), []
+        for done, row in enumerate(rows):
+            if done % 4 == 0 and done:
+                yield Progress(done, len(rows), "Seeing what the photo has")
+            made = _draw(model, seen.features, row)
+            errors.append((made - seen.x).square().mean().item())
+        model.memo["own"] = known = seen, rows[errors.index(min(errors))]
+    found = [label.lower() for label, on in zip(model.config.labels, known[1]) if on]
     told = ", ".join(found) or "none of its attributes"
-    return list(seen.labels), (f"The photo is redrawn best with: {told}.",)
+    return list(known[1]), (f"The photo is redrawn best with: {told}.",)
 
 
 def _wanted(

@@ -19,7 +19,7 @@ Norm = Literal["batch", "instance"]
 Upscale = Literal["convtranspose", "upsampling", "pixelshuffle"]
 
 FARTHEST = 10.0  # strength that the authors show for subtle attributes
-MOST_COMBINATIONS = 64
+MOST_COMBINATIONS = 8
 # place of the convolution in a decoder block, and of the norm, by how the block enlarges
 PLACES: dict[Upscale, tuple[int, int]] = {
     "convtranspose": (0, 1),

@@ -49,6 +49,7 @@ _LOSSES: dict[str, Any] = {
     "ramp": 500_000,  # ... after so many steps, linearly from zero
     "patch": 0.0,  # of photos with one attribute turned over, against a patch adversary
     "class": 0.0,  # of the same photos, by a classifier of real ones
+    "rate": 1.0,  # learning rate of patch adversary and classifier, as a share of the others'
     "moved": 0.0,  # share of the side by which the pictures of both are moved at random
     "clip": 5.0,  # longest gradient of each net
 }
@@ -87,9 +88,14 @@ class FaderTrainer:
             setattr(self, name, net)
         self._names = tuple(nets)
         self._optimisers: dict[str, torch.optim.Optimizer] = {
-            name: torch.optim.Adam(net.parameters(), 2e-4, (0.5, 0.999))
+            name: torch.optim.Adam(self._group(name, net), 2e-4, (0.5, 0.999))
             for name, net in nets.items()
         }
+
+    def _group(self, name: str, net: nn.Module) -> list[dict[str, Any]]:
+        is_judge = name in ("patch", "classifier")
+        scale = float(self.losses["rate"]) if is_judge else 1.0
+        return [{"params": net.parameters(), "rate_scale": scale}]
 
     autoencoder: nn.Module
     latent: nn.Module
