@@ -84,6 +84,49 @@ def test_a_cast_of_the_model_over_the_whole_crop_is_no_edit() -> None:
     assert np.abs(made.pixels.astype(int) - taken.photo.pixels).max() <= 4
 
 
+def test_a_model_that_pales_everything_pales_no_face() -> None:
+    taken = faces.cut(photo(), faces.OWN, POINTS)
+    paler = (taken.crop.pixels.astype(float) - 128) * 0.8 + 134
+    made = faces.paste(taken, Picture(paler.round().astype(np.uint8)))
+    assert np.abs(made.pixels.astype(int) - taken.photo.pixels).max() <= 6
+
+
+def test_hair_recoloured_up_to_the_rim_is_no_cast() -> None:
+    taken = faces.cut(photo(), faces.OWN, POINTS)
+    edited = np.add(taken.crop.pixels, (9.0, 4.0, -6.0))
+    edited[:40] *= 0.4
+    made = faces.paste(taken, Picture(edited.clip(0, 255).astype(np.uint8)))
+    change = np.abs(made.pixels.astype(int) - taken.photo.pixels)
+    left, _, right, eye, _, mouth = (round(n) for n in POINTS)
+    assert change[eye + 10 : mouth, left:right].mean() < 1.5
+    assert change[eye - 90 : eye - 60, left:right].mean() > 20
+
+
+@pytest.mark.parametrize("between", [60, 75, 90, 130, 200])
+def test_fine_stripes_fade_where_the_crop_is_smaller(between: int) -> None:
+    """Stripes of three pixels are finer than the crop's own; unaveraged they would come out as
+    coarse ones of full strength."""
+    columns = np.where(np.arange(1200) // 1.5 % 2 < 1, 60, 200).astype(np.uint8)
+    pixels = np.broadcast_to(columns[None, :, None], (1200, 1200, 3)).copy()
+    half = between / 2
+    points = (600 - half, 500.0, 600 + half, 503.0, 600.0, 500 + 1.07 * between)
+    crop = faces.cut(Picture(pixels), faces.OWN, points).crop.pixels
+    wide = 3 * 34 / between  # pixels of the crop that one stripe pair takes; 2 is the finest
+    assert crop.std() < (70 if wide > 2 else 40) * min(1, wide / 2)
+
+
+def test_a_crop_larger_than_the_face_comes_back_averaged() -> None:
+    source = photo()
+    points = tuple(np.array(POINTS) / 6 + 100)
+    taken = faces.cut(source, faces.celeba(256), points)
+    edited = taken.crop.pixels.copy()
+    edited[80:180:2, 80:180] = 255
+    edited[81:180:2, 80:180] = 0
+    made = faces.paste(taken, Picture(edited)).pixels
+    x, y = (round(n) for n in points[4:])
+    assert np.abs(made[y - 4 : y + 1, x - 3 : x + 4].astype(float) - 127).mean() < 30
+
+
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_grey_stays_grey_and_transparency_stays(channels: int) -> None:
     source = photo(channels)
