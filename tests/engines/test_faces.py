@@ -1,21 +1,35 @@
 """The face loop: aligned to any template, pasted back, everything else left as it was."""
 
+import json
 import math
 import os
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
-from engines import facefinder, faces
+from engines import facefinder, faces, images
 from engines.controls import FaceTemplate
+from engines.engine import Engine
 from engines.images import ImageError
-from engines.job import Picture
+from engines.job import Job, Picture, Result
 
 POINTS = (220.0, 160.0, 280.0, 170.0, 243.0, 228.0)
 WEIGHTS = Path(os.environ.get("GANVAS_WEIGHTS", "../shared/weights"))
+DATA = Path(os.environ.get("GANVAS_DATA", "../shared/data"))
+SAMPLES = Path(__file__).parent.parent.parent / "resources" / "samples"
+# x, y and side of the three portraits in the group photo; each is laid out as faces.OWN
+GROUP = ((60, 96, 300), (400, 70, 348), (788, 116, 280))
+
+
+def points_in(x: float, y: float, side: float) -> tuple[float, ...]:
+    """Eyes and mouth of a portrait like faces.OWN that lies there in a photo."""
+    own = (*faces.OWN.left_eye, *faces.OWN.right_eye, *faces.OWN.mouth)
+    return tuple(n * side / 144 + (y if k % 2 else x) for k, n in enumerate(own))
 
 
 def photo(channels: int = 3, size: tuple[int, int] = (500, 360)) -> Picture:
@@ -205,10 +219,7 @@ def test_a_yunet_file_is_used_where_it_is_named(name: str, monkeypatch: pytest.M
     if not file.exists():
         pytest.skip("The weights of others are not here.")
     monkeypatch.setenv(facefinder.YUNET, str(file))
-    sample = Path(__file__).parent.parent.parent / "resources" / "samples" / "faces-group.jpg"
-    from engines import images
-
-    found = faces.find(images.open_picture(sample))
+    found = faces.find(images.open_picture(SAMPLES / "faces-group.jpg"))
     assert len(found) == 3 and all(face.score > 0.6 for face in found)
     assert found[0].box[2] >= found[1].box[2] >= found[2].box[2]
     for face in found:
@@ -216,3 +227,143 @@ def test_a_yunet_file_is_used_where_it_is_named(name: str, monkeypatch: pytest.M
         points = np.array(face.points).reshape(3, 2)
         assert ((points > (x, y)) & (points < (x + width, y + height))).all()
         assert points[0, 0] < points[1, 0] and points[2, 1] > points[:2, 1].max()
+        wanted = min(
+            (points_in(*place) for place in GROUP), key=lambda p: abs(p[0] - face.points[0])
+        )
+        between = wanted[2] - wanted[0]
+        assert np.abs(np.subtract(face.points, wanted)).max() < 0.15 * between
+
+
+def a_detector(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = facefinder.OWN if name == "own" else (WEIGHTS / "face" / name).resolve()
+    if not file.exists():
+        pytest.skip(f"The weights of the face finder {file.name} are not here.")
+    monkeypatch.setattr(facefinder, "_yunet_file", lambda: None if name == "own" else file)
+
+
+@pytest.mark.parametrize("name", ["own", "yunet_n_dynamic.onnx", "yunet_s_320_320.onnx"])
+def test_faces_turned_and_scaled_anywhere_are_found(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Portraits of which the eyes are known, up to 20 degrees turned, on photos of houses."""
+    a_detector(name, monkeypatch)
+    portraits = sorted((DATA / "faces_public" / "test").glob("*.jpg"))[::8]
+    grounds = sorted((DATA / "facades" / "test" / "photo").glob("*.jpg"))
+    if not portraits or not grounds:
+        pytest.skip("The photo sets are not here.")
+    rng, missed = np.random.default_rng(5), []
+    for k, file in enumerate(portraits):
+        ground = images.open_picture(grounds[k % len(grounds)]).pixels
+        ground = cv2.resize(ground, (800, 600), interpolation=cv2.INTER_LINEAR)
+        scale = float(np.exp(rng.uniform(math.log(0.7), math.log(2.5))))
+        turn = cv2.getRotationMatrix2D((72, 80), rng.uniform(-20, 20), scale)
+        room = 72 * scale
+        turn[:, 2] += rng.uniform((room, room), (800 - room, 600 - room)) - (72, 80)
+        mask = cv2.warpAffine(np.ones((144, 144, 1), np.float32), turn, (800, 600))[..., None]
+        laid = cv2.warpAffine(images.open_picture(file).pixels, turn, (800, 600))
+        shown = (laid * mask + ground * (1 - mask)).astype(np.uint8)
+        eyes = np.array([faces.OWN.left_eye, faces.OWN.right_eye]) @ turn[:, :2].T + turn[:, 2]
+        found = [np.reshape(f.points[:4], (2, 2)) for f in faces.find(Picture(shown))]
+        missed.append(
+            min((np.hypot(*(f - eyes).T).mean() / (34 * scale) for f in found), default=math.inf)
+        )
+    hits = [m for m in missed if m < 0.3]
+    assert len(hits) >= 0.85 * len(portraits)
+    assert np.median(hits) < 0.12
+
+
+def test_one_face_of_a_group_is_edited_and_the_others_keep_their_pixels() -> None:
+    group = images.open_picture(SAMPLES / "faces-group.jpg")
+    for template in (faces.OWN, faces.celeba(128)):
+        for mine in GROUP:
+            taken = faces.cut(group, template, points_in(*mine))
+            assert not taken.notes
+            made = faces.paste(taken, Picture(255 - taken.crop.pixels))
+            changed = (made.pixels != group.pixels).any(2)
+            for x, y, side in GROUP:
+                part = changed[y : y + side, x : x + side]
+                inner = part[side // 3 : 3 * side // 4, side // 3 : 2 * side // 3]
+                assert inner.mean() > 0.95 if (x, y, side) == mine else not part.any()
+
+
+def test_edits_of_several_faces_follow_one_another() -> None:
+    """As in the studio: the edits of the others lie in the photo that a job is given."""
+    group = images.open_picture(SAMPLES / "faces-group.jpg")
+    both, last = group, group
+    for place in GROUP[:2]:
+        taken = faces.cut(both, faces.OWN, points_in(*place))
+        last, both = both, faces.paste(taken, Picture(255 - taken.crop.pixels))
+    x, y, side = GROUP[0]
+    assert np.array_equal(
+        both.pixels[y : y + side, x : x + side], last.pixels[y : y + side, x : x + side]
+    )
+    assert both != last != group
+
+
+def test_a_turned_and_a_16_bit_file_give_the_same_face(tmp_path: Path) -> None:
+    group = images.open_picture(SAMPLES / "faces-group.jpg")
+    points = points_in(*GROUP[1])
+    wanted = faces.cut(group, faces.OWN, points).crop.pixels.astype(int)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright: turn by 90 degrees to show
+    turned = Image.fromarray(np.ascontiguousarray(np.rot90(group.pixels)))
+    turned.save(tmp_path / "turned.jpg", quality=98, subsampling=0, exif=exif)
+    deep = group.pixels[..., ::-1].astype(np.uint16) * 257
+    cv2.imwrite(str(tmp_path / "deep.png"), deep)
+    for name, most in (("turned.jpg", 3), ("deep.png", 0.5)):
+        photo = images.open_picture(tmp_path / name)
+        assert photo.size == group.size
+        crop = faces.cut(photo, faces.OWN, points).crop.pixels
+        assert np.abs(crop - wanted).mean() < most
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_of_a_very_large_photo_only_the_window_is_worked_on(channels: int) -> None:
+    pixels = np.full((6000, 8000, 4) if channels == 4 else (6000, 8000), 120, np.uint8)
+    pixels.flags.writeable = False
+    large = Picture(pixels)
+    tracemalloc.start()
+    try:
+        taken = faces.cut(large, faces.OWN, (3000.0, 3000.0, 3400.0, 3030.0, 3190.0, 3430.0))
+        assert tracemalloc.get_traced_memory()[1] < 80e6
+        tracemalloc.reset_peak()
+        made = faces.paste(taken, Picture(255 - np.tri(144, dtype=np.uint8) * 90))
+        assert tracemalloc.get_traced_memory()[1] < pixels.nbytes + 400e6
+    finally:
+        tracemalloc.stop()
+    changed = made.pixels != large.pixels
+    assert changed.any() and not changed[:2000].any() and not changed[4500:].any()
+
+
+def test_a_blurred_face_is_said_to_be_blurred() -> None:
+    sharp = images.open_picture(SAMPLES / "faces-one.jpg")
+    points = points_in(0, 0, 288)
+    assert faces.cut(sharp, faces.celeba(128), points).notes == ()
+    soft = Picture(cv2.GaussianBlur(sharp.pixels, (0, 0), 8))
+    notes = faces.cut(soft, faces.celeba(128), points).notes
+    assert len(notes) == 1 and "blurred" in notes[0]
+
+
+def test_what_is_odd_is_said_of_a_face_that_was_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    aside = (100.0, 100.0, 160.0, 100.0, 165.0, 160.0)
+    face = facefinder.Face(facefinder.box_of(aside), aside, 0.9)
+    monkeypatch.setattr(faces, "find", lambda _photo: (face,))
+    assert "turned aside" in faces.cut(photo(), faces.OWN).notes[0]
+
+
+def test_the_result_is_the_photo_or_the_crop() -> None:
+    taken = faces.cut(photo(), faces.OWN, POINTS)
+    edited = Picture(255 - taken.crop.pixels)
+    assert faces.result(taken, edited, "crop") is edited
+    assert faces.result(taken, edited, "photo") == faces.paste(taken, edited)
+
+
+def test_the_tool_lists_the_faces_as_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    turned = (100.0, 100.0, 160.0, 100.0, 165.0, 160.0)
+    listed = tuple(facefinder.Face(facefinder.box_of(p), p, 0.91234) for p in (POINTS, turned))
+    monkeypatch.setattr(faces, "find", lambda _photo: listed)
+    *_, last = Engine("cpu").run(Job("faces", images={"photo": photo()}))
+    assert isinstance(last, Result)
+    first, second = json.loads(last.texts[0])
+    assert tuple(first["points"]) == POINTS and first["score"] == 0.912 and not first["notes"]
+    assert tuple(first["box"]) == listed[0].box and len(second["notes"]) == 1
