@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
         )
     )
     _edges(command("edges", "Draw the edges of a photo as the studio does."))
+    _faces(command("faces", "List the faces of a photo; status 1 if none is found."))
     _prepare(command("prepare", "Make joined A|B training pairs from a folder of photos."))
     _train(
         command("train", "Train a model by a recipe.", "--resume goes on from the last saved state")
@@ -118,6 +119,11 @@ def _edges(c: _Command) -> None:
     c.add_argument("photo", type=Path)
     c.add_values("method (canny, outline, xdog), low, high, width, smooth, shortest")
     c.add_output(FILE)
+
+
+def _faces(c: _Command) -> None:
+    c.add_argument("photo", type=Path)
+    c.add_json("as JSON: box, points (eyes and mouth), score and notes of each, in pixels")
 
 
 def _prepare(c: _Command) -> None:

@@ -1,8 +1,8 @@
 """`ganvas` without a window: the same jobs and the same events as in the studio. The only module
 that prints.
 
-Exit status: 0 done, 1 done with failures (batch), 2 refused in one sentence on standard error, 130
-interrupted.
+Exit status: 0 done, 1 done with failures (batch) or no face found (faces), 2 refused in one
+sentence on standard error, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -196,6 +196,23 @@ def edges(options: argparse.Namespace) -> int:
     return 0
 
 
+def faces(options: argparse.Namespace) -> int:
+    job = Job("faces", images={"photo": _open(options.photo)})
+    text = _finish(_engine("cpu").run(job)).texts[0]
+    found = json.loads(text)
+    if options.json:
+        print(text)
+    for face in () if options.json else found:
+        x, y, width, height = (round(n) for n in face["box"])
+        points = ",".join(f"{n:.1f}" for n in face["points"])
+        print(f"{width}x{height} at {x},{y}  points={points}  {face['score']:.2f}")
+        for note in face["notes"]:
+            print(f"  {note}")
+    if not found:
+        print(f"{options.photo.name}: no face was found.", file=sys.stderr)
+    return 0 if found else 1
+
+
 def prepare(options: argparse.Namespace) -> int:
     import numpy as np
 
@@ -286,7 +303,7 @@ def convert(options: argparse.Namespace) -> int:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    do.__name__: do for do in (models, inspect, run, batch, edges, prepare, train, convert)
+    do.__name__: do for do in (models, inspect, run, batch, edges, faces, prepare, train, convert)
 }
 
 

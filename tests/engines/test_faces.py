@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engines import facefinder, faces, images
+from engines import cli, facefinder, faces, images
 from engines.controls import FaceTemplate
 from engines.engine import Engine
 from engines.images import ImageError
@@ -367,3 +367,19 @@ def test_the_tool_lists_the_faces_as_data(monkeypatch: pytest.MonkeyPatch) -> No
     first, second = json.loads(last.texts[0])
     assert tuple(first["points"]) == POINTS and first["score"] == 0.912 and not first["notes"]
     assert tuple(first["box"]) == listed[0].box and len(second["notes"]) == 1
+
+
+def test_the_command_lists_the_faces_of_a_photo(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = (facefinder.Face((10.0, 20.0, 90.0, 100.0), POINTS, 0.9),)
+    monkeypatch.setattr(faces, "find", lambda _photo: found)
+    file = str(SAMPLES / "faces-group.jpg")
+    assert cli.main(["faces", file]) == 0
+    line = capsys.readouterr().out
+    assert line.startswith("90x100 at 10,20") and "points=220.0,160.0,280.0" in line
+    assert cli.main(["faces", file, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["points"] == list(POINTS)
+    monkeypatch.setattr(faces, "find", lambda _photo: ())
+    assert cli.main(["faces", file]) == 1
+    assert "no face was found" in capsys.readouterr().err
