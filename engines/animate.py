@@ -1,17 +1,19 @@
 """Values that move in time, and the pictures that come of them as a film or a strip.
 
 A Track moves one value, or one number of a list; `timeline` gives the values of every frame.
-`write` makes a GIF, an animated WebP or an MP4 from pictures as they come; an MP4 is streamed.
-Imports no torch; PyAV only for MP4.
+`write` makes a GIF, an animated WebP or an MP4 from pictures as they come and holds no more than
+two of them, however long the film. Imports no torch; PyAV only for MP4.
 """
 
 from __future__ import annotations
 
+import io
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import struct
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ EASES: Mapping[str, Callable[[float], float]] = {
     "out": lambda t: t * (2 - t),
 }
 MOST = 3000  # frames of one film
+LONGEST = {".gif": 65_535, ".webp": 16_383, ".mp4": 16_384}  # pixels on a side
 
 
 @dataclass(frozen=True)
@@ -102,9 +105,15 @@ def strip(pictures: Sequence[Picture], gap: int = 0) -> Picture:
 
 
 def write(
-    pictures: Iterable[Picture], path: Path, total: int, rate: float = 25.0, quality: int = 85
-) -> Iterator[Progress]:
-    """Write a film of `rate` pictures a second; yields Progress after each picture.
+    pictures: Iterable[Picture],
+    path: Path,
+    total: int,
+    rate: float = 25.0,
+    quality: int = 85,
+    loop: bool = True,
+) -> Generator[Progress, None, None]:
+    """Write a film of `rate` pictures a second; yields Progress after each picture. GIF and WebP
+    repeat for ever with `loop`, else play once; whether an MP4 does is up to its player.
 
     All pictures have the size of the first. A film that is not finished (the generator was closed,
     or a picture failed) leaves no file. Raises ImageError with one sentence.
@@ -115,58 +124,177 @@ def write(
     if not 0.1 <= rate <= 120:
         raise ImageError("A film shows 0.1 to 120 pictures a second.")
     part = path.with_name(f".{path.stem}.part{suffix}")
-    writer = _Film(part, rate, quality) if suffix == ".mp4" else _Frames(part, rate, quality)
+    writer: _Gif | _WebP | _Film | None = None
     size, count, done = (0, 0), 0, False
     try:
         for picture in pictures:
-            size = size if count else picture.size
+            if writer is None:
+                size = picture.size
+                if max(size) > LONGEST[suffix]:
+                    raise ImageError(f"{suffix} holds at most {LONGEST[suffix]} pixels a side.")
+                with _saying(path):
+                    writer = _writer(part, size, rate, quality, loop)
             if picture.size != size:
                 raise ImageError("The pictures of a film must all have one size.")
-            writer.add(_rgb(picture))
+            with _saying(path):
+                writer.add(_rgb(picture))
             count += 1
             yield Progress(count, total)
-        if not count:
+        if writer is None:
             raise ImageError("There is no picture for a film.")
-        writer.close()
+        with _saying(path):
+            writer.close()
+            part.replace(path)
         done = True
-        part.replace(path)
     finally:
         if not done:
-            writer.abandon()
+            if writer is not None:
+                writer.abandon()
             part.unlink(missing_ok=True)
 
 
-class _Frames:
-    """GIF and WebP; their writer wants all pictures at the end. Those of a GIF wait as 256 colours
-    each."""
+@contextmanager
+def _saying(path: Path) -> Iterator[None]:
+    """What the disk refuses, as one sentence."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ImageError(f"There is no folder {path.parent}.") from error
+    except OSError as error:
+        raise ImageError(f"{path.name} cannot be written: {error.strerror or error}.") from error
 
-    def __init__(self, path: Path, rate: float, quality: int) -> None:
-        self.path, self.quality = path, quality
-        self.pause = max(round(1000 / rate), 20)
-        self.kept: list[Image.Image] = []
+
+def _writer(
+    part: Path, size: tuple[int, int], rate: float, quality: int, loop: bool
+) -> _Gif | _WebP | _Film:
+    if part.suffix == ".mp4":
+        return _Film(part, size, rate, quality)
+    if part.suffix == ".gif":
+        return _Gif(part, size, rate, loop)
+    return _WebP(part, size, rate, quality, loop)
+
+
+class _Clock:
+    """How long each picture stays, in whole steps of `unit` seconds, without drifting."""
+
+    def __init__(self, rate: float, unit: float, least: int) -> None:
+        self.steps, self.least = 1 / (rate * unit), least
+        self.shown = self.told = 0
+
+    def next(self) -> int:
+        self.shown += 1
+        stays = max(round(self.shown * self.steps) - self.told, self.least)
+        self.told += stays
+        return stays
+
+
+def _changed(pixels: np.ndarray, before: np.ndarray | None) -> tuple[int, int, int, int]:
+    """left, top, right, bottom of what differs from the picture before; left and top are even (a
+    WebP asks for that), and of equal pictures one corner is taken."""
+    height, width = pixels.shape[:2]
+    if before is None:
+        return 0, 0, width, height
+    differs = (pixels != before).any(2)
+    rows, columns = (np.flatnonzero(differs.any(axis)) for axis in (1, 0))
+    if not rows.size:
+        return 0, 0, 1, 1
+    left, top = int(columns[0]) // 2 * 2, int(rows[0]) // 2 * 2
+    return left, top, int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+class _Gif:
+    """GIF89a, picture by picture: of each only what changed, with 256 colours of its own."""
+
+    def __init__(self, path: Path, size: tuple[int, int], rate: float, loop: bool) -> None:
+        self.file = path.open("wb")
+        self.clock = _Clock(rate, 0.01, least=2)  # viewers slow down what is shorter
+        self.before: np.ndarray | None = None
+        self.file.write(b"GIF89a" + struct.pack("<HHBBB", *size, 0x70, 0, 0))
+        if loop:
+            self.file.write(b"\x21\xff\x0bNETSCAPE2.0\x03\x01\0\0\0")
 
     def add(self, pixels: np.ndarray) -> None:
-        image = Image.fromarray(pixels)
-        if self.path.suffix == ".gif":
-            image = image.quantize(256, Image.Quantize.MEDIANCUT)
-        self.kept.append(image)
+        left, top, right, bottom = _changed(pixels, self.before)
+        self.before = pixels
+        image = Image.fromarray(np.ascontiguousarray(pixels[top:bottom, left:right]))
+        buffer = io.BytesIO()
+        image.quantize(256, Image.Quantize.MEDIANCUT).save(buffer, "GIF", optimize=False)
+        palette, flags, data = _still(buffer.getvalue())
+        stays = struct.pack("<BBBBHBB", 0x21, 0xF9, 4, 1 << 2, self.clock.next(), 0, 0)
+        place = struct.pack("<BHHHHB", 0x2C, left, top, right - left, bottom - top, flags)
+        self.file.write(stays + place + palette + data)
 
     def close(self) -> None:
-        first, *rest = self.kept
-        options: dict[str, Any] = {"duration": self.pause, "loop": 0, "save_all": True}
-        if self.path.suffix == ".webp":
-            options |= {"quality": self.quality, "method": 4}
-        first.save(self.path, append_images=rest, **options)
-        self.kept = []
+        self.file.write(b"\x3b")
+        self.file.close()
 
     def abandon(self) -> None:
-        self.kept = []
+        self.file.close()
+
+
+def _still(gif: bytes) -> tuple[bytes, int, bytes]:
+    """Of a GIF with one picture: its colours, the flags of its descriptor with those colours as
+    local ones, its data."""
+    flags = gif[10]
+    at = 13 + 3 * (2 << (flags & 7)) if flags & 0x80 else 13
+    colours, bits = gif[13:at], flags & 7
+    while gif[at] == 0x21:  # extensions: blocks, each behind its length
+        at += 2
+        while gif[at]:
+            at += gif[at] + 1
+        at += 1
+    flags = gif[at + 9]
+    if flags & 0x80:
+        bits, end = flags & 7, at + 10 + 3 * (2 << (flags & 7))
+        return gif[at + 10 : end], flags, gif[end:-1]
+    return colours, flags | 0x80 | bits, gif[at + 10 : -1]
+
+
+class _WebP:
+    """An animated WebP, written picture by picture: of each only what changed. Its length is
+    entered at the end."""
+
+    def __init__(
+        self, path: Path, size: tuple[int, int], rate: float, quality: int, loop: bool
+    ) -> None:
+        self.file = path.open("wb")
+        self.clock, self.quality = _Clock(rate, 0.001, least=8), quality
+        self.before: np.ndarray | None = None
+        self.file.write(b"RIFF\0\0\0\0WEBP")
+        self._chunk(b"VP8X", b"\x02\0\0\0" + _three(size[0] - 1) + _three(size[1] - 1))
+        self._chunk(b"ANIM", b"\xff\xff\xff\xff" + struct.pack("<H", 0 if loop else 1))
+
+    def add(self, pixels: np.ndarray) -> None:
+        left, top, right, bottom = _changed(pixels, self.before)
+        self.before = pixels
+        image = Image.fromarray(np.ascontiguousarray(pixels[top:bottom, left:right]))
+        buffer = io.BytesIO()
+        image.save(buffer, "WEBP", quality=self.quality, method=4)
+        place = (left // 2, top // 2, right - left - 1, bottom - top - 1, self.clock.next())
+        unblended = b"\x02"
+        self._chunk(b"ANMF", b"".join(map(_three, place)) + unblended + buffer.getvalue()[12:])
+
+    def _chunk(self, name: bytes, body: bytes) -> None:
+        self.file.write(name + struct.pack("<I", len(body)) + body + b"\0" * (len(body) % 2))
+
+    def close(self) -> None:
+        length = self.file.tell() - 8
+        self.file.seek(4)
+        self.file.write(struct.pack("<I", length))
+        self.file.close()
+
+    def abandon(self) -> None:
+        self.file.close()
+
+
+def _three(number: int) -> bytes:
+    return number.to_bytes(3, "little")
 
 
 class _Film:
     """H.264 in MP4, streamed; sides are even, as its colour format wants them."""
 
-    def __init__(self, path: Path, rate: float, quality: int) -> None:
+    def __init__(self, path: Path, size: tuple[int, int], rate: float, quality: int) -> None:
         import av
 
         self.av = av
@@ -178,15 +306,12 @@ class _Film:
         self.stream.pix_fmt = "yuv420p"
         if codec == "libx264":
             self.stream.options = {"crf": str(round(40 - 0.26 * quality)), "preset": "medium"}
-        self.begun = False
+        self.stream.width, self.stream.height = (side + side % 2 for side in size)
 
     def add(self, pixels: np.ndarray) -> None:
         height, width = pixels.shape[:2]
         if height % 2 or width % 2:
             pixels = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        if not self.begun:
-            self.stream.height, self.stream.width = pixels.shape[:2]
-            self.begun = True
         frame = self.av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
         self.container.mux(self.stream.encode(frame))
 
@@ -195,15 +320,9 @@ class _Film:
         self.container.close()
 
     def abandon(self) -> None:
-        if self.begun:
-            self.container.close()
+        self.container.close()
 
 
 def _rgb(picture: Picture) -> np.ndarray:
     pixels = flatten(picture).pixels if picture.channels == 4 else picture.pixels
     return np.repeat(pixels[..., None], 3, 2) if pixels.ndim == 2 else pixels
-
-
-def there_and_back(pictures: Sequence[Picture]) -> Iterator[Picture]:
-    """The pictures, then backwards without the two ends."""
-    return chain(pictures, reversed(pictures[1:-1]))
