@@ -264,7 +264,9 @@ def test_the_critics_learn_more_often_and_their_weights_are_clipped(people: Labe
 
 def test_halves_have_the_object_and_lack_it(people: LabelledFaces) -> None:
     trainer = GeneGANTrainer(recipe({}), people)
-    kinds = {has: [people.photo(int(n)) for n in people.split("glasses", has)] for has in (False, True)}
+    kinds = {
+        has: [people.photo(int(n)) for n in people.split("glasses", has)] for has in (False, True)
+    }
     people.flip = False
     for step in range(4):
         batch = {n: torch.from_numpy(v) for n, v in people.batch(step, 6, (16, 16)).items()}
