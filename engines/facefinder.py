@@ -45,11 +45,13 @@ class Face:
 
 def find(photo: Picture, own: Path | None = None) -> tuple[Face, ...]:
     """Every face, the largest first. Without a detector's file there is none."""
-    rgb = flatten(photo).pixels if photo.channels == 4 else photo.pixels
-    rgb = np.repeat(rgb[..., None], 3, 2) if rgb.ndim == 2 else rgb
-    scale = min(1.0, LONGEST / max(rgb.shape[:2]))
-    size = tuple(max(1, round(side * scale)) for side in rgb.shape[1::-1])
-    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA) if scale < 1 else rgb
+    scale = min(1.0, LONGEST / max(photo.size))
+    size = tuple(max(1, round(side * scale)) for side in photo.size)
+    pixels = photo.pixels
+    if scale < 1:  # before anything is copied at full size
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    small = flatten(Picture(pixels)).pixels
+    small = np.repeat(small[..., None], 3, 2) if small.ndim == 2 else small
     yunet = _yunet_file()
     found = _by_yunet(small, yunet) if yunet else _by_network(small, own or OWN)
     grown = [_at_full_size(face, 1 / scale) for face in found]
