@@ -30,7 +30,12 @@ CASES: dict[str, tuple[Config, tuple[int, int]]] = {
 def inputs(config: Config, size: tuple[int, int], device: torch.device) -> tuple[Tensor, ...]:
     width, height = size
     if isinstance(config, MultimodalConfig):
-        shapes = ((1, 1, height, width), (1, 4, height, width), (1, config.code))
+        shapes = (
+            (1, 1, height, width),
+            (1, 4, height, width),
+            (1, config.code),
+            (1, 1, height, width),
+        )
     else:
         shapes = ((1, config.inputs, height, width),)
     return tuple(torch.rand(shape, device=device) for shape in shapes)

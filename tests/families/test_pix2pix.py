@@ -25,6 +25,7 @@ from engines.families.pix2pix.config import (
     UNetConfig,
     recognise,
 )
+from engines.families.pix2pix.multimodal import MultimodalUNet
 from engines.families.pix2pix.net import UNet
 from engines.job import Job, Picture, Result
 
@@ -370,6 +371,19 @@ def test_hints_and_variation_reach_the_starter(tmp_path: Path) -> None:
     assert made(None, variation=0) != made(None, variation=1)
     larger = Picture(images.resize(red, (64, 96), smooth=False))
     assert made(larger).size == (32, 48) and made(larger) != made(None)
+
+
+def test_the_starters_grain_follows_the_seed_and_no_device() -> None:
+    net = MultimodalUNet(MultimodalConfig(widths=(8, 12, 16), code=4)).eval()
+    one, same, other = (net.sample_noise([seed], (48, 32)) for seed in (1, 1, 2))
+    assert one.shape == (1, 1, 32, 48)
+    assert torch.equal(one, same) and not torch.equal(one, other)
+    given = torch.rand(1, 1, 32, 48), torch.zeros(1, 4, 32, 48), torch.zeros(1, 4)
+    with torch.inference_mode():
+        assert torch.equal(net(*given, one), net(*given, other)), "untrained, it has no grain"
+        for up in net.up:
+            torch.nn.init.ones_(up.grain)
+        assert not torch.equal(net(*given, one), net(*given, other))
 
 
 # ---- the networks --------------------------------------------------------------------------------

@@ -232,7 +232,9 @@ def _paint(model: Model, job: Job) -> Picture:
     code = model.module.sample_code([job.seed], variation)  # pyright: ignore[reportCallIssue]
     rule = model.config.multiple_of, model.config.minimum
     (x, crop), (hints, _) = (tensors.pad_to_multiple(t, *rule) for t in (x, hints))
-    return tensors.to_picture(crop(model(x, hints, code.to(model.device))))
+    size = (x.shape[-1], x.shape[-2])
+    noise = model.module.sample_noise([job.seed], size)  # pyright: ignore[reportCallIssue]
+    return tensors.to_picture(crop(model(x, hints, code.to(model.device), noise)))
 
 
 def _hints(picture: Picture | None, size: tuple[int, int], model: Model) -> Tensor:

@@ -292,11 +292,11 @@ def _port_weights(config: TensorFlowConfig) -> Iterable[tuple[tuple[str, int], S
 def recognise_multimodal(checkpoint: Checkpoint) -> MultimodalConfig | None:
     """A MultimodalUNet from its shapes; `native` comes from our metadata if it is there."""
     stem, code = checkpoint.shape("stem.weight"), checkpoint.shape("code_mean")
-    if stem is None or code is None or len(stem) != 4 or stem[1:] != (20, 3, 3):
+    if stem is None or code is None or len(stem) != 4 or stem[1:] != (4, 3, 3):
         return None
     widths = [stem[0]]
     while (down := checkpoint.shape(f"down.{len(widths) - 1}.weight")) is not None:
-        if down[1:] != (widths[-1] + 4, 4, 4):
+        if down[1:] != (widths[-1] + 4 * (len(widths) > 1), 4, 4):
             return None
         widths.append(down[0])
     native = checkpoint.metadata.get("config", {}).get("native", MultimodalConfig.native)

@@ -3,8 +3,9 @@ variation code.
 
 An outline does not say colour. Zhu et al. 2017 ("Toward Multimodal Image-to-Image Translation") let
 a code say what the input leaves open; hints say it stroke by stroke (Sangkloy et al. 2017,
-"Scribbler"; Zhang et al. 2017). Nearest upsampling with 3x3 convolutions leaves no checkerboard
-(Odena et al. 2016).
+"Scribbler"; Zhang et al. 2017). Noise at every scale (Karras et al. 2019, StyleGAN) gives cloth and
+fur their grain: without it plain areas fill with a woven grid. Bilinear upsampling with 3x3
+convolutions leaves no checkerboard (Odena et al. 2016).
 """
 
 from __future__ import annotations
@@ -31,16 +32,19 @@ class Modulation(nn.Module):
 
 
 class Up(nn.Module):
-    """Twice the size, joined with the skip, one convolution, modulated by the code."""
+    """Twice the size, joined with the skip, one convolution, noise, modulated by the code."""
 
     def __init__(self, below: int, skip: int, out: int, code: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(below + skip, out, 3, padding=1, bias=False)
+        self.grain = nn.Parameter(torch.zeros(1, out, 1, 1))
         self.norm = Modulation(out, code)
 
-    def forward(self, x: Tensor, skip: Tensor, style: Tensor) -> Tensor:
-        x = torch.cat((F.interpolate(x, scale_factor=2.0), skip), 1)
-        return F.leaky_relu(self.norm(self.conv(x), style), 0.2)
+    def forward(self, x: Tensor, skip: Tensor, style: Tensor, noise: Tensor) -> Tensor:
+        x = self.conv(torch.cat((_twice(x), skip), 1))
+        step = noise.shape[-1] // x.shape[-1]
+        x = x + self.grain * noise[..., ::step, ::step]
+        return F.leaky_relu(self.norm(x, style), 0.2)
 
 
 class Residual(nn.Module):
@@ -55,12 +59,13 @@ class Residual(nn.Module):
 
 
 class MultimodalUNet(nn.Module):
-    """forward(edges, hints, code) -> (B, 3, H, W) in [-1, 1].
+    """forward(edges, hints, code, noise) -> (B, 3, H, W) in [-1, 1].
 
     edges (B, 1, H, W) in [-1, 1], 1 is paper; hints (B, 4, H, W): RGB in [-1, 1] times the mask,
-    mask in {0, 1}; code (B, config.code), about standard normal. H and W are multiples of
-    config.multiple_of. The buffers code_mean and code_spread hold the distribution of the codes of
-    the training photos.
+    mask in {0, 1}; code (B, config.code), about standard normal; noise (B, 1, H, W), standard
+    normal. H and W are multiples of config.multiple_of. Hints enter at a quarter of the size and
+    below: where finer layers see them, a stroke stays a patch instead of dyeing its cloth. The
+    buffers code_mean and code_spread hold the distribution of the codes of the training photos.
     """
 
     code_mean: Tensor
@@ -76,9 +81,10 @@ class MultimodalUNet(nn.Module):
             nn.Linear(style, style),
             nn.LeakyReLU(0.2),
         )
-        self.stem = nn.Conv2d(5 * 4, widths[0], 3, padding=1)
+        self.stem = nn.Conv2d(4, widths[0], 3, padding=1)
         self.down = nn.ModuleList(
-            nn.Conv2d(a + 4, b, 4, stride=2, padding=1, bias=False) for a, b in pairwise(widths)
+            nn.Conv2d(a + 4 * (level > 0), b, 4, stride=2, padding=1, bias=False)
+            for level, (a, b) in enumerate(pairwise(widths))
         )
         self.middle = nn.ModuleList([Residual(widths[-1], style)])
         below = (widths[-1], *(self._up_width(w) for w in widths[-2:0:-1]))
@@ -86,7 +92,7 @@ class MultimodalUNet(nn.Module):
         outs = (*(self._up_width(w) for w in widths[-2:0:-1]), 48)
         self.up = nn.ModuleList(Up(b, s, o, style) for b, s, o in zip(below, skips, outs))
         self.refine = Residual(48, style)
-        self.fine = nn.Conv2d(48 + 5, 24, 3, padding=1)
+        self.fine = nn.Conv2d(48 + 1, 24, 3, padding=1)
         self.out = nn.Conv2d(24, 3, 3, padding=1)
         self.register_buffer("code_mean", torch.zeros(config.code))
         self.register_buffer("code_spread", torch.eye(config.code))
@@ -95,41 +101,47 @@ class MultimodalUNet(nn.Module):
     def _up_width(width: int) -> int:
         return width * 7 // 8
 
-    def forward(self, edges: Tensor, hints: Tensor, code: Tensor) -> Tensor:
+    def forward(self, edges: Tensor, hints: Tensor, code: Tensor, noise: Tensor) -> Tensor:
         style = self.mapping(code)
-        known = torch.cat(((1 - edges) / 2, hints), 1)
-        x = F.leaky_relu(self.stem(F.pixel_unshuffle(known, 2)), 0.2)
-        hints = _coarser(hints)
+        ink = (1 - edges) / 2
+        x = F.leaky_relu(self.stem(F.pixel_unshuffle(ink, 2)), 0.2)
+        hints = F.avg_pool2d(hints, 4)  # premultiplied by the share of hinted pixels
         skips = []
-        for index, down in enumerate(self.down):
+        for level, down in enumerate(self.down):
             skips.append(x)
-            x = down(torch.cat((x, _spread(hints)), 1))
-            x = F.leaky_relu(F.instance_norm(x) if index else x, 0.2)
-            hints = _coarser(hints)
+            if level == 0:
+                x = F.leaky_relu(down(x), 0.2)
+                continue
+            x = F.leaky_relu(F.instance_norm(down(torch.cat((x, _spread(hints)), 1))), 0.2)
+            hints = F.avg_pool2d(hints, 2)
         for block in self.middle:
             x = block(x, style)
         for up in self.up:
-            x = up(x, skips.pop(), style)
-        x = F.interpolate(self.refine(x, style), scale_factor=2.0)
-        x = F.leaky_relu(self.fine(torch.cat((x, known), 1)), 0.2)
+            x = up(x, skips.pop(), style, noise)
+        x = _twice(self.refine(x, style))
+        x = F.leaky_relu(self.fine(torch.cat((x, ink), 1)), 0.2)
         return torch.tanh(self.out(x))
 
     def sample_code(self, seeds: list[int], strength: float) -> Tensor:
         """(len(seeds), code): the mean code of the training photos at strength 0, at 1 a code as
         likely as that of a training photo, beyond 1 bolder."""
-        noise = torch.stack(
-            [
-                torch.randn(len(self.code_mean), generator=torch.Generator().manual_seed(seed))
-                for seed in seeds
-            ]
-        )
-        noise = noise.to(self.code_spread)
+        noise = _normal(seeds, tuple(self.code_mean.shape)).to(self.code_spread)
         return self.code_mean + strength * noise @ self.code_spread.T
 
+    def sample_noise(self, seeds: list[int], size: tuple[int, int]) -> Tensor:
+        """(len(seeds), 1, H, W) for size (W, H): the grain of cloth or fur, from the seed."""
+        return _normal(seeds, (1, size[1], size[0])).to(self.code_spread)
 
-def _coarser(hints: Tensor) -> Tensor:
-    """Half the size; colour stays premultiplied by the share of hinted pixels."""
-    return F.avg_pool2d(hints, 2)
+
+def _normal(seeds: list[int], shape: tuple[int, ...]) -> Tensor:
+    """Per seed the same numbers on every device."""
+    return torch.stack(
+        [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
+    )
+
+
+def _twice(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear")
 
 
 def _spread(hints: Tensor) -> Tensor:

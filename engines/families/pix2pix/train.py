@@ -130,7 +130,8 @@ class MultimodalTrainer:
         epsilon = torch.randn(mean.shape, generator=noise).to(mean)
         code = mean + epsilon * (logvar / 2).exp()
         swapped = code[own:].roll(1, 0).detach()
-        fake = self.generator(edges, hints, torch.cat((code[:own], swapped))).float()
+        grain = torch.randn(edges.shape, generator=noise).to(edges)
+        fake = self.generator(edges, hints, torch.cat((code[:own], swapped)), grain).float()
 
         losses = self._discriminate(fabric, edges, photo, fake)
         loss, parts = self._generate(batch, edges, photo, fake, own, mean, logvar, swapped)
@@ -199,12 +200,13 @@ class MultimodalTrainer:
         raw = self.data.batch(-1 & 0xFFFF, 8, stage.size, rank=99)
         batch = {name: torch.from_numpy(a).to(device) for name, a in raw.items()}
         edges, hints, photo = batch["edges"], batch["hints"], batch["photo"]
+        grain = generator.sample_noise(list(range(8)), stage.size)
         with torch.inference_mode():
-            own = generator(edges, hints, encoder(photo)[0])
+            own = generator(edges, hints, encoder(photo)[0], grain)
             rows = [edges.expand_as(photo), hints[:, :3] + 1 - hints[:, 3:], photo, own]
             for strength, first in ((0.0, 0), (1.0, 0), (1.0, 8)):
                 codes = generator.sample_code(list(range(first, first + 8)), strength)
-                rows.append(generator(edges, hints, codes.to(device)))
+                rows.append(generator(edges, hints, codes.to(device), grain))
         return _sheet(rows)
 
     @torch.inference_mode()
@@ -363,6 +365,8 @@ _LOSSES: dict[str, Any] = {"mode": "vanilla", "gan": 1.0, "pixel": 100.0, "p": 1
 def _generator_config(network: Mapping[str, Any]) -> UNetConfig | ResNetConfig:
     shared = {name: network[name] for name in ("inputs", "outputs", "width", "norm", "dropout")}
     if network["generator"] == "unet":
+        if network["depth"] < 2:
+            raise RecipeError("A U-Net needs a depth of 2 or more; the official ones have 7 and 8.")
         return UNetConfig(depth=network["depth"], **shared)
     if network["generator"] == "resnet":
         return ResNetConfig(blocks=network["depth"], **shared)
