@@ -68,10 +68,12 @@ class FacesRoom(Room):
         """How many faces were found; None while nothing is known."""
         if count is None:
             say(self.found, "setText", "")
+        elif count == 0:
+            say(self.found, "setText", "No face found: move the handles")
         elif count == 1:
             say(self.found, "setText", "1 face found")
         else:
             say(self.found, "setText", "{n} faces found", n=count)
-        self.adjust.setEnabled(bool(count))
-        if not count:
+        self.adjust.setEnabled(count is not None)
+        if count is None:
             self.adjust.setChecked(False)

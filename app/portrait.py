@@ -243,6 +243,9 @@ class Portrait(QObject):
         found = json.loads(result.texts[0]) if result.texts else []
         self.faces = [_face(body) for body in found]
         self.room.show_count(len(self.faces))
+        if not self.faces and self.photo is not None:
+            self.faces = [Face(_supposed(self.photo.size))]
+            self.room.adjust.setChecked(True)
         if self.faces:
             self.active = self._nearest(self._keep) if self._keep else 0
             if self._keep:
@@ -288,6 +291,16 @@ class Portrait(QObject):
         kept = tuple(float(n) for n in points) if isinstance(points, list | tuple) else ()
         if picture != self._given:
             self._lay(picture, kept if len(kept) == 6 else ())
+
+
+def _supposed(size: tuple[int, int]) -> Spot:
+    """Where a face may be when none was found: in the middle, for the handles to be moved."""
+    width, height = size
+    side = 0.5 * min(size)
+    x, y = (width - side) / 2, (height - side) / 2
+    points = (0.33, 0.38, 0.67, 0.38, 0.5, 0.75)
+    placed = tuple(round((y if n % 2 else x) + p * side, 2) for n, p in enumerate(points))
+    return Spot((x, y, side, side), placed)
 
 
 def _drawn(control: Attributes, source: random.Random) -> list[float]:

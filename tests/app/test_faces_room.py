@@ -242,3 +242,22 @@ def test_the_rail_leads_from_room_to_room(window: MainWindow, qtbot: QtBot) -> N
     QTest.mouseClick(window.rail.rooms["faces"], LEFT)
     qtbot.waitUntil(lambda: window.room is window.faces, timeout=60_000)
     assert window.studio.card.family == "stargan"
+
+
+@pytest.mark.slow
+def test_where_no_face_is_found_the_handles_are_set_by_hand(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.faces.find", lambda _photo: ())
+    studio, widget = window.studio, window.faces.photo
+    studio.open_path(SAMPLE)
+    qtbot.waitUntil(lambda: len(window.portrait.faces) == 1, timeout=60_000)
+    assert window.faces.adjust.isChecked() and "No face" in window.faces.found.text()
+    qtbot.waitUntil(lambda: current(window), timeout=60_000)
+    wanted = widget.view.to_view(QPointF(533, 242)).toPoint()
+    QTest.mousePress(widget, LEFT, pos=widget.handle(0).toPoint())
+    QTest.mouseMove(widget, wanted)
+    QTest.mouseRelease(widget, LEFT, pos=wanted)
+    points = studio.values["points"]
+    assert isinstance(points, list) and points[:2] == pytest.approx([533, 242], abs=2)
+    qtbot.waitUntil(lambda: current(window), timeout=60_000)
