@@ -23,7 +23,7 @@ NETS: dict[str, tuple[Config, tuple[tuple[int, ...], ...]]] = {
     "tensorflow": (TensorFlowConfig(width=4, depth=4), ((1, 3, 32, 32),)),
     "multimodal": (
         MultimodalConfig(widths=(8, 12, 16), code=4),
-        ((1, 1, 32, 32), (1, 4, 32, 32), (1, 4)),
+        ((1, 1, 32, 32), (1, 4, 32, 32), (1, 4), (1, 1, 32, 32)),
     ),
 }
 
