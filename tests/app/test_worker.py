@@ -177,9 +177,8 @@ def test_a_waiting_ticket_is_cancelled_at_once(qtbot, worker, heard, engine):
 
 def test_a_result_that_was_cancelled_is_not_shown(qtbot, worker, heard, engine):
     engine.seconds = 0.15
-    ticket = worker.submit(job(1), "live")
-    with qtbot.waitSignal(worker.began):
-        pass
+    with qtbot.waitSignal(worker.began):  # listens before the thread can begin
+        ticket = worker.submit(job(1), "live")
     worker.cancel(ticket)
     wait_all(qtbot, heard, [ticket])
     assert heard.of(ticket) == [Cancelled()]
