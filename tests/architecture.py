@@ -26,6 +26,7 @@ LOADS_TORCH = (
     "engines.findernet",
     "engines.layers",
     "engines.memory",
+    "engines.residualnet",
     "engines.tensors",
     "engines.training",
     "engines.families",

@@ -28,7 +28,8 @@ from engines.checkpoint import (
     save,
 )
 from engines.families.pix2pix.config import ResNetConfig, UNetConfig
-from engines.families.pix2pix.net import ResNet, UNet
+from engines.families.pix2pix.net import UNet
+from engines.residualnet import ResNet
 
 WEIGHTS = Path(
     os.environ.get("GANVAS_WEIGHTS", Path(__file__).resolve().parents[3] / "shared" / "weights")

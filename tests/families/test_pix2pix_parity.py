@@ -10,8 +10,9 @@ from PIL import Image
 
 from engines import executor, images, layers, tensors
 from engines.families.pix2pix.config import ResNetConfig, TensorFlowConfig, UNetConfig
-from engines.families.pix2pix.net import ResNet, UNet
+from engines.families.pix2pix.net import UNet
 from engines.families.pix2pix.tensorflow import TensorFlowUNet, from_variables
+from engines.residualnet import ResNet
 
 
 def same_keys(module: torch.nn.Module, manifest: dict) -> None:

@@ -7,8 +7,9 @@ from torch import nn
 from engines.checkpoint import Checkpoint, CheckpointError
 from engines.families.pix2pix.config import Config, MultimodalConfig, ResNetConfig, TensorFlowConfig
 from engines.families.pix2pix.multimodal import MultimodalUNet
-from engines.families.pix2pix.net import ResNet, UNet
+from engines.families.pix2pix.net import UNet
 from engines.families.pix2pix.tensorflow import TensorFlowUNet, from_variables
+from engines.residualnet import ResNet
 
 
 def build(config: Config) -> nn.Module:

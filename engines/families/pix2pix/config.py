@@ -6,16 +6,15 @@ where that configuration puts it, and no other. Imports no torch.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from engines import residual
+from engines.residual import Norm, ResNetConfig, Shape, holds_exactly, is_convolution, norm_after
 
 if TYPE_CHECKING:
     from engines.checkpoint import Checkpoint
-
-Norm = Literal["batch", "instance", "none"]
-Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -48,29 +47,6 @@ class UNetConfig:
     def noisy(self) -> bool:
         """Whether it has dropout layers; only levels between the fifth and the innermost do."""
         return self.dropout is not False and self.depth > 5
-
-
-@dataclass(frozen=True)
-class ResNetConfig:
-    inputs: int = 3
-    outputs: int = 3
-    width: int = 64
-    blocks: int = 9
-    norm: Norm = "instance"
-    dropout: bool = False
-
-    @property
-    def multiple_of(self) -> int:
-        return 4
-
-    @property
-    def minimum(self) -> int:
-        """Mirroring by one pixel and normalising need 2x2 at a quarter of the size."""
-        return 8
-
-    @property
-    def noisy(self) -> bool:
-        return self.dropout
 
 
 @dataclass(frozen=True)
@@ -155,41 +131,22 @@ def _counted(checkpoint: Checkpoint, key: Callable[[int], str], first: int = 0) 
     return number - first
 
 
-def _is_convolution(shape: Shape | None, kernel: int) -> bool:
-    return shape is not None and len(shape) == 4 and shape[2:] == (kernel, kernel)
-
-
-def _holds_exactly(checkpoint: Checkpoint, wanted: Iterable[tuple[str, Shape]]) -> bool:
-    """Whether these are the convolutions of the file, all of them, in these shapes."""
-    found = {k: checkpoint.shape(k) for k in checkpoint.keys()}  # noqa: SIM118  (a method, not a dict)
-    return {k: s for k, s in found.items() if s is not None and len(s) == 4} == dict(wanted)
-
-
-def _norm(checkpoint: Checkpoint, norm: str, convolution: str) -> Norm | None:
-    """Which norm follows `convolution`: batch norm has weights and a memory; instance norm has
-    neither, and the convolution before it a bias; without a norm the official nets have no bias
-    either. None for a norm of another kind."""
-    if checkpoint.shape(f"{norm}.weight") is not None:
-        return "batch" if checkpoint.shape(f"{norm}.running_mean") is not None else None
-    return "none" if checkpoint.shape(f"{convolution}.bias") is None else "instance"
-
-
 # ---- the official U-Net --------------------------------------------------------------------------
 
 
 def recognise_unet(checkpoint: Checkpoint) -> UNetConfig | None:
     """model.model.0 is the outermost convolution; each deeper level lies within."""
     first, last = checkpoint.shape("model.model.0.weight"), checkpoint.shape("model.model.3.weight")
-    if not (_is_convolution(first, 4) and _is_convolution(last, 4)) or not first or not last:
+    if not (is_convolution(first, 4) and is_convolution(last, 4)) or not first or not last:
         return None
     depth = _counted(checkpoint, lambda level: f"{_level(level)}1.weight", 1) + 1
     up = f"{_level(1)}{3 if depth == 2 else 5}"
-    norm = _norm(checkpoint, f"{_level(1)}{4 if depth == 2 else 6}", up)
+    norm = norm_after(checkpoint.shapes(), f"{_level(1)}{4 if depth == 2 else 6}", up)
     if depth < 2 or norm is None:
         return None
     dropout = checkpoint.metadata.get("config", {}).get("dropout")
     config = UNetConfig(first[1], last[1], first[0], depth, norm, dropout)
-    return config if _holds_exactly(checkpoint, _unet_weights(config)) else None
+    return config if holds_exactly(checkpoint.shapes(), _unet_weights(config)) else None
 
 
 def _level(level: int) -> str:
@@ -208,48 +165,12 @@ def _unet_weights(config: UNetConfig) -> Iterable[tuple[str, Shape]]:
 
 # ---- the official ResNet -------------------------------------------------------------------------
 
-_BLOCK = re.compile(r"^model\.(\d+)\.conv_block\.(\d+)\.weight$")
-
 
 def recognise_resnet(checkpoint: Checkpoint) -> ResNetConfig | None:
-    """model.1 is a 7x7 convolution, model.10 and on are residual blocks of two 3x3 convolutions;
-    dropout between these moves the second from place 5 to 6."""
-    first = checkpoint.shape("model.1.weight")
-    if not _is_convolution(first, 7) or first is None:
-        return None
-    blocks = _halves(checkpoint, 4 * first[0])
-    last = checkpoint.shape(f"model.{17 + len(blocks)}.weight")
-    norm = _norm(checkpoint, "model.2", "model.1")
-    if not blocks or last is None or norm is None or any(len(b) != 2 for b in blocks.values()):
-        return None
-    dropout = all(max(halves) == 6 for halves in blocks.values())
-    config = ResNetConfig(first[1], last[0], first[0], len(blocks), norm, dropout)
-    return config if _holds_exactly(checkpoint, _resnet_weights(config, blocks)) else None
-
-
-def _halves(checkpoint: Checkpoint, channels: int) -> dict[int, list[int]]:
-    """Number of each residual block -> places of its 3x3 convolutions."""
-    blocks: dict[int, list[int]] = {}
-    for key in checkpoint.keys():  # noqa: SIM118  (a method, not a dict)
-        match = _BLOCK.match(key)
-        if match and checkpoint.shape(key) == (channels, channels, 3, 3):
-            blocks.setdefault(int(match[1]), []).append(int(match[2]))
-    return blocks
-
-
-def _resnet_weights(
-    config: ResNetConfig, blocks: Mapping[int, list[int]]
-) -> Iterable[tuple[str, Shape]]:
-    width, count = config.width, config.blocks
-    yield "model.1.weight", (width, config.inputs, 7, 7)
-    yield "model.4.weight", (2 * width, width, 3, 3)
-    yield "model.7.weight", (4 * width, 2 * width, 3, 3)
-    for number, block in enumerate(sorted(blocks), 10):
-        for place in blocks[block]:
-            yield f"model.{number}.conv_block.{place}.weight", (4 * width, 4 * width, 3, 3)
-    yield f"model.{10 + count}.weight", (4 * width, 2 * width, 3, 3)
-    yield f"model.{13 + count}.weight", (2 * width, width, 3, 3)
-    yield f"model.{17 + count}.weight", (config.outputs, width, 7, 7)
+    """Those that halve the picture twice and take pictures; others are pix2pixHD's."""
+    config = residual.recognise(checkpoint.shapes())
+    fits = config and config.downs == 2 and config.blocks and not config.bias and config.inputs <= 4
+    return config if fits else None
 
 
 # ---- the TensorFlow port -------------------------------------------------------------------------
@@ -272,12 +193,12 @@ def recognise_tensorflow(checkpoint: Checkpoint) -> TensorFlowConfig | None:
 
 def _converted_tensorflow(checkpoint: Checkpoint) -> TensorFlowConfig | None:
     first, last = checkpoint.shape("encoder.0.weight"), checkpoint.shape("decoder.0.weight")
-    if not (_is_convolution(first, 4) and _is_convolution(last, 4)) or not first or not last:
+    if not (is_convolution(first, 4) and is_convolution(last, 4)) or not first or not last:
         return None
     depth = _counted(checkpoint, lambda level: f"encoder.{level}.weight")
     config = TensorFlowConfig(first[1], last[1], first[0], depth)
     wanted = {f"{side}.{level}.weight": s for (side, level), s in _port_weights(config)}
-    return config if _holds_exactly(checkpoint, wanted.items()) else None
+    return config if holds_exactly(checkpoint.shapes(), wanted.items()) else None
 
 
 def _variable(side: str, level: int) -> str:

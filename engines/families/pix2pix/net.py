@@ -1,5 +1,4 @@
-"""The official pix2pix and CycleGAN generators, key for key: U-Net and ResNet (Isola et al. 2017,
-Zhu et al. 2017).
+"""The official U-Net of pix2pix, key for key (Isola et al. 2017).
 
 Pictures are (B, C, H, W) in [-1, 1].
 """
@@ -9,8 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from engines.families.pix2pix.config import ResNetConfig, UNetConfig
-from engines.layers import Norm, SeededDropout, has_bias, norm_layer
+from engines.families.pix2pix.config import UNetConfig
+from engines.layers import SeededDropout, has_bias, norm_layer
 
 
 class SkipBlock(nn.Module):
@@ -83,53 +82,3 @@ def _outermost(config: UNetConfig, deeper: SkipBlock) -> SkipBlock:
     down = nn.Conv2d(config.inputs, width, 4, 2, 1, bias=has_bias(config.norm))
     up = nn.ConvTranspose2d(2 * width, config.outputs, 4, 2, 1)
     return SkipBlock([down, deeper, nn.ReLU(), up, nn.Tanh()], outermost=True)
-
-
-class ResNetBlock(nn.Module):
-    def __init__(self, channels: int, norm: Norm, dropout: bool, bias: bool) -> None:
-        super().__init__()
-
-        def half() -> list[nn.Module]:
-            return [
-                nn.ReflectionPad2d(1),
-                nn.Conv2d(channels, channels, 3, bias=bias),
-                norm_layer(norm, channels),
-            ]
-
-        noise = [SeededDropout()] if dropout else []
-        self.conv_block = nn.Sequential(*half(), nn.ReLU(True), *noise, *half())
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv_block(x)
-
-
-class ResNet(nn.Module):
-    """forward(picture) -> picture; H and W are multiples of 4 (Johnson et al. 2016)."""
-
-    def __init__(self, config: ResNetConfig) -> None:
-        super().__init__()
-        width, norm = config.width, config.norm
-        bias = has_bias(norm)
-        layers: list[nn.Module] = [
-            nn.ReflectionPad2d(3),
-            nn.Conv2d(config.inputs, width, 7, bias=bias),
-            norm_layer(norm, width),
-            nn.ReLU(True),
-        ]
-        for _ in range(2):
-            layers += [
-                nn.Conv2d(width, 2 * width, 3, 2, 1, bias=bias),
-                norm_layer(norm, 2 * width),
-                nn.ReLU(True),
-            ]
-            width *= 2
-        layers += [ResNetBlock(width, norm, config.dropout, bias) for _ in range(config.blocks)]
-        for _ in range(2):
-            up = nn.ConvTranspose2d(width, width // 2, 3, 2, 1, output_padding=1, bias=bias)
-            layers += [up, norm_layer(norm, width // 2), nn.ReLU(True)]
-            width //= 2
-        layers += [nn.ReflectionPad2d(3), nn.Conv2d(width, config.outputs, 7), nn.Tanh()]
-        self.model = nn.Sequential(*layers)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.model(x)

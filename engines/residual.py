@@ -1,0 +1,138 @@
+"""The configuration of the ResNet generator of Johnson et al. 2016, and how it is recognised from
+key names and shapes.
+
+CycleGAN's generators are such nets, and pix2pixHD's global generator and (without blocks) its
+encoder. Recognition is exact: a configuration is read from a few shapes, and then every convolution
+must be where that configuration puts it, and no other. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Norm = Literal["batch", "instance", "none"]
+Shape = tuple[int, ...]
+Shapes = Mapping[str, Shape]
+
+
+@dataclass(frozen=True)
+class ResNetConfig:
+    """width: channels at full size, doubled by each of `downs` halvings. bias: convolutions before
+    a batch norm have a bias too, as pix2pixHD has it."""
+
+    inputs: int = 3
+    outputs: int = 3
+    width: int = 64
+    blocks: int = 9
+    norm: Norm = "instance"
+    dropout: bool = False
+    downs: int = 2
+    bias: bool = False
+
+    @property
+    def multiple_of(self) -> int:
+        return 2**self.downs
+
+    @property
+    def minimum(self) -> int:
+        """Mirroring by one pixel and normalising need 2x2 at the coarsest level."""
+        return 2 * self.multiple_of
+
+    @property
+    def noisy(self) -> bool:
+        return self.dropout
+
+    @property
+    def widest(self) -> int:
+        """Channels at the coarsest level."""
+        return self.width * 2**self.downs
+
+
+def is_convolution(shape: Shape | None, kernel: int) -> bool:
+    return shape is not None and len(shape) == 4 and shape[2:] == (kernel, kernel)
+
+
+def holds_exactly(shapes: Shapes, wanted: Iterable[tuple[str, Shape]]) -> bool:
+    """Whether these are the convolutions of the net, all of them, in these shapes."""
+    return {k: s for k, s in shapes.items() if len(s) == 4} == dict(wanted)
+
+
+def norm_after(shapes: Shapes, norm: str, convolution: str) -> Norm | None:
+    """Which norm follows `convolution`: batch norm has weights and a memory; instance norm has
+    neither, and the convolution before it a bias; without a norm the official nets have no bias
+    either. None for a norm of another kind."""
+    if f"{norm}.weight" in shapes:
+        return "batch" if f"{norm}.running_mean" in shapes else None
+    return "instance" if f"{convolution}.bias" in shapes else "none"
+
+
+def below(shapes: Shapes, prefix: str) -> dict[str, Shape]:
+    """The net whose names begin with `prefix`, under its own names."""
+    return {k.removeprefix(prefix): s for k, s in shapes.items() if k.startswith(prefix)}
+
+
+_BLOCK = re.compile(r"^model\.(\d+)\.conv_block\.(\d+)\.weight$")
+
+
+def recognise(shapes: Shapes, head: bool = True) -> ResNetConfig | None:
+    """model.1 is a 7x7 convolution, halvings follow, then residual blocks of two 3x3 convolutions
+    (dropout between these moves the second from place 5 to 6), doublings, and a 7x7 convolution.
+    Without `head` that last one is absent: `outputs` is 0 then."""
+    first = shapes.get("model.1.weight")
+    if not is_convolution(first, 7) or first is None:
+        return None
+    downs = 0
+    while shapes.get(f"model.{4 + 3 * downs}.weight") == _halving(first[0], downs):
+        downs += 1
+    blocks = _halves(shapes, first[0] * 2**downs)
+    last = shapes.get(f"model.{4 + 3 * downs + len(blocks) + 3 * downs + 1}.weight")
+    norm = norm_after(shapes, "model.2", "model.1")
+    if norm is None or (head and last is None) or any(len(b) != 2 for b in blocks.values()):
+        return None
+    config = ResNetConfig(
+        first[1],
+        last[0] if head and last else 0,
+        first[0],
+        len(blocks),
+        norm,
+        bool(blocks) and all(max(halves) == 6 for halves in blocks.values()),
+        downs,
+        norm == "batch" and "model.1.bias" in shapes,
+    )
+    return config if downs and holds_exactly(shapes, weights(config, blocks)) else None
+
+
+def _halving(width: int, level: int) -> Shape:
+    return (width * 2 ** (level + 1), width * 2**level, 3, 3)
+
+
+def _halves(shapes: Shapes, channels: int) -> dict[int, list[int]]:
+    """Number of each residual block -> places of its 3x3 convolutions."""
+    blocks: dict[int, list[int]] = {}
+    for key, shape in shapes.items():
+        match = _BLOCK.match(key)
+        if match and shape == (channels, channels, 3, 3):
+            blocks.setdefault(int(match[1]), []).append(int(match[2]))
+    return blocks
+
+
+def weights(config: ResNetConfig, blocks: Mapping[int, list[int]]) -> Iterable[tuple[str, Shape]]:
+    """Name and shape of every convolution, with the given places inside the blocks."""
+    width, downs = config.width, config.downs
+    yield "model.1.weight", (width, config.inputs, 7, 7)
+    for level in range(downs):
+        yield f"model.{4 + 3 * level}.weight", _halving(width, level)
+    after = 4 + 3 * downs
+    for number, block in enumerate(sorted(blocks), after):
+        for place in blocks[block]:
+            name = f"model.{number}.conv_block.{place}.weight"
+            yield name, (config.widest, config.widest, 3, 3)
+    after += config.blocks
+    for level in reversed(range(downs)):  # transposed: (in, out, H, W), so the same shapes
+        yield f"model.{after}.weight", _halving(width, level)
+        after += 3
+    if config.outputs:
+        yield f"model.{after + 1}.weight", (config.outputs, width, 7, 7)
