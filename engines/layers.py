@@ -21,13 +21,33 @@ from torch.nn import functional as F
 Norm = Literal["batch", "instance", "none"]
 
 
+def instance_norm(
+    x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """F.instance_norm of (B, C, H, W) without running statistics. One picture without gradients,
+    which is what a user waits for, is normalised as a batch: the same numbers, and in channels-last
+    no copies there and back."""
+    if len(x) == 1 and not torch.is_grad_enabled():
+        return F.batch_norm(x, None, None, weight, bias, True, 0.0, eps)
+    return F.instance_norm(x, weight=weight, bias=bias, eps=eps)
+
+
+class InstanceNorm2d(nn.InstanceNorm2d):
+    """nn.InstanceNorm2d, through `instance_norm` where it keeps no running statistics."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.running_mean is not None or input.dim() != 4:
+            return super().forward(input)
+        return instance_norm(input, self.weight, self.bias, self.eps)
+
+
 def norm_layer(kind: Norm, channels: int) -> nn.Module:
     """Batch norm is affine and keeps running statistics; instance norm neither, as the official
     nets have it."""
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     if kind == "instance":
-        return nn.InstanceNorm2d(channels)
+        return InstanceNorm2d(channels)
     return nn.Identity()
 
 

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from engines import checkpoint, executor, images, memory, tensors
+from engines import checkpoint, executor, images, layers, memory, tensors
 from engines.catalogue import Catalogue
 from engines.controls import ImageInput, ModelCard, SizeRule, Slider
 from engines.engine import Engine, EngineError
@@ -607,14 +607,15 @@ def test_a_pass_takes_and_gives_full_precision_on_the_models_device(
     assert torch.allclose(made, plain(torch.zeros(1, 3, 16, 16)), atol=1e-6)
 
 
-def test_only_networks_with_batch_norm_alone_get_channels_last() -> None:
+def test_networks_get_channels_last_unless_their_norm_copies_there() -> None:
     def strides(module: nn.Module) -> bool:
         ready = executor.prepare(module, torch.device("cpu"), torch.float32)
         return next(ready.parameters()).is_contiguous(memory_format=torch.channels_last)
 
     assert strides(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)))
     assert not strides(nn.Sequential(nn.Conv2d(3, 8, 3), nn.InstanceNorm2d(8)))
-    assert not strides(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()))
+    assert strides(nn.Sequential(nn.Conv2d(3, 8, 3), layers.norm_layer("instance", 8)))
+    assert strides(nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU()))
 
 
 def test_half_precision_is_for_graphics_cards() -> None:

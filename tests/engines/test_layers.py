@@ -136,3 +136,27 @@ def test_seeded_dropout_repeats_and_keeps_the_mean() -> None:
     layers.seed_dropout(drop, None)
     assert torch.equal(drop(x), x)
     assert drop.train()(x).eq(0).any()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("affine", [False, True])
+def test_our_instance_norm_is_that_of_torch(count: int, affine: bool) -> None:
+    ours, theirs = layers.InstanceNorm2d(5, affine=affine), nn.InstanceNorm2d(5, affine=affine)
+    if affine:
+        nn.init.normal_(theirs.weight)
+        nn.init.normal_(theirs.bias)
+    ours.load_state_dict(theirs.state_dict())
+    x = torch.randn(count, 5, 6, 7).contiguous(memory_format=torch.channels_last) * 3 + 1
+    wanted = theirs(x)
+    assert torch.allclose(ours(x), wanted, atol=1e-5), "with gradients"
+    with torch.inference_mode():
+        made = ours(x)
+    assert torch.allclose(made, wanted, atol=1e-5)
+
+
+def test_our_instance_norm_keeps_to_running_statistics() -> None:
+    norm = layers.InstanceNorm2d(2, track_running_stats=True).eval()
+    norm.running_mean.fill_(3.0)
+    with torch.inference_mode():
+        made = norm(torch.full((1, 2, 4, 4), 3.0))
+    assert torch.allclose(made, torch.zeros(1, 2, 4, 4))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engines.families.fader.config import Config, Norm, block_channels
+from engines.layers import InstanceNorm2d
 
 SLOPE = 0.2
 
@@ -77,7 +78,7 @@ def _up(config: Config, block: int) -> nn.Sequential:
 
 
 def _norm(kind: Norm, channels: int) -> nn.Module:
-    return nn.BatchNorm2d(channels) if kind == "batch" else nn.InstanceNorm2d(channels, affine=True)
+    return nn.BatchNorm2d(channels) if kind == "batch" else InstanceNorm2d(channels, affine=True)
 
 
 class _Reader(nn.Module):

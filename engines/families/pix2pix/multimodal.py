@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engines.families.pix2pix.config import MultimodalConfig
+from engines.layers import instance_norm
 
 
 class Modulation(nn.Module):
@@ -28,7 +29,7 @@ class Modulation(nn.Module):
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
         gain, offset = self.affine(style)[:, :, None, None].chunk(2, 1)
-        return F.instance_norm(x) * (1 + gain) + offset
+        return instance_norm(x) * (1 + gain) + offset
 
 
 class Up(nn.Module):
@@ -64,8 +65,9 @@ class MultimodalUNet(nn.Module):
     edges (B, 1, H, W) in [-1, 1], 1 is paper; hints (B, 4, H, W): RGB in [-1, 1] times the mask,
     mask in {0, 1}; code (B, config.code), about standard normal; noise (B, 1, H, W), standard
     normal. H and W are multiples of config.multiple_of. Hints enter at an eighth of the size and
-    below, as a flood that reaches every pixel: where finer layers see the stroke itself, it stays a
-    patch instead of dyeing its cloth. The buffers code_mean and code_spread hold the distribution of the codes of the training photos.
+    below, as a flood that reaches every pixel, or (not config.flooded) at a quarter and below,
+    where they lie: where finer layers see a stroke, it stays a patch instead of dyeing its cloth.
+    The buffers code_mean and code_spread hold the distribution of the codes of the training photos.
     """
 
     code_mean: Tensor
@@ -112,7 +114,7 @@ class MultimodalUNet(nn.Module):
             if level >= self.config.first_hinted:
                 coarse = F.avg_pool2d(hints, 2 ** (level + 1))  # premultiplied by the hinted share
                 x = torch.cat((x, spread(coarse)), 1)
-            x = down(x) if level == 0 else F.instance_norm(down(x))
+            x = down(x) if level == 0 else instance_norm(down(x))
             x = F.leaky_relu(x, 0.2)
         for block in self.middle:
             x = block(x, style)

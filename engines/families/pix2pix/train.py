@@ -85,7 +85,8 @@ class _View:
 
     def __init__(self, samples: int, noise: torch.Generator, shift: float = 0.125) -> None:
         drawn = torch.rand((5, samples, 1, 1, 1), generator=noise) * 2 - 1
-        self.light, self.saturation, self.contrast = drawn[0] / 2, 1 + drawn[1] / 2, 1 + drawn[2] / 2
+        self.light = drawn[0] / 2
+        self.saturation, self.contrast = 1 + drawn[1] / 2, 1 + drawn[2] / 2
         self.shifts = (drawn[3:, :, 0, 0, 0] * shift).T.tolist()
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ Realness = Callable[[Tensor], tuple[Tensor, Tensor]]
 def _norm(width: int) -> nn.Module:
     """Official files hold running statistics too, which the official code never uses: they are left
     out."""
-    return nn.InstanceNorm2d(width, affine=True)
+    return layers.InstanceNorm2d(width, affine=True)
 
 
 class _Block(nn.Module):
