@@ -426,7 +426,7 @@ class Studio(QObject):
 
         folders = Path(folder), Path(target)
         batch = Batch(*folders, job, role, submit, self.worker.cancel, self.background, self)
-        return self.tasks.start(batch, f"{folders[0].name} through {card.title}")
+        return self.tasks.start(batch, f"Batch: {folders[0].name} through {card.title}")
 
     def run_process(self, command: list[str], title: str) -> int:
         """Another process as a task: training. See ProcessTask for what it may say."""

@@ -69,6 +69,7 @@ def test_sentences_with_values_in_them_are_recognised():
     assert tr("Something else of the engine.") == "Something else of the engine."
     with_text = "Pen clothes needs a picture for “Outline” first."
     assert tr(with_text) == "Pen clothes 需要先有“轮廓”的图片。"
+    assert tr("Batch: shirts through Edges to cats") == "批量处理：shirts，使用 边缘到猫"
 
 
 def test_say_follows_the_language_and_the_last_text_counts(qapp: QApplication, qtbot):
