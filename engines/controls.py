@@ -160,6 +160,8 @@ class SketchInput:
            W, 4); "labels": class indices, (H, W)
     size   (width, height) of a fresh canvas
     photo  a photo may take the drawing's place: a network that nobody told us the training of
+    palette, classes  of "labels": what the numbers mean (engines/palettes.py), and how many of
+           them, from 0 on, the model knows; 0: any
     """
 
     role: str
@@ -169,6 +171,7 @@ class SketchInput:
     palette: str = ""
     optional: bool = False
     photo: bool = False
+    classes: int = 0
     type: Literal["sketch"] = "sketch"
 
 
