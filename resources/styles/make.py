@@ -235,7 +235,7 @@ def ink(rng: Rng) -> np.ndarray:
     for _ in range(34):
         cx, reach = rng.uniform(0, SIDE), rng.uniform(20, 70)
         base = rng.uniform(SIDE * 0.45, SIDE)
-        path = np.cumsum(rng.normal((0, -reach / 8), (3, 2), (9, 2)), 0) + (cx, base)
+        path = np.cumsum(rng.normal((0, -reach / 8), (3, 2), (9, 2)), 0) + np.array((cx, base))
         for n in range(8):
             ends = (path[n : n + 2] * 8).astype(np.int32)
             cv2.polylines(picture, [ends], False, (30, 29, 32), max(1, 5 - n // 2), cv2.LINE_AA, 3)
@@ -270,7 +270,6 @@ def woodcut(rng: Rng) -> np.ndarray:
 
 
 def points(rng: Rng) -> np.ndarray:
-    x, y = grid()
     field = noise(rng, 3, 4)
     light = ramp(field, palette("2b3f8c", "3f7fb5", "7fb77e", "e6d25a", "f08a3c", "c93f4a"))
     picture = np.full((SIDE, SIDE, 3), 236, np.float32)
@@ -404,7 +403,7 @@ def arcs(rng: Rng) -> np.ndarray:
 
 
 def pastel(rng: Rng) -> np.ndarray:
-    x, y = grid()
+    _, y = grid()
     field = ramp(
         0.6 * noise(rng, 2, 3) + 0.4 * (0.5 + 0.5 * y),
         palette("e8654f", "f2b04a", "5fb59a", "3f7fc4", "8656b8"),
@@ -417,7 +416,7 @@ def pastel(rng: Rng) -> np.ndarray:
         for cx, cy in rng.uniform(0, SIDE, (count, 2)):
             a = angle + rng.normal(0, 0.12)
             half = rng.uniform(22, 70) * np.array([np.cos(a), np.sin(a)])
-            ends = np.array([(cx, cy) - half, (cx, cy) + half])
+            ends = np.array((cx, cy)) + np.array([-half, half])
             wide = rng.uniform(5, 13)
             low = np.maximum(ends.min(0) - wide, 0).astype(int)
             high = np.minimum(ends.max(0) + wide, SIDE).astype(int)
