@@ -15,7 +15,7 @@ from test_contract import tensorflow_names
 from engines import checkpoint, images
 from engines.checkpoint import Checkpoint, TensorInfo, open_checkpoint
 from engines.engine import Engine, EngineError
-from engines.families.pix2pix import JOINED, Pix2Pix, multimodal
+from engines.families.pix2pix import JOINED, Pix2Pix
 from engines.families.pix2pix.build import build
 from engines.families.pix2pix.config import (
     Config,
@@ -27,7 +27,6 @@ from engines.families.pix2pix.config import (
 )
 from engines.families.pix2pix.multimodal import MultimodalUNet
 from engines.families.pix2pix.net import UNet
-from engines.families.pix2pix.train import _View
 from engines.job import Job, Picture, Result
 
 SHIPPED = Path(__file__).resolve().parents[2] / "resources" / "models"
@@ -428,45 +427,3 @@ def test_a_misspelt_parameter_is_an_error() -> None:
         UNetConfig(ngf=64)  # type: ignore[call-arg]
     with pytest.raises(KeyError):
         Pix2Pix().from_dict({"network": "vnet"})
-
-
-# ---- the starter's network -----------------------------------------------------------------------
-
-
-def test_a_hint_floods_the_sheet_and_the_nearest_one_counts_most() -> None:
-    hints = torch.zeros(1, 4, 25, 31)
-    hints[0, :, 3, 4] = torch.tensor([1.0, -1.0, -1.0, 1.0])
-    hints[0, :, 20, 28] = torch.tensor([-0.5, 0.5, -0.5, 0.5])  # covers half of its cell
-    flood = multimodal._flood(hints)[0]
-    assert flood.shape == (4, 25, 31)
-    assert torch.allclose(flood[:, 3, 4], torch.tensor([1.0, -1.0, -1.0, 1.0]))
-    assert torch.allclose(flood[:, 20, 28], torch.tensor([-1.0, 1.0, -1.0, 1.0]))
-    assert flood[0, 5, 6] > 0.5 and flood[1, 18, 27] > 0.5, "each has the colour of its own hint"
-    assert flood[3, 3, 4] > flood[3, 4, 6] > flood[3, 12, 12] > 0, "nearness falls with the way"
-    assert flood[2].max() < -0.9, "no hint is blue"
-    assert not multimodal._flood(torch.zeros(1, 4, 25, 31)).any()
-
-
-@pytest.mark.parametrize("flooded", [True, False])
-def test_the_starter_is_recognised_with_and_without_the_flood(
-    tmp_path: Path, flooded: bool
-) -> None:
-    config = MultimodalConfig((8, 16, 16, 16), 4, (32, 48), flooded)
-    checkpoint.save(tmp_path / "a.safetensors", build(config).state_dict(), {})
-    found = recognise(open_checkpoint(tmp_path / "a.safetensors"))
-    assert found == MultimodalConfig((8, 16, 16, 16), 4, MultimodalConfig.native, flooded)
-
-
-def test_the_discriminator_sees_both_photos_in_the_same_way() -> None:
-    view = _View(3, torch.Generator().manual_seed(1))
-    x = torch.rand(3, 4, 32, 24, requires_grad=True)
-    seen = view(x)
-    assert torch.equal(seen, view(x.detach().clone()))
-    assert seen.shape == x.shape and not torch.allclose(seen, x)
-    ways = [_View(3, torch.Generator().manual_seed(n))(x) for n in range(2, 6)]
-    assert all(not torch.allclose(seen, other) for other in ways)
-    seen.sum().backward()
-    assert x.grad is not None and x.grad.abs().sum() > 0
-    edges = seen[:, 0].detach().flatten(1)
-    assert all(set(e.tolist()) <= {0.0, *x[n, 0].detach().flatten().tolist()} for n, e in
-               enumerate(edges)), "edges are only shifted"  # fmt: skip

@@ -78,19 +78,11 @@ class TensorFlowConfig:
 @dataclass(frozen=True)
 class MultimodalConfig:
     """widths: channels at 1/2, 1/4, ... of the picture's size. code: length of the variation code.
-    native: the size (width, height) it was trained at. flooded: the colour of the nearest hints is
-    known everywhere, from an eighth of the size on; otherwise only where the strokes lie, from a
-    quarter on."""
+    native: the size (width, height) it was trained at."""
 
     widths: tuple[int, ...] = (32, 72, 136, 232, 256)
     code: int = 12
     native: tuple[int, int] = (192, 256)
-    flooded: bool = False  # what files without the entry are
-
-    @property
-    def first_hinted(self) -> int:
-        """The first level of `down` that sees the hints."""
-        return 2 if self.flooded else 1
 
     @property
     def multiple_of(self) -> int:
@@ -224,13 +216,9 @@ def recognise_multimodal(checkpoint: Checkpoint) -> MultimodalConfig | None:
     if stem is None or code is None or len(stem) != 4 or stem[1:] != (4, 3, 3):
         return None
     widths = [stem[0]]
-    flooded = checkpoint.shape("down.1.weight") is None or (
-        checkpoint.shape("down.1.weight")[1] == checkpoint.shape("down.0.weight")[0]
-    )
     while (down := checkpoint.shape(f"down.{len(widths) - 1}.weight")) is not None:
-        hinted = len(widths) > (2 if flooded else 1)
-        if down[1:] != (widths[-1] + 4 * hinted, 4, 4):
+        if down[1:] != (widths[-1] + 4 * (len(widths) > 1), 4, 4):
             return None
         widths.append(down[0])
     native = checkpoint.metadata.get("config", {}).get("native", MultimodalConfig.native)
-    return MultimodalConfig(tuple(widths), code[0], (int(native[0]), int(native[1])), flooded)
+    return MultimodalConfig(tuple(widths), code[0], (int(native[0]), int(native[1])))

@@ -64,10 +64,9 @@ class MultimodalUNet(nn.Module):
 
     edges (B, 1, H, W) in [-1, 1], 1 is paper; hints (B, 4, H, W): RGB in [-1, 1] times the mask,
     mask in {0, 1}; code (B, config.code), about standard normal; noise (B, 1, H, W), standard
-    normal. H and W are multiples of config.multiple_of. Hints enter at an eighth of the size and
-    below, as a flood that reaches every pixel, or (not config.flooded) at a quarter and below,
-    where they lie: where finer layers see a stroke, it stays a patch instead of dyeing its cloth.
-    The buffers code_mean and code_spread hold the distribution of the codes of the training photos.
+    normal. H and W are multiples of config.multiple_of. Hints enter at a quarter of the size and
+    below: where finer layers see them, a stroke stays a patch instead of dyeing its cloth. The
+    buffers code_mean and code_spread hold the distribution of the codes of the training photos.
     """
 
     code_mean: Tensor
@@ -85,7 +84,7 @@ class MultimodalUNet(nn.Module):
         )
         self.stem = nn.Conv2d(4, widths[0], 3, padding=1)
         self.down = nn.ModuleList(
-            nn.Conv2d(a + 4 * (level >= config.first_hinted), b, 4, stride=2, padding=1, bias=False)
+            nn.Conv2d(a + 4 * (level > 0), b, 4, stride=2, padding=1, bias=False)
             for level, (a, b) in enumerate(pairwise(widths))
         )
         self.middle = nn.ModuleList([Residual(widths[-1], style)])
@@ -107,15 +106,15 @@ class MultimodalUNet(nn.Module):
         style = self.mapping(code)
         ink = (1 - edges) / 2
         x = F.leaky_relu(self.stem(F.pixel_unshuffle(ink, 2)), 0.2)
-        spread = _flood if self.config.flooded else _strokes
+        hints = F.avg_pool2d(hints, 4)  # premultiplied by the share of hinted pixels
         skips = []
         for level, down in enumerate(self.down):
             skips.append(x)
-            if level >= self.config.first_hinted:
-                coarse = F.avg_pool2d(hints, 2 ** (level + 1))  # premultiplied by the hinted share
-                x = torch.cat((x, spread(coarse)), 1)
-            x = down(x) if level == 0 else instance_norm(down(x))
-            x = F.leaky_relu(x, 0.2)
+            if level == 0:
+                x = F.leaky_relu(down(x), 0.2)
+                continue
+            x = F.leaky_relu(instance_norm(down(torch.cat((x, _spread(hints)), 1))), 0.2)
+            hints = F.avg_pool2d(hints, 2)
         for block in self.middle:
             x = block(x, style)
         for up in self.up:
@@ -146,28 +145,12 @@ def _twice(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2.0, mode="bilinear")
 
 
-def _strokes(hints: Tensor) -> Tensor:
+def _spread(hints: Tensor) -> Tensor:
     """A hint counts fully wherever it touches a cell: (colour of the hinted part, saturating
     mask)."""
     share = hints[:, 3:]
     full = (share * 8).clamp(max=1)
     return torch.cat((hints[:, :3] / (share + 1e-3) * full, full), 1)
-
-
-def _flood(hints: Tensor) -> Tensor:
-    """(colour, nearness): every cell has the colour of the hints around it, of the whole sheet's
-    where none is near (the pull-push of Gortler et al. 1996, "The Lumigraph"); nearness is 1 at a
-    hint and halves with each doubling of the way to it. All 0 without a hint."""
-    share = hints[:, 3:]
-    colour = hints[:, :3] / share.clamp(min=1e-6)
-    here = (share > 1e-6).to(hints)
-    if max(hints.shape[2:]) == 1:
-        return torch.cat((colour, here), 1)
-    height, width = hints.shape[2:]
-    coarser = _flood(F.avg_pool2d(F.pad(hints, (0, width % 2, 0, height % 2)), 2))
-    around = F.interpolate(coarser, scale_factor=2.0, mode="bilinear")[..., :height, :width]
-    colour = torch.where(here > 0, colour, around[:, :3])
-    return torch.cat((colour, torch.maximum(here, around[:, 3:] / 2)), 1)
 
 
 class CodeEncoder(nn.Module):

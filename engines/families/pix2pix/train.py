@@ -8,7 +8,7 @@ learn to work alone and together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -77,45 +77,8 @@ def matching_loss(fake: list[list[Tensor]], real: list[list[Tensor]]) -> Tensor:
     return torch.stack([(f.float() - r.float().detach()).abs().mean() for f, r in pairs]).mean()
 
 
-class _View:
-    """What the discriminator sees of a batch (B, 1 + 3, H, W), edges and photo in [-1, 1]: light,
-    saturation and contrast changed, all of it shifted, each sample in its own way and always in the
-    same. Differentiable, so that few photos last longer before the discriminator knows them by
-    heart (Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training")."""
-
-    def __init__(self, samples: int, noise: torch.Generator, shift: float = 0.125) -> None:
-        drawn = torch.rand((5, samples, 1, 1, 1), generator=noise) * 2 - 1
-        self.light = drawn[0] / 2
-        self.saturation, self.contrast = 1 + drawn[1] / 2, 1 + drawn[2] / 2
-        self.shifts = (drawn[3:, :, 0, 0, 0] * shift).T.tolist()
-
-    def __call__(self, x: Tensor) -> Tensor:
-        edges, photo = x[:, :1], x[:, 1:] + self.light.to(x)
-        grey = photo.mean(1, keepdim=True)
-        photo = (photo - grey) * self.saturation.to(x) + grey
-        middle = photo.mean((1, 2, 3), keepdim=True)
-        photo = (photo - middle) * self.contrast.to(x) + middle
-        height, width = x.shape[2:]
-        reach = max(height, width) // 8
-        wide = F.pad(torch.cat((edges, photo), 1), (reach,) * 4)
-        tops, lefts = zip(
-            *((reach + round(a * height), reach + round(b * width)) for a, b in self.shifts)
-        )
-        cut = [w[:, t : t + height, s : s + width] for w, t, s in zip(wide, tops, lefts)]
-        return _last(torch.stack(cut))
-
-
-def _same(x: Tensor) -> Tensor:
-    return x
-
-
 class MultimodalTrainer:
-    """Trains MultimodalUNet on batches of EdgePhotos.
-
-    [network]  widths, code, native, flooded (see MultimodalConfig); discriminator (its width);
-               augment: what the discriminator sees is varied
-    [losses]   weights: pixel, matching, gan, code, kl, hint
-    """
+    """Trains MultimodalUNet on batches of EdgePhotos."""
 
     def __init__(self, recipe: Recipe, data: EdgePhotos) -> None:
         network = dict(recipe.network)
@@ -123,7 +86,6 @@ class MultimodalTrainer:
             widths=tuple(network.get("widths", MultimodalConfig.widths)),
             code=network.get("code", MultimodalConfig.code),
             native=tuple(network.get("native", data.native)),
-            flooded=network.get("flooded", True),
         )
         self.recipe, self.data = recipe, data
         self.generator = MultimodalUNet(self.config)
@@ -144,7 +106,6 @@ class MultimodalTrainer:
             "hint": 10.0,
         }
         self.weights = weights | dict(recipe.losses)
-        self.augment = bool(network.get("augment", True))
 
     def modules(self) -> dict[str, nn.Module]:
         return {
@@ -172,9 +133,8 @@ class MultimodalTrainer:
         grain = torch.randn(edges.shape, generator=noise).to(edges)
         fake = self.generator(edges, hints, torch.cat((code[:own], swapped)), grain).float()
 
-        view = _View(len(edges), noise) if self.augment else _same
-        losses = self._discriminate(fabric, edges, photo, fake, view)
-        loss, parts = self._generate(batch, edges, photo, fake, own, mean, logvar, swapped, view)
+        losses = self._discriminate(fabric, edges, photo, fake)
+        loss, parts = self._generate(batch, edges, photo, fake, own, mean, logvar, swapped)
         self._optimisers["generator"].zero_grad(set_to_none=True)
         self._optimisers["encoder"].zero_grad(set_to_none=True)
         fabric.backward(loss)
@@ -183,15 +143,10 @@ class MultimodalTrainer:
         return losses | parts
 
     def _discriminate(
-        self,
-        fabric: Fabric,
-        edges: Tensor,
-        photo: Tensor,
-        fake: Tensor,
-        view: Callable[[Tensor], Tensor],
+        self, fabric: Fabric, edges: Tensor, photo: Tensor, fake: Tensor
     ) -> dict[str, Tensor]:
-        real, made = torch.cat((edges, photo), 1), torch.cat((edges, fake.detach()), 1)
-        found = self.discriminator(torch.cat((view(real), view(made))))
+        both = torch.cat((torch.cat((edges, photo), 1), torch.cat((edges, fake.detach()), 1)))
+        found = self.discriminator(both)
         half = len(edges)
         real = scores_loss([[f[:half] for f in scale] for scale in found], True)
         false = scores_loss([[f[half:] for f in scale] for scale in found], False)
@@ -211,13 +166,12 @@ class MultimodalTrainer:
         mean: Tensor,
         logvar: Tensor,
         swapped: Tensor,
-        view: Callable[[Tensor], Tensor],
     ) -> tuple[Tensor, dict[str, Tensor]]:
         w = self.weights
         self.discriminator.requires_grad_(False)
-        found = self.discriminator(view(torch.cat((edges, fake), 1)))
+        found = self.discriminator(torch.cat((edges, fake), 1))
         with torch.no_grad():
-            real = self.discriminator(view(torch.cat((edges, photo), 1))[:own])
+            real = self.discriminator(torch.cat((edges[:own], photo[:own]), 1))
         self.discriminator.requires_grad_(True)
         named = batch["named"][own:]
         recovered, _ = self.encoder(fake[own:])
