@@ -28,6 +28,7 @@ import numpy as np
 from engines import formats, repairs, unwrap
 from engines.arrays import ArraysError, Numpy, Safetensors, TensorInfo
 from engines.inert import InertError, shown
+from engines.objectarrays import ObjectArrays, holds_objects
 from engines.tfcheckpoint import TensorFlow, index_in, index_of
 from engines.torch7 import Torch7
 from engines.torchfile import LazyTensor, TorchFile, TorchLegacy, TorchZip
@@ -224,7 +225,7 @@ def _open_safetensors(path: Path) -> Checkpoint:
 
 
 def _open_numpy(path: Path) -> Checkpoint:
-    source = Numpy(path)
+    source = ObjectArrays(path) if holds_objects(path) else Numpy(path)
     return Checkpoint(path, source.format, source.infos, source=source)
 
 
