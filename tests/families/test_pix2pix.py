@@ -147,6 +147,8 @@ def test_shipped_models_are_recognised() -> None:
         pytest.skip("No starter model is shipped in this checkout.")
     for path in files:
         opened = open_checkpoint(path)
+        if opened.metadata.get("family") != "pix2pix":
+            continue
         config = recognise(opened)
         assert isinstance(config, MultimodalConfig), path.name
         assert Pix2Pix().from_dict(opened.metadata["config"]) == config
