@@ -145,6 +145,29 @@ def from_numbers(numbers: np.ndarray, using: Palette, numbering: str = "") -> Im
     return Imported(labels, (f"{share}; they became “{using.names[using.unknown]}”.",))
 
 
+def open_objects(source: str | Path | bytes) -> Picture:
+    """An object map: equal pixels for one object, whatever numbers (up to 32 bits) the file uses
+    for it. (H, W) of numbers from 0 on, or with more than 256 objects (H, W, 3) of their three
+    bytes. Raises ImageError."""
+    numbers = _numbers(source)
+    if numbers is None:
+        return images.flatten(images.open_picture(source))
+    _, places = np.unique(numbers, return_inverse=True)
+    dense = places.reshape(numbers.shape)
+    if dense.max() < 256:
+        return Picture(dense.astype(np.uint8))
+    three = np.stack((dense >> 16 & 255, dense >> 8 & 255, dense & 255), 2)
+    return Picture(three.astype(np.uint8))
+
+
+def object_numbers(picture: Picture) -> np.ndarray:
+    """int64 (H, W): the number that the bytes of each pixel make."""
+    pixels = picture.pixels if picture.channels == 1 else images.flatten(picture).pixels
+    if pixels.ndim == 2:
+        return pixels.astype(np.int64)
+    return pixels.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
+
+
 def mapped(numbers: np.ndarray, table: Mapping[int, int], otherwise: int) -> tuple[Picture, float]:
     """Numbers (H, W) by someone's table, and the share of pixels that it lacks."""
     theirs, places = np.unique(numbers, return_inverse=True)

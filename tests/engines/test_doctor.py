@@ -151,10 +151,10 @@ OFFICIAL = {
     ("pix2pix-tensorflow/pix2pix_tf_ngf64", "variables"): ("model", "pix2pix", "TensorFlow port"),
     ("pix2pixhd/d_multiscale_2", "state_dict"): ("other", "pix2pixhd", "multi-scale discriminator"),
     ("pix2pixhd/encoder_and_inputs", "state_dict"): ("other", "pix2pixhd", "feature encoder"),
-    ("pix2pixhd/g_global_512p", "state_dict"): ("other", "pix2pixhd", "global generator"),
-    ("pix2pixhd/g_local_1024p", "state_dict"): ("other", "pix2pixhd", "local enhancer"),
-    # two levels deep, the layout of this generator is that of CycleGAN's: a true tie
-    ("pix2pixhd/losses", "state_dict_G"): ("model", "pix2pix", "ResNet, 2 blocks"),
+    ("pix2pixhd/g_global_512p", "state_dict"): ("model", "pix2pixhd", "global generator"),
+    ("pix2pixhd/g_local_1024p", "state_dict"): ("model", "pix2pixhd", "1 local enhancer"),
+    # two levels deep, the layout is that of CycleGAN's generator; its inputs are no picture
+    ("pix2pixhd/losses", "state_dict_G"): ("model", "pix2pixhd", "35 classes"),
     ("pix2pixhd/losses", "state_dict_D"): ("other", "pix2pixhd", "multi-scale discriminator"),
     ("attngan/g_net_bird", "state_dict"): ("other", "attngan", "generator"),
     ("attngan/image_encoder_bird", "state_dict"): ("other", "attngan", "image encoder"),

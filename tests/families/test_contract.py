@@ -26,6 +26,8 @@ from engines.families.pix2pix.config import (
     TensorFlowConfig,
     UNetConfig,
 )
+from engines.families.pix2pixhd.config import Config as HDConfig
+from engines.families.pix2pixhd.config import EncoderConfig
 from engines.families.stargan.config import CELEBA, RAFD
 from engines.families.stargan.config import Config as StarGANConfig
 from engines.family import Family, candidates, families
@@ -60,6 +62,25 @@ TINY: dict[str, list[Any]] = {
         ResNetConfig(width=4, blocks=3, norm="batch", dropout=True),
         TensorFlowConfig(width=4, depth=5),
         MultimodalConfig(widths=(8, 12, 16), code=4, native=(32, 48)),
+    ],
+    "pix2pixhd": [
+        HDConfig(labels=12, width=4, downs=3, blocks=1, palette="facades"),
+        HDConfig(labels=12, width=4, downs=2, blocks=1, norm="batch", palette="facades"),
+        HDConfig(35, width=4, downs=2, blocks=1, enhancers=1, local_blocks=1, native=(2048, 1024)),
+        HDConfig(0, False, width=4, downs=3, blocks=2, palette="", native=(512, 512)),
+        HDConfig(
+            12,
+            features=3,
+            width=4,
+            downs=2,
+            blocks=1,
+            enhancers=2,
+            local_blocks=1,
+            encoder=EncoderConfig(4, 2),
+            clusters=4,
+            palette="facades",
+            native=(4096, 2048),
+        ),
     ],
     "stargan": [
         StarGANConfig(width=4, blocks=1),

@@ -159,9 +159,9 @@ def _unet_weights(config: UNetConfig) -> Iterable[tuple[str, Shape]]:
 
 
 def recognise_resnet(checkpoint: Checkpoint) -> ResNetConfig | None:
-    """Those that halve the picture twice; others are pix2pixHD's."""
+    """Those that halve the picture twice and take pictures; others are pix2pixHD's."""
     config = residual.recognise(checkpoint.shapes())
-    fits = config and config.downs == 2 and config.blocks and not config.bias
+    fits = config and config.downs == 2 and config.blocks and not config.bias and config.inputs <= 4
     return config if fits else None
 
 

@@ -1,0 +1,317 @@
+"""Training pix2pixHD (Wang et al. 2018): the global generator alone, then a local enhancer over the
+frozen one, then both; least squares, feature matching and VGG losses; the feature encoder beside
+the generator."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from engines import layers, palettes
+from engines.checkpoint import CheckpointError, open_checkpoint, save
+from engines.families.pix2pixhd import config as configs
+from engines.families.pix2pixhd import style
+from engines.families.pix2pixhd.config import PICTURE, Config, EncoderConfig
+from engines.families.pix2pixhd.net import (
+    Generator,
+    MultiscaleDiscriminator,
+    Pix2PixHD,
+    generator_input,
+    one_hot,
+    pooled,
+)
+from engines.job import Picture
+from engines.labeldata import LabelledPhotos
+from engines.residualnet import ResNet, head
+from engines.training import Recipe, RecipeError, sheet, told, updates
+
+log = logging.getLogger("train")
+
+PARTS = ("global", "enhancer", "both")
+VGG_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+VGG_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+_NETWORK: dict[str, Any] = {
+    "width": 64,
+    "downs": 4,
+    "blocks": 9,
+    "enhancers": 0,
+    "local_blocks": 3,
+    "norm": "instance",
+    "edges": True,
+    "features": 0,  # channels of the object features; 0: no encoder
+    "encoder_width": 16,
+    "encoder_downs": 4,
+    "clusters": 10,  # of each class, at most
+    "parts": (),  # what each stage trains: "global", "enhancer" (the global net frozen) or "both"
+    "discriminator_width": 64,
+    "discriminator_layers": 3,
+    "scales": 2,
+    "vgg": "",  # weights of a VGG-19; where the file is absent that loss is left out
+}
+_LOSSES: dict[str, Any] = {"gan": 1.0, "matching": 10.0, "vgg": 10.0}
+
+
+# ---- losses --------------------------------------------------------------------------------------
+
+
+def adversarial(found: Sequence[Sequence[Tensor]], real: bool) -> Tensor:
+    """Least squares of the score maps, summed over the scales."""
+    loss = layers.GANLoss("lsgan")
+    return torch.stack([loss(outputs[-1].float(), real) for outputs in found]).sum()
+
+
+def matching(fake: Sequence[Sequence[Tensor]], real: Sequence[Sequence[Tensor]]) -> Tensor:
+    """Mean absolute difference of all features but the scores: four times the mean over the layers,
+    the mean over the scales."""
+    return 4 * torch.stack([layers.feature_matching(f, r) for f, r in zip(fake, real)]).mean()
+
+
+def perceptual(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+    """Weighted mean absolute differences of VGG_LAYERS, deeper layers more."""
+    each = [(f.float() - r.detach().float()).abs().mean() for f, r in zip(fake, real)]
+    return torch.stack([w * d for w, d in zip(VGG_WEIGHTS, each)]).sum()
+
+
+class VGGFeatures:
+    """The features of VGG_LAYERS for pictures in [-1, 1], which the paper's code does not normalise
+    any further."""
+
+    def __init__(self, net: nn.Module) -> None:
+        self._net = net
+
+    def __call__(self, pictures: Tensor) -> list[Tensor]:
+        self._net.to(pictures.device)
+        found = self._net(pictures, VGG_LAYERS)
+        return [found[name] for name in VGG_LAYERS]
+
+
+def vgg_features(path: Path | None) -> VGGFeatures | None:
+    """None, and a line in the log, where the weights are absent. Raises RecipeError for a file
+    that is no VGG-19."""
+    if path is None or not path.is_file():
+        log.warning(
+            "there are no weights of VGG-19: training without the VGG loss, on the features of "
+            "the discriminator alone"
+        )
+        return None
+    from engines import backbonenet, backbones
+
+    try:
+        opened = open_checkpoint(path)
+        config = backbones.recognise(opened)
+        if config is None or config.depths != backbones.VGG19.depths or config.pruned:
+            raise RecipeError(f"{path.name} holds no VGG-19.")
+        return VGGFeatures(backbonenet.load(config, opened)[0])
+    except CheckpointError as error:
+        raise RecipeError(str(error)) from error
+
+
+# ---- the net in training -------------------------------------------------------------------------
+
+
+class Staged(nn.Module):
+    """The generator with its encoder; while the global generator is trained alone it has a last
+    layer of its own, `tail`."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.generator = Generator(config)
+        if config.encoder is not None:
+            self.encoder = ResNet(config.encoder_net)
+        self.tail = nn.Sequential()
+        if config.enhancers:
+            self.tail = nn.Sequential(*head(config.global_net.width, PICTURE))
+
+    def forward(
+        self, given: Tensor, photo: Tensor | None, objects: Tensor | None, part: str
+    ) -> Tensor:
+        """given: all channels but the features, which come from the photo (B, 3, H, W) and its
+        objects (B, 1, H, W) where there is an encoder."""
+        if photo is not None and objects is not None:
+            given = torch.cat((given, pooled(self.encoder(photo), objects)), 1)
+        if part == "global":
+            return self.tail(self.generator.model(given))
+        return self.generator(given)
+
+
+class Pix2PixHDTrainer:
+    """[network] and [losses]: the tables above. Without `parts` a model with enhancers needs three
+    stages: global, enhancer, both; one without trains its only part."""
+
+    def __init__(self, recipe: Recipe, data: LabelledPhotos) -> None:
+        self.recipe, self.data = recipe, data
+        network = told(_NETWORK, recipe.network)
+        self.losses = told(_LOSSES, recipe.losses)
+        features = int(network["features"])
+        encoder = EncoderConfig(network["encoder_width"], network["encoder_downs"], network["norm"])
+        native = recipe.stages[-1].size
+        self.config = Config(
+            len(data.using),
+            bool(network["edges"]),
+            features,
+            network["width"],
+            network["downs"],
+            network["blocks"],
+            network["enhancers"],
+            network["local_blocks"],
+            network["norm"],
+            encoder if features else None,
+            palette=data.palette,
+            native=(int(native[0]), int(native[1])),
+        )
+        self.most = int(network["clusters"])
+        self.parts = _parts(network, recipe)
+        self.generator = Staged(self.config)
+        self.discriminator = MultiscaleDiscriminator(
+            self.config.inputs - features + PICTURE,
+            network["discriminator_width"],
+            network["discriminator_layers"],
+            network["scales"],
+            network["norm"],
+        )
+        for module in (self.generator, self.discriminator):
+            layers.init_weights(module)
+        self.trunk = [
+            *self.generator.generator.model.parameters(),
+            *self.generator.tail.parameters(),
+        ]
+        self.vgg = None
+        if self.losses["vgg"]:
+            self.vgg = vgg_features(Path(network["vgg"]) if network["vgg"] else None)
+        self._optimisers: dict[str, torch.optim.Optimizer] = {
+            name: torch.optim.Adam(module.parameters(), 2e-4, (0.5, 0.999))
+            for name, module in self.modules().items()
+        }
+
+    def modules(self) -> dict[str, nn.Module]:
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+    def averaged(self) -> tuple[str, ...]:
+        return ("generator",)
+
+    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
+        return self._optimisers
+
+    def part(self) -> str:
+        """What the next step trains."""
+        stage, _ = self.recipe.stage_at(updates(self._optimisers["discriminator"]))
+        return self.parts[self.recipe.stages.index(stage)]
+
+    def step(
+        self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
+    ) -> dict[str, Tensor]:
+        part, photo = self.part(), batch["photo"]
+        for weight in self.trunk:
+            weight.requires_grad_(part != "enhancer")
+        given, made = self._drawn(self.generator, batch, part)
+        real, fake = torch.cat((given, photo), 1), torch.cat((given, made.float()), 1)
+        on_real = adversarial(self.discriminator(real), True)
+        on_fake = adversarial(self.discriminator(fake.detach()), False)
+        self._update(fabric, "discriminator", (on_real + on_fake) / 2)
+
+        self.discriminator.requires_grad_(False)
+        found = self.discriminator(fake)
+        with torch.no_grad():
+            wanted = self.discriminator(real)
+        parts = {"gan": adversarial(found, True), "matching": matching(found, wanted)}
+        if self.vgg is not None:
+            with torch.no_grad():
+                target = self.vgg(photo)
+            parts["vgg"] = perceptual(self.vgg(made.float()), target)
+        loss = torch.stack([float(self.losses[n]) * x for n, x in parts.items()]).sum()
+        self._update(fabric, "generator", loss)
+        self.discriminator.requires_grad_(True)
+        return {
+            "D_real": on_real.detach(),
+            "D_fake": on_fake.detach(),
+            **{name: value.detach() for name, value in parts.items()},
+        }
+
+    def _drawn(
+        self, generator: nn.Module, batch: Mapping[str, Tensor], part: str
+    ) -> tuple[Tensor, Tensor]:
+        """All channels of the input but the features, and the picture made of it."""
+        objects = batch["objects"]
+        hot = one_hot(batch["labels"], self.config.labels)
+        given = generator_input(hot, objects if self.config.edges else None, None)
+        has_features = self.config.encoder is not None
+        photo = batch["photo"] if has_features else None
+        return given, generator(given, photo, objects if has_features else None, part)
+
+    def _update(self, fabric: Fabric, name: str, loss: Tensor) -> None:
+        optimiser = self._optimisers[name]
+        optimiser.zero_grad(set_to_none=True)
+        fabric.backward(loss)
+        optimiser.step()
+
+    def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
+        """Rows: label map, picture, photo, for up to four fixed training samples."""
+        generator = averages["generator"]
+        device = next(generator.parameters()).device
+        step = updates(self._optimisers["discriminator"])
+        stage, _ = self.recipe.stage_at(max(step - 1, 0))
+        part = self.parts[self.recipe.stages.index(stage)]
+        raw = self.data.batch(0xFFFF, min(4, len(self.data)), stage.size, rank=99)
+        batch = {name: torch.from_numpy(a).to(device) for name, a in raw.items()}
+        with torch.inference_mode():
+            _, made = self._drawn(generator, batch, part)
+        colours = self.data.using.table[raw["labels"][:, 0]]
+        shown = torch.from_numpy(colours).permute(0, 3, 1, 2).float() / 127.5 - 1
+        return sheet([shown, made, batch["photo"]])
+
+    def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
+        from engines.families.pix2pixhd import Pix2PixHD as Family
+
+        staged = averages["generator"]
+        config, clusters = self.config, self.clusters(staged)
+        if clusters:
+            most = max(len(rows) for rows in clusters.values())
+            config = replace(config, clusters=most)
+        net = Pix2PixHD(config)
+        state = {k: v for k, v in staged.state_dict().items() if not k.startswith("tail.")}
+        net.load_state_dict(state, strict=not clusters)
+        if clusters:
+            net.keep_clusters(clusters)
+        card = {"data": palettes.palette(config.palette).title, **self.recipe.card}
+        metadata = {"family": Family.id, "config": configs.to_dict(config), "card": card}
+        save(path, net.state_dict(), metadata, half=half)
+
+    @torch.inference_mode()
+    def clusters(self, staged: nn.Module, most: int = 200) -> dict[int, Tensor]:
+        """Class -> clusters of the features that the encoder sees in up to `most` training
+        photos."""
+        if self.config.encoder is None:
+            return {}
+        device = next(staged.parameters()).device
+        found: dict[int, list[np.ndarray]] = {}
+        for step in range(min(most, len(self.data))):
+            raw = self.data.batch(step, 1, self.config.native, rank=99)
+            labels, numbers = raw["labels"][0, 0], raw["objects"][0, 0]
+            objects = style.Objects.of(labels, numbers)
+            photo = torch.from_numpy(raw["photo"]).to(device)
+            seen = staged.get_submodule("encoder")(photo).float().cpu()
+            for label, rows in style.rows(objects, pooled(seen, objects.map)).items():
+                found.setdefault(label, []).append(rows)
+        return style.clustered(found, self.most, self.recipe.seed)
+
+
+def _parts(network: Mapping[str, Any], recipe: Recipe) -> tuple[str, ...]:
+    """What each stage trains. Raises RecipeError."""
+    parts = tuple(network["parts"])
+    if not parts:
+        parts = PARTS if network["enhancers"] else ("both",) * len(recipe.stages)
+    if len(parts) != len(recipe.stages) or set(parts) - set(PARTS):
+        raise RecipeError(
+            "A pix2pixHD recipe says for every stage whether it trains global, enhancer or both."
+        )
+    if not network["enhancers"] and set(parts) != {"both"}:
+        raise RecipeError("A recipe without enhancers trains “both” in every stage.")
+    return parts
