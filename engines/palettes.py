@@ -225,6 +225,7 @@ def filled(labels: np.ndarray, sure: np.ndarray) -> np.ndarray:
     _, areas = cv2.distanceTransformWithLabels(
         (~sure).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
+    areas = np.asarray(areas, np.intp)
     values = np.zeros(int(areas.max()) + 1, labels.dtype)
     values[areas[sure]] = labels[sure]
     return values[areas]
@@ -242,9 +243,9 @@ def regions(labels: np.ndarray, one_each: frozenset[int] = frozenset()) -> np.nd
     linked[1::2, ::2] = labels[1:] == labels[:-1]
     linked[::2, 1::2] = labels[:, 1:] == labels[:, :-1]
     _, numbers = cv2.connectedComponents(linked, connectivity=4)
-    found = np.ascontiguousarray(numbers[::2, ::2])
+    found = np.ascontiguousarray(numbers[::2, ::2], np.intp)
     if not one_each:
-        return found
+        return found.astype(np.int32)
     classes = np.zeros(int(found.max()) + 1, np.int64)
     classes[found.ravel()] = labels.ravel()
     own = np.arange(len(classes), dtype=np.int64)
