@@ -253,7 +253,8 @@ def _features(model: Model, job: Job, objects: Objects) -> Tensor:
         marks = images.to_grey(_sized(job.images["styles"], objects.places.shape))
         own = objects.most(marks.pixels)
         wish = np.where(own > 0, own, wish)
-    table, counts = model.module.clusters.float().cpu(), model.module.cluster_counts.cpu()  # pyright: ignore
+    kept = model.module.state_dict()
+    table, counts = kept["clusters"].float().cpu(), kept["cluster_counts"].cpu()
     picks = style.chosen(objects, counts, job.seed, wish)
     return style.painted(objects, style.vectors(objects, table, picks))
 
