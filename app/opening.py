@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.catalogue import may_be_weights
 from engines.job import Job, JobError, NoRecipe, Picture, job_from_png
 
 PICTURES = frozenset(
@@ -33,6 +34,8 @@ def open_file(path: Path) -> Recipe | Picture | Folder | None:
     """None: neither picture nor recipe, so perhaps weights. Raises ValueError with one sentence."""
     if path.is_dir():
         files = pictures_in(path)
+        if not files and may_be_weights(path):
+            return None
         if not files:
             raise JobError(f"There are no pictures in {path.name}.")
         return Folder(len(files))

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engines.checkpoint import CheckpointError, file_digest, open_checkpoint
+from engines.checkpoint import CheckpointError, file_digest, may_be_weights, open_checkpoint
 from engines.download import fetch
 from engines.folders import data_folder
 from engines.job import Progress
@@ -56,7 +56,7 @@ class Entry:
 
     @property
     def installed(self) -> bool:
-        return self.path.is_file()
+        return self.path.exists()
 
 
 class Catalogue:
@@ -91,7 +91,7 @@ class Catalogue:
         exact = [e for e in installed if e.name == name]
         if exact:
             return self._as_it_is(exact[0])
-        if name and _is_file(name):
+        if name and may_be_weights(Path(name)):
             return self._entry(Path(name))
         begun = {e.name: e for e in reversed(installed) if name and e.name.startswith(name)}
         return self._as_it_is(*begun.values()) if len(begun) == 1 else None
@@ -163,7 +163,7 @@ class Catalogue:
 
     def _entry(self, path: Path) -> Entry:
         path = path.resolve()
-        digest = file_digest(path) if path.is_file() else ""
+        digest = file_digest(path) if path.exists() else ""
         for entry in self.entries():
             if entry.path == path and entry.digest == digest:
                 return entry
@@ -176,7 +176,7 @@ class Catalogue:
             digest=digest,
             family=str(opened.metadata.get("family", "")),
             rooms=tuple(card.get("rooms", ("draw",))),
-            bytes=path.stat().st_size,
+            bytes=opened.size_bytes,
             licence=str(card.get("licence", "")),
         )
 
@@ -218,13 +218,6 @@ class Catalogue:
         part = self._own.with_name(f".{self._own.name}.{os.getpid()}.part")
         part.write_text(text, encoding="utf-8")
         part.replace(self._own)
-
-
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):  # too long, or a NUL inside
-        return False
 
 
 def _name(path: Path) -> str:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("engine")
 
 METADATA = "ganvas"
+WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt", ".npz", ".model", ".tar", ".pkl", ".t7")
 EXPANSION, SMALL = 64, 16 << 20  # an archive may unpack to this many times its size, or to this
 DAMAGE = (
     *(OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError),
@@ -109,13 +110,11 @@ class Checkpoint:
 
     @property
     def size_bytes(self) -> int:
-        return self.path.stat().st_size
+        files = self.path.iterdir() if self.path.is_dir() else [self.path]
+        return sum(file.stat().st_size for file in files if file.is_file())
 
     @cached_property
     def digest(self) -> str:
-        if self.path.is_dir():
-            told = "".join(file_digest(p) for p in sorted(self.path.iterdir()) if p.is_file())
-            return hashlib.sha256(told.encode()).hexdigest()[:16]
         return file_digest(self.path)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -154,7 +153,11 @@ def _is_finite(block: bytes | bytearray, dtype: str) -> bool:
 
 
 def file_digest(path: Path) -> str:
-    """First 16 hex digits of the sha256 of a file; computed once while the file stays as it is."""
+    """First 16 hex digits of the sha256 of a file, or over those of a folder's files; computed once
+    while a file stays as it is."""
+    if path.is_dir():
+        told = "".join(file_digest(p) for p in sorted(path.iterdir()) if p.is_file())
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
     status = path.stat()
     return _digest(path, status.st_ino, status.st_size, status.st_mtime_ns)
 
@@ -169,6 +172,16 @@ def _damaged(path: Path) -> CheckpointError:
     return CheckpointError(
         "damaged", f"{path.name} is damaged or cut off; please download or copy it again."
     )
+
+
+def may_be_weights(path: Path) -> bool:
+    """Whether there is such a file, or a folder with a weights file directly in it."""
+    try:
+        if path.is_dir():
+            return any(p.suffix in WEIGHTS and p.is_file() for p in path.iterdir())
+        return path.is_file()
+    except (OSError, ValueError):  # too long, or a NUL inside
+        return False
 
 
 # ---- opening -------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from typing import Any
 from engines import formats, torchfile
 from engines.checkpoint import (
     DAMAGE,
+    WEIGHTS,
     Checkpoint,
     CheckpointError,
     file_digest,
@@ -28,7 +29,6 @@ from engines.inert import Inert, shown
 from engines.marks import GRAPHS, MARKS, PLANNED, Mark
 from engines.tfcheckpoint import index_in
 
-WEIGHTS = (".safetensors", ".pth", ".pt", ".ckpt", ".npz", ".model", ".tar", ".pkl", ".t7")
 LARGEST_VOCABULARY = 64 << 20
 
 
@@ -261,11 +261,9 @@ def _folder(path: Path) -> Verdict:
     if len(weights) == 1:
         return inspect(weights[0])
     if weights:
-        found = candidates(open_checkpoint(path))
-        if found:
-            made = f"{path.name} holds the parts of one {found[0][0].title.lower()} model"
-            how = f"join them with “ganvas convert {path.name} -o {path.name}.safetensors”"
-            return Verdict("other", f"{made}; {how}.", found[0][0].title, found[0][0].id)
+        opened = open_checkpoint(path)
+        if candidates(opened):
+            return _weights(opened)
         return Verdict(
             "refused", f"{path.name} holds {len(weights)} weights files; open one of them."
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.catalogue import Catalogue, Entry, split_reference
-from engines.checkpoint import Checkpoint, CheckpointError, file_digest
+from engines.checkpoint import Checkpoint, CheckpointError, file_digest, may_be_weights
 from engines.controls import ModelCard, SketchStats
 from engines.errors import EngineError
 
@@ -57,7 +57,7 @@ class Shelf:
                 Weights(entry.path, entry.name, digest or entry.digest, entry.family)
             )
         path = Path(name)
-        if _is_file(path):
+        if may_be_weights(path):
             stem = path.name.split(".", 1)[0].replace("@", "-") or path.name
             return self._checked(Weights(path, stem, digest))
         if not digest and (path.suffix or path.parent != Path()):
@@ -89,13 +89,6 @@ def _digest(path: Path) -> str:
         raise EngineError(
             "missing-model", f"{path} cannot be read: {error.strerror or error}."
         ) from error
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # too long, or a NUL inside
-        return False
 
 
 def told_card(card: ModelCard, checkpoint: Checkpoint) -> tuple[ModelCard, tuple[str, ...]]:
