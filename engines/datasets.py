@@ -24,7 +24,11 @@ from engines.edges import measure
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 Batch = dict[str, np.ndarray]
 # kinds of data with a module, and a make(), of their own
-ELSEWHERE = {"faces": "engines.facedata", "pasted-faces": "engines.findernet"}
+ELSEWHERE = {
+    "faces": "engines.facedata",
+    "labels": "engines.labeldata",
+    "pasted-faces": "engines.findernet",
+}
 
 
 class DataError(ValueError):
@@ -301,7 +305,7 @@ def make_dataset(data: dict[str, Any], root: Path, seed: int) -> DataSet:
         return EdgePhotos(folder, (int(native[0]), int(native[1])), seed, style=style, **data)
     if kind == "pairs":
         return find_pairs(folder, seed=seed, **data)
-    raise DataError(f"A recipe's data kind is edges, pairs or faces, not “{kind}”.")
+    raise DataError(f"A recipe's data kind is edges, pairs, labels or faces, not “{kind}”.")
 
 
 class Prefetch:

@@ -202,8 +202,12 @@ class Pix2PixHDTrainer:
 
     def part(self) -> str:
         """What the next step trains."""
-        stage, _ = self.recipe.stage_at(updates(self._optimisers["discriminator"]))
-        return self.parts[self.recipe.stages.index(stage)]
+        return self._part_at(updates(self._optimisers["discriminator"]))
+
+    def _part_at(self, step: int) -> str:
+        _, begin = self.recipe.stage_at(step)
+        begins = np.cumsum([0, *(stage.steps for stage in self.recipe.stages)])
+        return self.parts[int(np.searchsorted(begins, begin, side="right")) - 1]
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -256,9 +260,9 @@ class Pix2PixHDTrainer:
         """Rows: label map, picture, photo, for up to four fixed training samples."""
         generator = averages["generator"]
         device = next(generator.parameters()).device
-        step = updates(self._optimisers["discriminator"])
-        stage, _ = self.recipe.stage_at(max(step - 1, 0))
-        part = self.parts[self.recipe.stages.index(stage)]
+        step = max(updates(self._optimisers["discriminator"]) - 1, 0)
+        stage, _ = self.recipe.stage_at(step)
+        part = self._part_at(step)
         raw = self.data.batch(0xFFFF, min(4, len(self.data)), stage.size, rank=99)
         batch = {name: torch.from_numpy(a).to(device) for name, a in raw.items()}
         with torch.inference_mode():
