@@ -26,6 +26,7 @@ PLANNED = {
     "dagan": "DA-GAN",
     "deepdream": "DeepDream",
     "neural_style": "style",
+    "anime": "anime",
     "upscale": "enlarging",
     "face": "face finding",
 }
@@ -47,48 +48,16 @@ def _mark(family: str, what: str, *keys: str | tuple[str, tuple[int | None, ...]
 
 MARKS: tuple[Mark, ...] = (
     _mark(
-        "cyclegan",
-        "a CycleGAN generator compressed by GAN-Compression (separable residual blocks)",
-        ("model.1.weight", (N, N, 7, 7)),
-        ("model.10.conv_block.1.*weight", (N, 1, 3, 3)),
-        "model.26.weight",
-    ),
-    _mark(
-        "cyclegan",
-        "a small CycleGAN generator without residual blocks, with instance norm",
-        ("main.0.weight", (N, N, 7, 7)),
-        ("main.15.weight", (N, N, 7, 7)),
-    ),
-    _mark(
-        "cyclegan",
-        "a small CycleGAN generator without residual blocks and without norm",
-        ("model.0.weight", (N, N, 7, 7)),
-        ("model.10.weight", (N, N, 7, 7)),
-    ),
-    _mark(
-        "cyclegan",
+        "anime",
         "a photo-to-anime net (CartoonGAN)",
         "down_conv1/*depthwise_kernel",
         "up_conv2/*depthwise_kernel",
     ),
     _mark(
         "pix2pixhd",
-        "a pix2pixHD generator with a local enhancer",
-        "model1_1.*weight",
-        "model.1.weight",
-    ),
-    _mark(
-        "pix2pixhd",
         "a pix2pixHD multi-scale discriminator",
         "scale0_layer0.0.weight",
         "scale1_layer0.0.weight",
-    ),
-    _mark(
-        "pix2pixhd",
-        "a pix2pixHD global generator",
-        ("model.1.weight", (N, N, 7, 7)),
-        ("model.16.conv_block.1.weight", (N, N, 3, 3)),
-        ("model.13.weight", (N, N, 3, 3)),
     ),
     _mark(
         "pix2pixhd",
@@ -330,8 +299,8 @@ GRAPHS: tuple[tuple[tuple[bytes, ...], str, str], ...] = (
     ((b"regression_headers", b"scores", b"boxes"), "face", "a face detector (RFB)"),
     ((b"backbone.model0.conv2", b"Conv_0"), "face", "a face detector (YuNet)"),
     ((b"Feedforward style transfer", b"inputImage"), "neural_style", "a fast style net"),
-    ((b"AnimeGANv3_input", b"out_layer"), "cyclegan", "a photo-to-anime net (AnimeGANv3)"),
-    ((b"down_conv1", b"up_conv2"), "cyclegan", "a photo-to-anime net (CartoonGAN)"),
+    ((b"AnimeGANv3_input", b"out_layer"), "anime", "a photo-to-anime net (AnimeGANv3)"),
+    ((b"down_conv1", b"up_conv2"), "anime", "a photo-to-anime net (CartoonGAN)"),
     ((b"fire2/squeeze1x1", b"fire9", b"conv10"), "neural_style", "a SqueezeNet classifier"),
     ((b"NCHW_output", b"reconstruction_2_deconv_f"), "upscale", "an enlarger (LapSRN)"),
     ((b"NCHW_output", b"DepthToSpace", b"alpha1"), "upscale", "an enlarger (FSRCNN)"),

@@ -25,10 +25,10 @@ WEIGHTS = Path(
     os.environ.get("GANVAS_WEIGHTS", Path(__file__).resolve().parents[3] / "shared" / "weights")
 )
 REAL = {
-    "anime/AnimeGANv3_Shinkai_37.pb": ("other", "cyclegan", "AnimeGANv3"),
-    "anime/AnimeGANv3_tiny_Cute.onnx": ("other", "cyclegan", "ONNX"),
+    "anime/AnimeGANv3_Shinkai_37.pb": ("other", "anime", "AnimeGANv3"),
+    "anime/AnimeGANv3_tiny_Cute.onnx": ("other", "anime", "ONNX"),
     **{
-        f"anime/cartoongan_light_shinkai_ckpt/{name}": ("other", "cyclegan", "(CartoonGAN)")
+        f"anime/cartoongan_light_shinkai_ckpt/{name}": ("other", "anime", "(CartoonGAN)")
         for name in ("checkpoint", "generator.data-00000-of-00001", "generator.index")
     },
     "broken/truncated_latest_net_G_B.pth": ("refused", None, "cut off"),
@@ -40,9 +40,9 @@ REAL = {
     "captioning/coco_vocab_p5.pkl": ("other", "captioning", "vocabulary of 9,948 words"),
     "captioning/flickr_vocab_main.pkl": ("other", "captioning", "vocabulary of 2,550 words"),
     "captioning/udacity_vocab.pkl": ("other", "captioning", "vocabulary of 7,525 words"),
-    "cyclegan/horse2zebra_gancomp_latest_net_G.pth": ("other", "cyclegan", "GAN-Compression"),
-    "cyclegan/photo2sketch_generator.pth": ("other", "cyclegan", "with instance norm"),
-    "cyclegan/strawberry2banana_netG_A2B.pth": ("other", "cyclegan", "without norm"),
+    "cyclegan/horse2zebra_gancomp_latest_net_G.pth": ("model", "cyclegan", "compressed ResNet, 9"),
+    "cyclegan/photo2sketch_generator.pth": ("model", "cyclegan", "without blocks"),
+    "cyclegan/strawberry2banana_netG_A2B.pth": ("model", "cyclegan", "no norm"),
     "face/RBF_Final.pth": ("other", "face", "RFB, with landmarks"),
     "face/mtcnn_onet.pt": ("other", "face", "MTCNN, its last stage"),
     "face/mtcnn_pnet.pt": ("other", "face", "MTCNN, its first stage"),
@@ -280,7 +280,7 @@ def test_folders_are_judged_by_what_lies_in_them(tmp_path: Path) -> None:
     if not folder.is_dir():
         pytest.skip("The real weights files are not here; set GANVAS_WEIGHTS to their folder.")
     verdict = doctor.inspect(folder)
-    assert (verdict.kind, verdict.family) == ("other", "cyclegan")
+    assert (verdict.kind, verdict.family) == ("other", "anime")
     assert "CartoonGAN" in verdict.message and is_one_sentence(verdict.message)
 
 

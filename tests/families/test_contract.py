@@ -16,6 +16,8 @@ from engines import checkpoint
 from engines.controls import Choice, ImageInput, ModelCard, SketchInput, checked
 from engines.engine import Engine
 from engines.families.ageing.config import Config as AgeingConfig
+from engines.families.cyclegan.config import Config as CycleConfig
+from engines.families.cyclegan.config import JudgeConfig, MobileConfig, PlainConfig
 from engines.families.dagan.config import Config as DAGANConfig
 from engines.families.fader.config import Config as FaderConfig
 from engines.families.genegan.config import Config as GeneGANConfig
@@ -37,6 +39,18 @@ TINY: dict[str, list[Any]] = {
     "aging": [
         AgeingConfig(z=5, width=2, hidden=8, dense=6, maps=8, reader=True),
         AgeingConfig(("young", "old"), z=4, width=2, hidden=6, dense=8, maps=12),
+    ],
+    "cyclegan": [
+        CycleConfig(ResNetConfig(width=4, blocks=1), ResNetConfig(width=4, blocks=2)),
+        CycleConfig(
+            ResNetConfig(width=4, blocks=1),
+            ResNetConfig(width=4, blocks=1),
+            JudgeConfig(width=4, layers=2),
+            JudgeConfig(width=4, layers=3, norm="batch"),
+        ),
+        CycleConfig(MobileConfig(downs=(4, 6, 8), inner=(4, 6), ups=(6, 4))),
+        CycleConfig(PlainConfig(width=4)),
+        CycleConfig(PlainConfig(width=4, norm="none", root="model")),
     ],
     "fader": [
         FaderConfig(size=64, width=4, most=8, levels=3),
