@@ -40,7 +40,7 @@ class Model:
     notes: tuple[str, ...] = ()
     memo: dict[str, Any] = field(default_factory=dict[str, Any])
 
-    def __call__(self, *inputs: torch.Tensor, **named: Any) -> Any:
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
         return self.execute(self, *inputs, **named)
 
 
