@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from engines.datasets import Batch, chosen, photo_files, read_rgb
 from engines.job import Picture
-from engines.training import Recipe
+from engines.training import Recipe, descend
 
 STRIDE = 8  # pixels of a cell
 UNIT = 16.0  # pixels that one unit of the network's places stands for
@@ -220,10 +220,7 @@ class FinderTrainer:
         near = wanted.expand_as(places)
         apart = F.smooth_l1_loss(places, batch["places"], reduction="none", beta=0.1)
         place = (apart * near).sum() / near.sum().clamp(min=1)
-        optimiser = self._optimisers["finder"]
-        optimiser.zero_grad(set_to_none=True)
-        fabric.backward(loss + 2 * place)
-        optimiser.step()
+        descend(fabric, loss + 2 * place, self._optimisers["finder"])
         return {"score": loss.detach(), "place": place.detach()}
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:

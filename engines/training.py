@@ -346,6 +346,15 @@ def told(known: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     return {**known, **asked}
 
 
+def descend(fabric: Fabric, loss: Tensor, *optimisers: torch.optim.Optimizer) -> None:
+    """One step of each optimiser down the gradient of `loss`."""
+    for optimiser in optimisers:
+        optimiser.zero_grad(set_to_none=True)
+    fabric.backward(loss)
+    for optimiser in optimisers:
+        optimiser.step()
+
+
 def updates(optimiser: torch.optim.Optimizer) -> int:
     """How often Adam, RMSprop or the like has changed its weights, over resumed trainings too."""
     return max((int(state["step"]) for state in optimiser.state.values()), default=0)

@@ -23,7 +23,7 @@ from engines.embedder import Embedder
 from engines.facedata import LabelledFaces
 from engines.job import Picture
 from engines.layers import moved
-from engines.training import Recipe, sheet, told
+from engines.training import Recipe, descend, sheet, told
 
 _NETWORK: dict[str, Any] = {"widths": (32, 64, 96, 160), "length": 128, "size": 64}
 _LOSSES: dict[str, Any] = {"scale": 16.0, "margin": 0.2, "moved": 0.04}
@@ -80,10 +80,7 @@ class EmbedderTrainer:
         loss, cosines = arc_loss(
             self.net(photo).float(), wanted, self.losses["scale"], self.losses["margin"]
         )
-        optimiser = self._optimisers["net"]
-        optimiser.zero_grad(set_to_none=True)
-        fabric.backward(loss)
-        optimiser.step()
+        descend(fabric, loss, self._optimisers["net"])
         right = (cosines.argmax(1) == wanted).float().mean()
         return {"arc": loss.detach(), "right": right}
 

@@ -26,7 +26,7 @@ from engines.families.ageing.config import Config
 from engines.families.ageing.net import Discriminator, Encoder, Generator
 from engines.job import Picture
 from engines.layers import moved
-from engines.training import Recipe, RecipeError, sheet, told
+from engines.training import Recipe, RecipeError, descend, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "groups": configs.GROUPS,  # as a person reads them, one for each attribute of the data
@@ -118,11 +118,7 @@ class AgeingTrainer:
             parts["reader"] = F.cross_entropy(ages, label.argmax(1))
         weights = {"reader": 1.0, **self.losses}
         total = torch.stack([float(weights[name]) * part for name, part in parts.items()]).sum()
-        for name in ("generator", "encoder"):
-            self._optimisers[name].zero_grad(set_to_none=True)
-        fabric.backward(total)
-        for name in ("generator", "encoder"):
-            self._optimisers[name].step()
+        descend(fabric, total, self._optimisers["generator"], self._optimisers["encoder"])
         return found | {name: part.detach() for name, part in parts.items()}
 
     def _draw(self, code: Tensor, label: Tensor) -> Tensor:
@@ -146,10 +142,8 @@ class AgeingTrainer:
             "D_real": F.binary_cross_entropy_with_logits(right, goal),
             "D_fake": F.softplus(wrong).mean(),
         }
-        optimiser = self._optimisers["discriminator"]
-        optimiser.zero_grad(set_to_none=True)
-        fabric.backward((losses["D_real"] + losses["D_fake"]) / 2)
-        optimiser.step()
+        loss = (losses["D_real"] + losses["D_fake"]) / 2
+        descend(fabric, loss, self._optimisers["discriminator"])
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _judged(

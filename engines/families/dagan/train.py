@@ -25,7 +25,7 @@ from engines.families.dagan.config import Config
 from engines.families.dagan.net import DAGAN, distance, group_distances, region_mask
 from engines.job import Picture
 from engines.layers import moved
-from engines.training import Recipe, RecipeError, sheet, told
+from engines.training import Recipe, RecipeError, descend, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "goal": "",  # what the targets have in common, as a person reads it
@@ -101,7 +101,7 @@ class DAGANTrainer:
         parts |= self._kept(photo, drawn, seen, sources)
         weights = {"extent": 0.0, **self.losses, "made_class": self.losses["class"]}
         total = torch.stack([float(weights[name]) * part for name, part in parts.items()]).sum()
-        self._update(fabric, DRAWS, total)
+        descend(fabric, total, *(self._optimisers[name] for name in DRAWS))
         source, target = seen["code"][:sources].detach(), seen["code"][sources:].detach()
         within, between = group_distances(source, target)
         return (
@@ -139,7 +139,8 @@ class DAGANTrainer:
             "D_set": F.softplus(-whole[:count]).mean() + F.softplus(whole[count:]).mean(),
             "D_instance": F.softplus(-alone[:count]).mean() + F.softplus(alone[count:]).mean(),
         }
-        self._update(fabric, JUDGES, losses["D_set"] + losses["D_instance"])
+        loss = losses["D_set"] + losses["D_instance"]
+        descend(fabric, loss, *(self._optimisers[name] for name in JUDGES))
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _told_by_judges(
@@ -181,13 +182,6 @@ class DAGANTrainer:
     def _freeze(self, names: tuple[str, ...], on: bool) -> None:
         for name in names:
             getattr(self, name).requires_grad_(not on)
-
-    def _update(self, fabric: Fabric, names: tuple[str, ...], loss: Tensor) -> None:
-        for name in names:
-            self._optimisers[name].zero_grad(set_to_none=True)
-        fabric.backward(loss)
-        for name in names:
-            self._optimisers[name].step()
 
     def _whole(self, averages: Mapping[str, nn.Module]) -> DAGAN:
         net = DAGAN(self.config).eval()

@@ -23,7 +23,7 @@ from engines.families.genegan.config import Config
 from engines.families.genegan.net import Critic, GeneGAN
 from engines.job import Picture
 from engines.layers import GANLoss, moved
-from engines.training import Recipe, RecipeError, sheet, told, updates
+from engines.training import Recipe, RecipeError, descend, sheet, told, updates
 
 _NETWORK: dict[str, Any] = {
     "label": "",  # the object as a person calls it; the attribute's name if absent
@@ -115,7 +115,7 @@ class GeneGANTrainer:
             weights = {n: float(self.losses[weight]) for n, weight in PARTS.items()}
             total = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
             total = total + float(self.losses["decay"]) * decay(self.generator)
-            self._update(fabric, "generator", total)
+            descend(fabric, total, self._optimisers["generator"])
         return found | {name: part.detach() for name, part in parts.items()}
 
     def _learning(self, on: bool) -> None:
@@ -167,19 +167,13 @@ class GeneGANTrainer:
                 critic(moved(x.detach(), share, noise)).float() for x in (real, fake)
             )  # one by one: each kind has its own batch statistics
             loss = self.criterion(truth, True) + self.criterion(lie, False)
-            self._update(fabric, name, loss)
+            descend(fabric, loss, self._optimisers[name])
             if self.losses["mode"] == "wgan":
                 with torch.no_grad():
                     for weight in critic.parameters():
                         weight.clamp_(-float(self.losses["clip"]), float(self.losses["clip"]))
             found[name] = loss.detach()
         return found
-
-    def _update(self, fabric: Fabric, name: str, loss: Tensor) -> None:
-        optimiser = self._optimisers[name]
-        optimiser.zero_grad(set_to_none=True)
-        fabric.backward(loss)
-        optimiser.step()
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
         """Rows: six photos with the object; without it; then what crossing them gives: Bx, half of

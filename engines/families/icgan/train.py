@@ -24,7 +24,7 @@ from engines.families.icgan.config import PARTS, Config
 from engines.families.icgan.net import Discriminator, IcGAN
 from engines.job import Picture
 from engines.layers import init_weights, moved
-from engines.training import Recipe, RecipeError, sheet, told
+from engines.training import Recipe, RecipeError, descend, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "labels": (),  # as a person reads them, one for each attribute of the data
@@ -119,11 +119,7 @@ class IcGANTrainer:
         if code is not None:
             parts |= self._back(real, code, y)
         total = torch.stack([float(self.losses[name]) * part for name, part in parts.items()]).sum()
-        for part in PARTS:
-            self._optimisers[part].zero_grad(set_to_none=True)
-        fabric.backward(total)
-        for part in PARTS:
-            self._optimisers[part].step()
+        descend(fabric, total, *(self._optimisers[part] for part in PARTS))
         return found | {name: part.detach() for name, part in parts.items()}
 
     def _discriminate(
@@ -149,10 +145,8 @@ class IcGANTrainer:
             "D_label": mislabelled.mean() if len(mislabelled) else mislabelled.sum(),
             "D_fake": torch.stack([F.softplus(score).mean() for score in rest[1:]]).mean(),
         }
-        optimiser = self._optimisers["discriminator"]
-        optimiser.zero_grad(set_to_none=True)
-        fabric.backward((losses["D_real"] + 0.5 * losses["D_label"] + 0.5 * losses["D_fake"]) / 2)
-        optimiser.step()
+        loss = (losses["D_real"] + 0.5 * losses["D_label"] + 0.5 * losses["D_fake"]) / 2
+        descend(fabric, loss, self._optimisers["discriminator"])
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _judged(

@@ -25,7 +25,7 @@ from engines.families.pix2pix.build import build
 from engines.families.pix2pix.config import Config, MultimodalConfig, ResNetConfig, UNetConfig
 from engines.families.pix2pix.multimodal import CodeEncoder, MultimodalUNet
 from engines.job import Picture
-from engines.training import Recipe, RecipeError
+from engines.training import Recipe, RecipeError, descend
 
 
 class ScalesDiscriminator(nn.Module):
@@ -135,11 +135,7 @@ class MultimodalTrainer:
 
         losses = self._discriminate(fabric, edges, photo, fake)
         loss, parts = self._generate(batch, edges, photo, fake, own, mean, logvar, swapped)
-        self._optimisers["generator"].zero_grad(set_to_none=True)
-        self._optimisers["encoder"].zero_grad(set_to_none=True)
-        fabric.backward(loss)
-        self._optimisers["generator"].step()
-        self._optimisers["encoder"].step()
+        descend(fabric, loss, self._optimisers["generator"], self._optimisers["encoder"])
         return losses | parts
 
     def _discriminate(
@@ -150,10 +146,7 @@ class MultimodalTrainer:
         half = len(edges)
         real = scores_loss([[f[:half] for f in scale] for scale in found], True)
         false = scores_loss([[f[half:] for f in scale] for scale in found], False)
-        optimiser = self._optimisers["discriminator"]
-        optimiser.zero_grad(set_to_none=True)
-        fabric.backward((real + false) / 2)
-        optimiser.step()
+        descend(fabric, (real + false) / 2, self._optimisers["discriminator"])
         return {"D_real": real.detach(), "D_fake": false.detach()}
 
     def _generate(
@@ -292,28 +285,21 @@ class Pix2PixTrainer:
         losses = self._discriminate(fabric, pairs_[0], pairs_[1].detach(), noise)
         self.discriminator.requires_grad_(False)
         parts = self._judge(pairs_[1], pairs_[0], fake, target)
-        optimiser = self._optimisers["generator"]
-        optimiser.zero_grad(set_to_none=True)
-        fabric.backward(
-            torch.stack([float(self.losses[n]) * part for n, part in parts.items()]).sum()
-        )
+        loss = torch.stack([float(self.losses[n]) * part for n, part in parts.items()]).sum()
+        descend(fabric, loss, self._optimisers["generator"])
         self.discriminator.requires_grad_(True)
-        optimiser.step()
         return losses | {name: part.detach() for name, part in parts.items()}
 
     def _discriminate(
         self, fabric: Fabric, real: Tensor, fake: Tensor, noise: torch.Generator
     ) -> dict[str, Tensor]:
-        optimiser = self._optimisers["discriminator"]
-        optimiser.zero_grad(set_to_none=True)
         on_real = self.criterion(self.discriminator(real).float(), True)
         on_fake = self.criterion(self.discriminator(fake).float(), False)
         loss = (on_real + on_fake) / 2
         if self.losses["mode"] == "wgangp":
             mix = torch.rand((len(real), 1), generator=noise).to(real)
             loss = loss + layers.gradient_penalty(self.discriminator, real, fake, mix)
-        fabric.backward(loss)
-        optimiser.step()
+        descend(fabric, loss, self._optimisers["discriminator"])
         return {"D_real": on_real.detach(), "D_fake": on_fake.detach()}
 
     def _judge(

@@ -31,7 +31,7 @@ from engines.families.pix2pixhd.net import (
 from engines.job import Picture
 from engines.labeldata import LabelledPhotos
 from engines.residualnet import ResNet, head
-from engines.training import Recipe, RecipeError, sheet, told, updates
+from engines.training import Recipe, RecipeError, descend, sheet, told, updates
 
 log = logging.getLogger("train")
 
@@ -219,7 +219,7 @@ class Pix2PixHDTrainer:
         real, fake = torch.cat((given, photo), 1), torch.cat((given, made.float()), 1)
         on_real = adversarial(self.discriminator(real), True)
         on_fake = adversarial(self.discriminator(fake.detach()), False)
-        self._update(fabric, "discriminator", (on_real + on_fake) / 2)
+        descend(fabric, (on_real + on_fake) / 2, self._optimisers["discriminator"])
 
         self.discriminator.requires_grad_(False)
         found = self.discriminator(fake)
@@ -231,7 +231,7 @@ class Pix2PixHDTrainer:
                 target = self.vgg(photo)
             parts["vgg"] = perceptual(self.vgg(made.float()), target)
         loss = torch.stack([float(self.losses[n]) * x for n, x in parts.items()]).sum()
-        self._update(fabric, "generator", loss)
+        descend(fabric, loss, self._optimisers["generator"])
         self.discriminator.requires_grad_(True)
         return {
             "D_real": on_real.detach(),
@@ -249,12 +249,6 @@ class Pix2PixHDTrainer:
         has_features = self.config.encoder is not None
         photo = batch["photo"] if has_features else None
         return given, generator(given, photo, objects if has_features else None, part)
-
-    def _update(self, fabric: Fabric, name: str, loss: Tensor) -> None:
-        optimiser = self._optimisers[name]
-        optimiser.zero_grad(set_to_none=True)
-        fabric.backward(loss)
-        optimiser.step()
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
         """Rows: label map, picture, photo, for up to four fixed training samples."""

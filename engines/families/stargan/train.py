@@ -28,7 +28,7 @@ from engines.families.stargan.net import (
     widened_head,
 )
 from engines.job import Picture
-from engines.training import Recipe, RecipeError, sheet, told
+from engines.training import Recipe, RecipeError, descend, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "labels": (),  # as a person reads them, one for each attribute of the data; the same if absent
@@ -131,7 +131,7 @@ class StarGANTrainer:
         torch.manual_seed(int(torch.randint(2**31, (1,), generator=noise)))  # its dropout
         self.labeller.train()
         loss = self._class_loss(self.labeller(batch["photo"]), batch["labels"], batch["known"])
-        self._update(fabric, "labeller", loss)
+        descend(fabric, loss, self._optimisers["labeller"])
         self.labeller.eval()
         return {"labeller": loss.detach()}
 
@@ -197,7 +197,7 @@ class StarGANTrainer:
         found["D_class"] = self._class_loss(logits, labels, known)
         weights = {"D_class": self.losses["class"], "D_slope": self.losses["penalty"]}
         terms = [float(weights.get(name, 1.0)) * term for name, term in found.items()]
-        self._update(fabric, "discriminator", torch.stack(terms).sum())
+        descend(fabric, torch.stack(terms).sum(), self._optimisers["discriminator"])
         return {name: value.detach() for name, value in found.items()}
 
     def _generate(
@@ -217,19 +217,10 @@ class StarGANTrainer:
             "reconstruction": (real - self.generator(fake, back).float()).abs().mean(),
         }
         weights = {"gan": 1.0} | self.losses
-        self._update(
-            fabric,
-            "generator",
-            torch.stack([float(weights[n]) * p for n, p in parts.items()]).sum(),
-        )
+        loss = torch.stack([float(weights[n]) * p for n, p in parts.items()]).sum()
+        descend(fabric, loss, self._optimisers["generator"])
         self.discriminator.requires_grad_(True)
         return {name: value.detach() for name, value in parts.items()}
-
-    def _update(self, fabric: Fabric, name: str, loss: Tensor) -> None:
-        optimiser = self._optimisers[name]
-        optimiser.zero_grad(set_to_none=True)
-        fabric.backward(loss)
-        optimiser.step()
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
         """Rows: six photos, the same with their own labels, then every target of each."""
