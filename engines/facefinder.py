@@ -113,15 +113,13 @@ def _by_yunet(rgb: np.ndarray, file: Path) -> list[Face]:
 def _by_network(rgb: np.ndarray, file: Path) -> list[Face]:
     if not file.is_file():
         return []
-    from engines.findernet import STRIDE, UNIT
-
     net, found = _network(file, file.stat().st_mtime_ns), []
     small, scale = rgb, 1.0
     first = max(1.0, 160 / min(rgb.shape[:2]))  # a small picture is enlarged once
     if first > 1:
         small, scale = cv2.resize(rgb, None, fx=first, fy=first), first
     while min(small.shape[:2]) >= 48:
-        found += _looked(small, net, (STRIDE, UNIT), scale)
+        found += _looked(small, net, scale)
         size = tuple(round(side * STEP) for side in small.shape[1::-1])
         small, scale = cv2.resize(small, size, interpolation=cv2.INTER_AREA), scale * STEP
     return [_closer(face, rgb, net) for face in _merged(found)]
@@ -130,7 +128,7 @@ def _by_network(rgb: np.ndarray, file: Path) -> list[Face]:
 def _closer(face: Face, rgb: np.ndarray, net: nn.Module) -> Face:
     """A second look at the size that the network knows best: away from it, it draws a face's points
     towards the size it knows."""
-    from engines.findernet import BETWEEN, STRIDE, UNIT
+    from engines.findernet import BETWEEN
 
     side = 160
     for _ in range(2):
@@ -143,7 +141,7 @@ def _closer(face: Face, rgb: np.ndarray, net: nn.Module) -> Face:
         part = cv2.warpAffine(
             rgb, matrix, (side, side), flags=cv2.INTER_AREA, borderMode=cv2.BORDER_REPLICATE
         )
-        seen = _looked(part, net, (STRIDE, UNIT), 1.0)
+        seen = _looked(part, net)
         middle = (side / 2, side / 2)
         near = [f for f in seen if np.hypot(*(np.reshape(f.points, (3, 2)).mean(0) - middle)) < 30]
         if not near:
@@ -154,14 +152,16 @@ def _closer(face: Face, rgb: np.ndarray, net: nn.Module) -> Face:
     return face
 
 
-def _looked(rgb: np.ndarray, net: nn.Module, grid: tuple[int, float], scale: float) -> list[Face]:
+def _looked(rgb: np.ndarray, net: nn.Module, scale: float = 1.0) -> list[Face]:
     """Faces that the network sees in (H, W, 3), in pixels of a picture 1 / scale as large."""
     import torch
+
+    from engines.findernet import STRIDE, UNIT
 
     x = torch.tensor(rgb).permute(2, 0, 1)[None].float() / 127.5 - 1
     with torch.inference_mode():
         scores, places = net(x)
-    return _read(scores[0, 0].sigmoid().numpy(), places[0].numpy(), grid, scale)
+    return _read(scores[0, 0].sigmoid().numpy(), places[0].numpy(), (STRIDE, UNIT), scale)
 
 
 def _read(
