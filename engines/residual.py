@@ -13,9 +13,21 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from engines.controls import Choice
+
 Norm = Literal["batch", "instance", "none"]
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
+
+# the control of nets with batch norm, which reference tests run in training mode
+BATCH_NORM = Choice(
+    "norm",
+    "Normalisation",
+    (("trained", "As trained"), ("frozen", "Frozen")),
+    "trained",
+    help="As trained: by the statistics of this picture, as the reference test does. "
+    "Frozen: by those remembered from training, steadier from picture to picture.",
+)
 
 
 @dataclass(frozen=True)

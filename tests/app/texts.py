@@ -25,7 +25,7 @@ def texts() -> set[str]:
         found |= set(_texts(ast.parse(path.read_text("utf-8"))))
     engines = ROOT / "engines"
     places = [*engines.glob("families/*/__init__.py"), engines / "families" / "tools.py"]
-    for path in (*places, engines / "faces.py", engines / "redraw.py"):
+    for path in (*places, *(engines / f"{name}.py" for name in ("faces", "redraw", "residual"))):
         found |= set(_texts(ast.parse(path.read_text("utf-8"))))
     return found
 

@@ -33,6 +33,7 @@ from engines.families.pix2pix.config import (
 )
 from engines.family import Family, Model, register
 from engines.job import Event, Fit, Job, Picture, Result
+from engines.residual import BATCH_NORM
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -172,16 +173,7 @@ def _official_controls(
             )
         )
     if not isinstance(config, TensorFlowConfig) and config.norm == "batch":
-        controls.append(
-            Choice(
-                "norm",
-                "Normalisation",
-                (("trained", "As trained"), ("frozen", "Frozen")),
-                "trained",
-                help="As trained: by the statistics of this picture, as the reference test does. "
-                "Frozen: by those remembered from training, steadier from picture to picture.",
-            )
-        )
+        controls.append(BATCH_NORM)
     if config.noisy:
         controls.append(
             Toggle(
