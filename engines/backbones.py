@@ -395,11 +395,7 @@ def fitted(checkpoint: Checkpoint) -> Checkpoint:
     names = {_new_name(k) if "classifier.4.weight" in checkpoint.infos else k: k
              for k in checkpoint.infos}  # fmt: skip
     kept = {new: old for new, old in names.items() if not re.match(r"aux[12]\.|conv\d\d_aux", new)}
-    return replace(
-        checkpoint,
-        infos={new: checkpoint.infos[old] for new, old in kept.items()},
-        names={new: checkpoint.names.get(old, old) for new, old in kept.items()},
-    )
+    return checkpoint.called(kept)
 
 
 def _guess(given: Mapping[str, Shape]) -> Config | None:

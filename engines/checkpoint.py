@@ -18,7 +18,7 @@ import pickle
 import struct
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -98,6 +98,21 @@ class Checkpoint:
     def dtype(self, key: str) -> str | None:
         info = self.infos.get(key)
         return None if info is None else info.dtype
+
+    def called(self, names: Mapping[str, str]) -> Checkpoint:
+        """The same file with these of its tensors alone: key they shall have -> key they have."""
+        infos = {new: self.infos[old] for new, old in names.items()}
+        sources = {new: self.names.get(old, old) for new, old in names.items()}
+        return replace(self, infos=infos, names=sources)
+
+    def inside(self, places: Mapping[str, str]) -> dict[str, str]:
+        """For `called`: what lies at each place, a beginning of keys, below the part's name."""
+        return {
+            f"{part}.{key.removeprefix(begin)}": key
+            for part, begin in places.items()
+            for key in self.infos
+            if key.startswith(begin)
+        }
 
     def parts(self) -> tuple[str, ...]:
         """First components of the keys, in order."""

@@ -77,7 +77,7 @@ class Family:
         from engines.checkpoint import fill
 
         module = self.build(config)
-        notes = fill(module, checkpoint)
+        notes = fill(module, self.renamed(checkpoint))
         return module.eval(), notes
 
     def examine(self, config: Any, checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -89,7 +89,11 @@ class Family:
 
         with torch.device("meta"):
             module = self.build(config)
-        return (*checkpoint.notes, *fitting(module, checkpoint).notes)
+        return (*checkpoint.notes, *fitting(module, self.renamed(checkpoint)).notes)
+
+    def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
+        """The checkpoint under the key names of our network, for load() and examine()."""
+        return checkpoint
 
     def to_dict(self, config: Any) -> dict[str, Any]:
         """`config` as JSON-able data for a safetensors file of ours."""

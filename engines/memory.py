@@ -53,8 +53,11 @@ def total_bytes() -> int:
     return min(installed, _container_limit() or installed)
 
 
-def free_bytes() -> int | None:
-    """Memory that can be taken without swapping, None where it cannot be known."""
+def free_bytes(device: torch.device | None = None) -> int | None:
+    """Memory that can be taken without swapping, of a graphics card or of this computer; None where
+    it cannot be known."""
+    if device is not None and device.type != "cpu":
+        return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         known = {

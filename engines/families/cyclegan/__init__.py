@@ -38,7 +38,6 @@ WINDOWS = 24  # of the first pass over a picture in tiles, where memory does not
 
 class CycleGAN(Family):
     id, title = "cyclegan", "Photo translation"
-    trainer = "cyclegan.train:CycleGANTrainer"
     shrinks = True
 
     def recognise(self, checkpoint: Checkpoint) -> Config | None:
@@ -49,11 +48,8 @@ class CycleGAN(Family):
 
         return net.CycleGAN(config)
 
-    def load(self, config: Config, checkpoint: Checkpoint) -> tuple[nn.Module, tuple[str, ...]]:
-        return super().load(config, configs.renamed(checkpoint))
-
-    def examine(self, config: Config, checkpoint: Checkpoint) -> tuple[str, ...]:
-        return super().examine(config, configs.renamed(checkpoint))
+    def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
+        return configs.renamed(checkpoint)
 
     def to_dict(self, config: Config) -> dict[str, Any]:
         return configs.to_dict(config)
@@ -177,7 +173,7 @@ def _plan(model: Model, x: Tensor, asked: str, part: str) -> tuple[int, int]:
     if asked.isdigit():
         side = int(asked)
         return (side if max(x.shape[-2:]) > side else 0), WINDOWS
-    free = _free(model)
+    free = memory.free_bytes(model.device)
     if asked == "off" or free is None:
         return 0, 0
     needed = memory.pass_bytes(model.module, (x, part), {})
@@ -188,17 +184,6 @@ def _plan(model: Model, x: Tensor, asked: str, part: str) -> tuple[int, int]:
     fitting = int(0.7 * free / max(one, 1))
     side = min(TILE, int(fitting**0.5) * 256 - 256)
     return max(256, side // 256 * 256), min(max(fitting, 4), 64)
-
-
-def _free(model: Model) -> int | None:
-    """Bytes that a pass may take, None where nobody knows."""
-    from engines import memory
-
-    if model.device.type == "cuda":
-        import torch
-
-        return int(torch.cuda.mem_get_info(model.device)[0])
-    return memory.free_bytes() if model.device.type == "cpu" else None
 
 
 def _consistency(

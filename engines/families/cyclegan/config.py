@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from engines import residual
@@ -155,15 +155,7 @@ def _other(stem: str) -> str | None:
 
 def renamed(checkpoint: Checkpoint) -> Checkpoint:
     """The same file or folder, its parts called as in our files."""
-    names = {
-        f"{part}.{key.removeprefix(begin)}": key
-        for part, begin in places(checkpoint.keys()).items()
-        for key in checkpoint.infos
-        if key.startswith(begin)
-    }
-    infos = {new: checkpoint.infos[old] for new, old in names.items()}
-    sources = {new: checkpoint.names.get(old, old) for new, old in names.items()}
-    return replace(checkpoint, infos=infos, names=sources)
+    return checkpoint.called(checkpoint.inside(places(checkpoint.keys())))
 
 
 # ---- recognising ---------------------------------------------------------------------------------

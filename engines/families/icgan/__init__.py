@@ -50,11 +50,8 @@ class IcGAN(Family):
 
         return net.IcGAN(config)
 
-    def load(self, config: Config, checkpoint: Checkpoint) -> tuple[nn.Module, tuple[str, ...]]:
-        return super().load(config, configs.renamed(checkpoint))
-
-    def examine(self, config: Config, checkpoint: Checkpoint) -> tuple[str, ...]:
-        return super().examine(config, configs.renamed(checkpoint))
+    def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
+        return configs.renamed(checkpoint)
 
     def to_dict(self, config: Config) -> dict[str, Any]:
         return configs.to_dict(config)

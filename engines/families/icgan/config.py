@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -157,16 +157,7 @@ def parts(checkpoint: Checkpoint) -> dict[str, str] | None:
 
 def renamed(checkpoint: Checkpoint) -> Checkpoint:
     """The same file, its parts called as in PARTS."""
-    places = parts(checkpoint) or {}
-    names = {
-        f"{part}.{key.removeprefix(begin)}": key
-        for part, begin in places.items()
-        for key in checkpoint.infos
-        if key.startswith(begin)
-    }
-    infos = {new: checkpoint.infos[old] for new, old in names.items()}
-    sources = {new: checkpoint.names.get(old, old) for new, old in names.items()}
-    return replace(checkpoint, infos=infos, names=sources)
+    return checkpoint.called(checkpoint.inside(parts(checkpoint) or {}))
 
 
 def layers(config: Config) -> Iterator[tuple[str, str, Shape]]:

@@ -21,6 +21,7 @@ from engines.families.pix2pixhd import config as configs
 from engines.families.pix2pixhd.config import Config
 from engines.family import Family, Model, register
 from engines.job import Event, Job, Picture, Result
+from engines.residual import BATCH_NORM
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -60,7 +61,10 @@ class Pix2PixHD(Family):
     def examine(self, config: Config, checkpoint: Checkpoint) -> tuple[str, ...]:
         if configs.cluster_names(checkpoint):
             config = replace(config, clusters=0)
-        return super().examine(config, configs.renamed(checkpoint))
+        return super().examine(config, checkpoint)
+
+    def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
+        return configs.renamed(checkpoint)
 
     def to_dict(self, config: Config) -> dict[str, Any]:
         return configs.to_dict(config)
@@ -131,16 +135,7 @@ def _controls(config: Config) -> tuple[Control, ...]:
             ),
         ]
     if config.norm == "batch":
-        controls.append(
-            Choice(
-                "norm",
-                "Normalisation",
-                (("trained", "As trained"), ("frozen", "Frozen")),
-                "trained",
-                help="As trained: by the statistics of this picture, as the reference test does. "
-                "Frozen: by those remembered from training, steadier from picture to picture.",
-            )
-        )
+        controls.append(BATCH_NORM)
     return tuple(controls)
 
 

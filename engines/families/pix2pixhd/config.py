@@ -141,16 +141,8 @@ BUFFERS = ("clusters", "cluster_counts")
 
 def renamed(checkpoint: Checkpoint) -> Checkpoint:
     """The same file or folder, its parts called as in our files, without a folder's clusters."""
-    names = {
-        f"{part}.{key.removeprefix(begin)}": key
-        for part, begin in places(checkpoint.keys()).items()
-        for key in checkpoint.infos
-        if key.startswith(begin)
-    }
-    names |= {key: key for key in BUFFERS if key in checkpoint.infos}
-    infos = {new: checkpoint.infos[old] for new, old in names.items()}
-    sources = {new: checkpoint.names.get(old, old) for new, old in names.items()}
-    return replace(checkpoint, infos=infos, names=sources)
+    names = checkpoint.inside(places(checkpoint.keys()))
+    return checkpoint.called(names | {key: key for key in BUFFERS if key in checkpoint.infos})
 
 
 def cluster_names(checkpoint: Checkpoint) -> dict[int, str]:

@@ -56,11 +56,8 @@ class StarGAN(Family):
 
         return build.build(config)
 
-    def load(self, config: Config, checkpoint: Checkpoint) -> tuple[nn.Module, tuple[str, ...]]:
-        return super().load(config, configs.joined(checkpoint))
-
-    def examine(self, config: Config, checkpoint: Checkpoint) -> tuple[str, ...]:
-        return super().examine(config, configs.joined(checkpoint))
+    def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
+        return configs.joined(checkpoint)
 
     def to_dict(self, config: Config) -> dict[str, Any]:
         return configs.to_dict(config)

@@ -193,9 +193,7 @@ def joined(checkpoint: Checkpoint) -> Checkpoint:
         if stem not in parts:
             return checkpoint
         names[f"{parts[stem]}.{rest}"] = key
-    infos = {new: checkpoint.infos[old] for new, old in names.items()}
-    names = {new: checkpoint.names.get(old, old) for new, old in names.items()}
-    return replace(checkpoint, infos=infos, names=names)
+    return checkpoint.called(names)
 
 
 def _labels(count: int, told: dict[str, Any]) -> tuple[tuple[str, ...], int]:
