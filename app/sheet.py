@@ -6,6 +6,7 @@ Connects canvas and viewer with the studio: sources of pictures, example, refere
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection
 from typing import Any
 
 from PySide6.QtCore import QObject
@@ -19,6 +20,7 @@ from app.results import Shown
 from app.room import home
 from app.samples import samples, samples_for
 from app.studio import Studio
+from app.widgets.canvas import INVITATION
 from app.widgets.toolbar import BRUSHES, SYMMETRIES, StampMenu
 from engines.controls import ImageInput, ModelCard, SketchInput
 from engines.job import Failed, Job, Picture
@@ -26,6 +28,8 @@ from engines.job import Failed, Job, Picture
 STEPS = (0.5, 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24)  # of the brush, sheet pixels
 REFERENCE = "reference"  # role under which the desk keeps the photo below the drawing
 EMPTY = "Draw, and the photo appears here."
+WAITING = "Give the model its pictures, and the photo appears here."
+GIVEN = "This model draws from the pictures on the right."
 HINT_WIDTH = 12.0  # sheet pixels
 
 
@@ -73,33 +77,36 @@ class Sheet(QObject):
         """Another model: say where its pictures come from, and take its line width."""
         if card is None:
             return
-        for control in card.inputs():
-            role = control.role
-            if isinstance(control, ImageInput):
-                self.studio.register_source(
-                    role, lambda role=role: self.room.controls.picture(role)
-                )
-            elif control.kind == "hints":
-                self.studio.register_source(role, self._hints)
+        for role in (control.role for control in _wells(card)):
+            self.studio.register_source(role, lambda role=role: self._picture(role))
+        for control in _sketches(card):
+            if control.kind == "hints":
+                self.studio.register_source(control.role, self._hints)
             else:
-                self.studio.register_source(role, self._ink, self._drawing)
+                self.studio.register_source(control.role, self._ink, self._drawing)
         if card.sketch is not None:
             low, high = card.sketch.width
-            wide = next((c.size[0] for c in card.inputs() if isinstance(c, SketchInput)), 256)
+            wide = next((c.size[0] for c in _sketches(card)), 256)
             self._brushes["ink"] = max(round((low + high) * wide) / 2, BRUSHES[0])
             self._show_brush()
-        if "hints" not in {c.kind for c in card.inputs() if isinstance(c, SketchInput)}:
+        if "hints" not in {c.kind for c in _sketches(card)}:
             self.choose_layer("ink")
-        size = next((c.size for c in card.inputs() if isinstance(c, SketchInput)), self.size())
+        size = next((c.size for c in _sketches(card)), self.size())
         if size != self.size() and not self.canvas.drawing()["items"]:
             self.canvas.new_sheet(size)  # an emptied one came back from the last session
         self._offer_example(card)
+        self.canvas.invite(INVITATION if self._draws() else GIVEN)
         if self._draws() and self._ink() is None:
             self.room.viewer.set_message(EMPTY)
+        elif any(not c.optional and not self._picture(c.role) for c in _wells(card)):
+            self.room.viewer.set_message(WAITING)
 
     def size(self) -> tuple[int, int]:
         width, height = self.canvas.drawing()["size"]
         return width, height
+
+    def _picture(self, role: str) -> Picture | None:
+        return self.room.controls.picture(role)
 
     def _ink(self) -> Picture | None:
         """The lines. While nothing is drawn: the photo below, where the model takes one, or the
@@ -179,7 +186,7 @@ class Sheet(QObject):
         if drawing is None and self._photo_of(job) is not None:
             drawing = {"size": list(self.size()), "items": []}
         if drawing is None:
-            drawing = _traced(job)
+            drawing = _traced(job, self.room.controls.wells)
         if drawing is None:
             return
         try:
@@ -316,9 +323,7 @@ class Sheet(QObject):
     def _draws(self) -> bool:
         """Whether the model in use wants a drawing at all."""
         card = self.studio.card
-        return card is not None and any(
-            isinstance(c, SketchInput) and not c.optional for c in card.inputs()
-        )
+        return card is not None and any(not c.optional for c in _sketches(card))
 
     # ---- reference -----------------------------------------------------------------------------
 
@@ -359,11 +364,21 @@ class Sheet(QObject):
             self._on_edited()
 
 
-def _traced(job: Job) -> dict[str, Any] | None:
+def _wells(card: ModelCard) -> list[ImageInput | SketchInput]:
+    """The pictures that a model is given beside the canvas."""
+    return [c for c in card.inputs() if isinstance(c, ImageInput) or not c.drawn]
+
+
+def _sketches(card: ModelCard) -> list[SketchInput]:
+    """What the canvas draws of a model's input."""
+    return [c for c in card.inputs() if isinstance(c, SketchInput) and c.drawn]
+
+
+def _traced(job: Job, wells: Collection[str]) -> dict[str, Any] | None:
     """A drawing made of the recipe's pictures: it was made without strokes, by the command line."""
     items, size = [], None
     for role, picture in job.images.items():
-        if role == REFERENCE or picture.channels == 3:
+        if role == REFERENCE or role in wells or picture.channels == 3:
             continue
         layer = "hints" if picture.channels == 4 else "ink"
         size = size or picture.size

@@ -174,6 +174,11 @@ class SketchInput:
     classes: int = 0
     type: Literal["sketch"] = "sketch"
 
+    @property
+    def drawn(self) -> bool:
+        """Whether the canvas draws it; label maps are given as pictures."""
+        return self.kind != "labels"
+
 
 @dataclass(frozen=True)
 class FacePoints:

@@ -47,6 +47,7 @@ from engines.controls import SketchStats
 from engines.job import Picture
 
 PARTS = 32  # that many parts are painted one by one, rather than all between them
+INVITATION = "Draw here, or drop a photo."
 
 
 class SketchCanvas(QWidget):
@@ -79,6 +80,7 @@ class SketchCanvas(QWidget):
         self._turned: Tool | None = None  # what waits while the other end of the pen erases
         self._reference: Reference | None = None
         self._opacity = 0.4
+        self._invitation = INVITATION
         self.view = View()
         self.grabGesture(Qt.GestureType.PinchGesture)
         self._cursor: QPointF | None = None
@@ -186,6 +188,11 @@ class SketchCanvas(QWidget):
         self._opacity = opacity
         self.update()
 
+    def invite(self, text: str) -> None:
+        """What stands on the sheet while there is nothing else."""
+        self._invitation = text
+        self.update()
+
     def import_edges(self, edges: Picture) -> None:
         """Lines found in a photo, as large as the sheet, in the place of what was drawn."""
         w, h = self.vectors.size
@@ -286,7 +293,7 @@ class SketchCanvas(QWidget):
         paint_guides(painter, paper, self.symmetry, self.turns)
         self._tool.paint(painter)
         if self.paper.is_blank() and self.paper.example is None and self._reference is None:
-            paint_invitation(painter, paper, tr("Draw here, or drop a photo."))
+            paint_invitation(painter, paper, tr(self._invitation))
         painter.restore()
 
     def _chip(self) -> str:

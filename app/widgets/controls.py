@@ -270,7 +270,8 @@ class ControlPanel(QWidget):
             old.deleteLater()
         self.fields, self.wells = {}, {}
         for control in card.controls if card else ():
-            if isinstance(control, kinds.ImageInput):
+            sketched = isinstance(control, kinds.SketchInput)
+            if isinstance(control, kinds.ImageInput) or (sketched and not control.drawn):
                 if control.role not in self._elsewhere:
                     self._add_well(control)
             elif made := field(control):
@@ -298,7 +299,7 @@ class ControlPanel(QWidget):
         self.fields[name] = made
         self._body.insertWidget(self._body.count() - 2, made)
 
-    def _add_well(self, control: kinds.ImageInput) -> None:
+    def _add_well(self, control: kinds.ImageInput | kinds.SketchInput) -> None:
         well = ImageWell(control.label)
         well.changed.connect(lambda: self.picture_changed.emit(control.role))
         well.files_dropped.connect(self.files_dropped)

@@ -12,7 +12,7 @@ ASK = {"tr", "say", "label", "button", "tool", "Section", "Switch", "Act", "Opti
        "SheetView", "_Fitted", "Slider", "Choice", "Toggle", "Text", "SketchInput", "ImageInput",
        "EmptyState", "FacePoints", "Attributes"}  # fmt: skip
 TABLES = {"PALETTE", "SYMMETRIES", "ROOMS", "STATES", "DEVICES", "WHAT", "OPTIONS", "ACTS",
-          "NAMES_OF_TOOLS", "EMPTY"}  # fmt: skip
+          "NAMES_OF_TOOLS", "EMPTY", "WAITING", "GIVEN", "INVITATION"}  # fmt: skip
 SAME = {"AtoB", "BtoA", "WebP"}  # values, and a name that is the same everywhere
 PLAIN = SAME | {"setText", "setToolTip", "setAccessibleName", "setPlaceholderText",
                 "setWindowTitle", "set_words"}  # fmt: skip
