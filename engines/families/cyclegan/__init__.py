@@ -168,11 +168,13 @@ def _translated(model: Model, job: Job, given: Picture, part: str) -> Generator[
 
 def _plan(model: Model, x: Tensor, asked: str, part: str) -> tuple[int, int]:
     """(side of a tile, 0 for one pass over all; windows of the first pass)."""
-    from engines import memory
+    from engines import executor, memory
 
     if asked.isdigit():
         side = int(asked)
         return (side if max(x.shape[-2:]) > side else 0), WINDOWS
+    if x.numel() < executor.LARGE:  # a prediction takes seconds the first time
+        return 0, 0
     free = memory.free_bytes(model.device)
     if asked == "off" or free is None:
         return 0, 0
