@@ -264,11 +264,13 @@ class Fit:
 
 @dataclass(frozen=True)
 class Progress:
-    """`done` of `total` steps (total 0: unknown)."""
+    """`done` of `total` steps (total 0: unknown). `terms`: what is being minimised, by name, for
+    curves."""
 
     done: int
     total: int = 0
     note: str = ""
+    terms: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True)

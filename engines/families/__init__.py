@@ -10,4 +10,5 @@ from engines.families import icgan as icgan
 from engines.families import pix2pix as pix2pix
 from engines.families import pix2pixhd as pix2pixhd
 from engines.families import stargan as stargan
+from engines.families import style as style
 from engines.families import tools as tools

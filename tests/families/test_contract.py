@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from engines import checkpoint
+from engines.backbones import Config as BackboneConfig
 from engines.controls import Choice, ImageInput, ModelCard, SketchInput, checked
 from engines.engine import Engine
 from engines.families.ageing.config import Config as AgeingConfig
@@ -67,6 +68,10 @@ TINY: dict[str, list[Any]] = {
         GeneGANConfig("Glasses", size=96, width=4, levels=4, object=8, face="own"),
     ],
     "icgan": [IcGANConfig(width=2, encoder=2, hidden=(8, 6), z=5)],
+    "neural_style": [
+        BackboneConfig(widths=(4, 6, 8), depths=(1, 2, 1), classes=0, hidden=0),
+        BackboneConfig("squeezenet", (8,), (1,), classes=3),
+    ],
     "pix2pix": [
         UNetConfig(width=4, depth=5, dropout=False),
         UNetConfig(width=4, depth=2, norm="none"),
@@ -146,7 +151,8 @@ def job_for(card: ModelCard, seed: int = 0, size: tuple[int, int] = (36, 40)) ->
             shape = (size[1], size[0])
         if isinstance(control, SketchInput | ImageInput):
             images[control.role] = Picture(rng.integers(0, 256, shape, dtype=np.uint8))
-    return Job(card.family, card.checkpoint, images=images, seed=seed)
+    values = {"steps": 10} if card.control("steps") else {}
+    return Job(card.family, card.checkpoint, values, images, seed=seed)
 
 
 def events(engine: Engine, job: Job) -> Iterator[Event]:
@@ -215,8 +221,9 @@ def test_any_size_comes_back_as_it_went(
     card = engine.describe(str(written(families()[name], config, tmp_path / "tiny.safetensors")))
     choices = [c for c in card.controls if isinstance(c, Choice) and c.name == "size"]
     for option in choices[0].options if choices else [("", "")]:
-        values = {"size": option[0]} if choices else {}
-        result = list(events(engine, job_for(card, size=size).with_(values=values)))[-1]
+        job = job_for(card, size=size)
+        job = job.with_(values={**job.values, "size": option[0]}) if choices else job
+        result = list(events(engine, job))[-1]
         assert isinstance(result, Result) and result.pictures[0].size == size, option
 
 

@@ -1,0 +1,218 @@
+"""Gatys et al. 2016, "Image Style Transfer Using Convolutional Neural Networks": a photo with the
+look of a painting, by optimising the picture itself.
+
+Works with any backbone (engines/backbones.py): VGG, GoogLeNet, SqueezeNet, the starter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from engines import backbones
+from engines.backbones import Config
+from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, Slider, Text, Toggle
+from engines.families.style.config import STYLES, default_setting, text
+from engines.family import Family, Model, register
+from engines.job import Event, Job
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from engines.checkpoint import Checkpoint
+
+PAPER = "Gatys et al. 2016, Image Style Transfer Using Convolutional Neural Networks"
+
+
+class NeuralStyle(Family):
+    id, title = "neural_style", "Neural style"
+    shrinks = True
+
+    def recognise(self, checkpoint: Checkpoint) -> Config | None:
+        return backbones.recognise(checkpoint)
+
+    def build(self, config: Config) -> nn.Module:
+        from engines import backbonenet
+
+        return backbonenet.Backbone(config)
+
+    def load(self, config: Config, checkpoint: Checkpoint) -> tuple[nn.Module, tuple[str, ...]]:
+        from engines import backbonenet
+
+        return backbonenet.load(config, checkpoint)
+
+    def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
+        return backbones.fitted(checkpoint)
+
+    def to_dict(self, config: Config) -> dict[str, Any]:
+        return backbones.to_metadata(config)[backbones.METADATA]
+
+    def from_dict(self, body: dict[str, Any]) -> Config:
+        return Config.from_dict(body)
+
+    def card(self, config: Config) -> ModelCard:
+        return ModelCard(
+            self.id,
+            f"Style with {config.title}",
+            controls=_controls(config),
+            size=SizeRule(),
+            rooms=("style",),
+            live=False,
+            seeded=True,
+            half_ok=False,
+            needs_grad=True,
+            network=config.title,
+            paper=PAPER,
+        )
+
+    def run(self, model: Model, job: Job) -> Iterator[Event]:
+        """Every step a Progress, now and then with the terms of the loss and a Preview."""
+        from engines.families.style import transfer
+
+        yield from transfer.run(model, job)
+
+
+def _controls(config: Config) -> tuple[Control, ...]:
+    return (*_pictures(), *_terms(config), *_ways())
+
+
+def _pictures() -> Iterator[Control]:
+    yield ImageInput("photo", "Photo")
+    for number in range(1, STYLES + 1):
+        end = "" if number == 1 else str(number)
+        name = f"Style {number}" if number > 1 else "Style"
+        yield ImageInput(f"style{end}", name, optional=number > 1)
+        yield Slider(
+            f"amount{end}",
+            f"Amount of {name.lower()}",
+            0,
+            1,
+            0.01,
+            1.0,
+            help="How much this style counts among the others.",
+        )
+        yield ImageInput(f"mask{end}", f"Where {name.lower()} goes", optional=True)
+    yield ImageInput("progress", "Go on from", optional=True)
+
+
+def _terms(config: Config) -> Iterator[Control]:
+    usual = default_setting(config)
+    yield Slider(
+        "content",
+        "Content",
+        0,
+        100,
+        0.1,
+        usual.content_weight,
+        help="How closely the things of the photo are kept.",
+    )
+    yield Slider(
+        "strength",
+        "Style strength",
+        0,
+        2000,
+        1,
+        usual.style_weight,
+        help="How strongly textures and colours of the style are asked for.",
+    )
+    yield Slider(
+        "tv",
+        "Smoothness",
+        0,
+        0.1,
+        0.0005,
+        usual.tv,
+        help="Total variation: more leaves less grain.",
+    )
+    yield Slider(
+        "pixel",
+        "Colours of the photo",
+        0,
+        1000,
+        1,
+        0,
+        help="How closely every pixel keeps to the photo.",
+    )
+    if config.classes:
+        yield Slider(
+            "class_weight",
+            "Class",
+            0,
+            10000,
+            10,
+            0,
+            help="How strongly the picture is to look like the class below.",
+        )
+        yield Slider("class", "Number of the class", 0, config.classes - 1, 1, 0)
+    yield Text(
+        "content_layers",
+        "Content layers",
+        text(usual.content),
+        help="Names of layers, with a weight if not 1: relu4_2, relu3_2=0.5.",
+    )
+    yield Text(
+        "style_layers",
+        "Style layers",
+        text(usual.style),
+        help="Early layers give fine texture and colour, late ones large shapes.",
+    )
+    yield Choice("pooling", "Pooling", (("max", "Maximum"), ("average", "Average")), "max")
+
+
+def _ways() -> Iterator[Control]:
+    yield Choice(
+        "colours",
+        "Colours",
+        (
+            ("style", "From the style"),
+            ("luminance", "Keep those of the photo"),
+            ("match", "Bring the style to those of the photo"),
+        ),
+        "style",
+    )
+    yield Slider(
+        "scale",
+        "Style scale",
+        0.25,
+        3,
+        0.05,
+        1.0,
+        help="Size of the brush strokes: the style's longer side against the photo's.",
+    )
+    yield Choice(
+        "start",
+        "Start from",
+        (("photo", "The photo"), ("noise", "Noise"), ("style", "The style")),
+        "photo",
+    )
+    yield Slider("grain", "Noise in the start", 0, 1, 0.01, 0.05)
+    yield Slider(
+        "longest",
+        "Longest side",
+        64,
+        8192,
+        1,
+        512,
+        unit="px",
+        help="Larger photos are made smaller, smaller ones stay as they are.",
+    )
+    yield Toggle(
+        "coarse",
+        "Coarse to fine",
+        True,
+        help="Paints small first, then larger, with half the steps at each size.",
+    )
+    yield Choice("method", "Optimiser", (("lbfgs", "L-BFGS"), ("adam", "Adam")), "lbfgs")
+    yield Slider("rate", "Learning rate", 0.05, 20, 0.05, 1.0)
+    yield Slider("steps", "Steps", 10, 2000, 10, 200)
+    yield Slider("every", "Preview every", 1, 100, 1, 10, unit="steps")
+    yield Choice(
+        "strip",
+        "Strip of mixes",
+        (("1", "One picture"), ("3", "3 pictures"), ("5", "5 pictures"), ("7", "7 pictures")),
+        "1",
+        help="Leads from the first style to the second.",
+    )
+
+
+register(NeuralStyle())

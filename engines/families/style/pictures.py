@@ -1,0 +1,48 @@
+"""Pictures before and after a style transfer: sizes and colours. Imports no torch."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from engines import images
+from engines.job import Picture
+
+
+def sized(picture: Picture, size: tuple[int, int]) -> Picture:
+    """`picture` at `size` (width, height), bilinear with antialiasing as the reference resizes."""
+    if picture.size == size:
+        return picture
+    image = Image.fromarray(picture.pixels)
+    return Picture(np.asarray(image.resize(size, Image.Resampling.BILINEAR)))
+
+
+def with_colours_of(result: Picture, photo: Picture) -> Picture:
+    """The brightness of `result` with the colours of `photo`, both RGB of one size (Gatys et al.
+    2016, Preserving Color in Neural Artistic Style Transfer, 4.2; in YCbCr as the reference)."""
+    luma, *_ = Image.fromarray(result.pixels).convert("YCbCr").split()
+    _, *chroma = Image.fromarray(photo.pixels).convert("YCbCr").split()
+    return Picture(np.asarray(Image.merge("YCbCr", (luma, *chroma)).convert("RGB")))
+
+
+def matched(style: Picture, photo: Picture) -> Picture:
+    """`style` with mean and covariance of its colours as those of `photo` (the same, 4.1: the
+    linear transform of image analogies). Transparency stays, and counts as weight."""
+    rgb = images.flatten(style).pixels.reshape(-1, 3) / 255
+    alpha = style.pixels[..., 3].reshape(-1) if style.channels == 4 else None
+    mean, root = _spread(rgb, alpha)
+    given = images.flatten(photo).pixels.reshape(-1, 3) / 255
+    aim, aim_root = _spread(given, None)
+    moved = (rgb - mean) @ np.linalg.inv(root) @ aim_root + aim
+    pixels = np.rint(moved.clip(0, 1) * 255).astype(np.uint8).reshape(*style.pixels.shape[:2], 3)
+    return images.with_alpha(Picture(pixels), style.pixels[..., 3] if alpha is not None else None)
+
+
+def _spread(rgb: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """(mean (3,), symmetric root of the covariance (3, 3)) of colours (N, 3)."""
+    w = np.ones(len(rgb)) if weight is None or not weight.any() else weight.astype(np.float64)
+    mean = w @ rgb / w.sum()
+    centred = rgb - mean
+    covariance = (centred * w[:, None]).T @ centred / w.sum() + 1e-5 * np.eye(3)
+    values, axes = np.linalg.eigh(covariance)
+    return mean, axes * np.sqrt(values) @ axes.T

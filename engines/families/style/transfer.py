@@ -1,0 +1,228 @@
+"""A style transfer from pictures to pictures: targets, coarse to fine, steps and what is shown of
+them. The window's side is __init__.py's."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from engines import images, tensors
+from engines.controls import ControlError
+from engines.families.style import pictures
+from engines.families.style.config import STYLES, Setting, final_size, ladder, to_setting
+from engines.families.style.descent import Descent
+from engines.families.style.objective import Features, Objective, Region, Targets, blended
+from engines.family import Model
+from engines.job import Event, Job, Picture, Preview, Progress, Result
+
+GREY = (123.68, 116.779, 103.939)  # mean of ImageNet's photos, red green blue, from 0 to 255
+GRAIN = 64.0  # deviation of full noise, from 0 to 255
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Brush:
+    """A style, how much it counts and where: everywhere, if there is no mask."""
+
+    picture: Picture
+    amount: float
+    mask: Picture | None
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A job, read."""
+
+    setting: Setting
+    photo: Picture
+    brushes: tuple[Brush, ...]
+    rungs: list[tuple[Size, int]]
+
+
+def run(model: Model, job: Job) -> Iterator[Event]:
+    """See NeuralStyle.run."""
+    photo, alpha = images.split_alpha(job.images["photo"])
+    plan = _planned(model, job, photo)
+    mixes = _mixes(plan.brushes, int(str(job.values["strip"])))
+    total = sum(steps for _, steps in plan.rungs) * len(mixes)
+    made: list[Picture] = []
+    for number, brushes in enumerate(mixes):
+        done = total // len(mixes) * number
+        x = yield from _painted(model, job, plan, brushes, _Steps(done, total))
+        made.append(images.with_alpha(_shown(x, job, plan), alpha))
+    texts = tuple(_title(mix) for mix in mixes) if len(mixes) > 1 else ()
+    yield Result(tuple(made), texts)
+
+
+def _planned(model: Model, job: Job, photo: Picture) -> _Plan:
+    setting = to_setting(model.config, job.values)
+    size = final_size(job.size or photo.size, round(_number(job, "longest")))
+    before = job.images.get("progress")
+    begin = max(before.size) if before is not None else 0
+    rungs = ladder(size, bool(job.values["coarse"]), round(_number(job, "steps")), begin)
+    return _Plan(setting, photo, _brushes(job), rungs)
+
+
+def _number(job: Job, name: str) -> float:
+    return float(str(job.values[name]))
+
+
+def _brushes(job: Job) -> tuple[Brush, ...]:
+    found: list[Brush] = []
+    for number in range(1, STYLES + 1):
+        end = "" if number == 1 else str(number)
+        picture, amount = job.images.get(f"style{end}"), _number(job, f"amount{end}")
+        if picture is not None and amount:
+            found.append(Brush(picture, amount, job.images.get(f"mask{end}")))
+    if not found:
+        raise ControlError("Every style has the amount 0; give one of them more.")
+    return tuple(found)
+
+
+def _mixes(brushes: tuple[Brush, ...], count: int) -> list[tuple[Brush, ...]]:
+    """The brushes, or a strip of `count` mixes that lead from the first style to the second."""
+    if count < 2:
+        return [brushes]
+    if len(brushes) < 2:
+        raise ControlError("A strip leads from one style to another; add a second style.")
+    first, second = brushes[0].picture, brushes[1].picture
+    shares = [n / (count - 1) for n in range(count)]
+    return [(Brush(first, 1 - s, None), Brush(second, s, None)) for s in shares]
+
+
+def _title(mix: Sequence[Brush]) -> str:
+    share = mix[1].amount / (mix[0].amount + mix[1].amount)
+    return f"{100 * (1 - share):.0f} : {100 * share:.0f}"
+
+
+# ---- one picture ---------------------------------------------------------------------------------
+
+
+@dataclass
+class _Steps:
+    done: int
+    total: int
+
+
+def _painted(
+    model: Model, job: Job, plan: _Plan, brushes: Sequence[Brush], steps: _Steps
+) -> Generator[Event, None, Tensor]:
+    x: Tensor | None = None
+    for size, count in plan.rungs:
+        yield Progress(steps.done, steps.total, "Looking at the pictures")
+        objective = _objective(model, job, plan, brushes, size)
+        x = _started(model, job, plan, brushes, size) if x is None else _enlarged(x, size)
+        method = "adam" if job.values["method"] == "adam" else "lbfgs"
+        descent = Descent(x, objective.descend, method, _number(job, "rate"))
+        yield from _descended(descent, count, job, plan, steps)
+        x = descent.x.detach()
+    assert x is not None
+    return x
+
+
+def _descended(
+    descent: Descent, count: int, job: Job, plan: _Plan, steps: _Steps
+) -> Iterator[Event]:
+    every = round(_number(job, "every"))
+    for number in range(1, count + 1):
+        found = descent.step()
+        steps.done += 1
+        if number % every and number < count:
+            yield Progress(steps.done, steps.total, "Painting")
+        else:
+            numbers = torch.stack(list(found.values())).tolist()
+            yield Progress(
+                steps.done, steps.total, "Painting", dict(zip(found, numbers, strict=True))
+            )
+            yield Preview(_shown(descent.x, job, plan))
+
+
+def _shown(x: Tensor, job: Job, plan: _Plan) -> Picture:
+    made = tensors.to_picture(x, 0, 255)
+    if job.values["colours"] != "luminance":
+        return made
+    return pictures.with_colours_of(made, pictures.sized(plan.photo, made.size))
+
+
+def _tensor(model: Model, picture: Picture, size: Size) -> Tensor:
+    """(1, 3, H, W) RGB from 0 to 255."""
+    return tensors.to_tensor(pictures.sized(images.flatten(picture), size), 3, model.device,
+                             low=0.0, high=255.0)  # fmt: skip
+
+
+def _started(model: Model, job: Job, plan: _Plan, brushes: Sequence[Brush], size: Size) -> Tensor:
+    before, start = job.images.get("progress"), job.values["start"]
+    if before is not None:
+        x = _tensor(model, before, size)
+    elif start == "photo":
+        x = _tensor(model, plan.photo, size)
+    elif start == "style":
+        x = _tensor(model, brushes[0].picture, size)
+    else:
+        x = torch.tensor(GREY, device=model.device).reshape(1, 3, 1, 1)
+        x = x.repeat(1, 1, size[1], size[0])
+    noise = torch.Generator().manual_seed(job.seed)
+    grain = torch.randn((1, 3, size[1], size[0]), generator=noise).to(x)
+    return x + grain * (GRAIN * _number(job, "grain"))
+
+
+def _enlarged(x: Tensor, size: Size) -> Tensor:
+    return F.interpolate(x, (size[1], size[0]), mode="bicubic", align_corners=False)
+
+
+def _objective(
+    model: Model, job: Job, plan: _Plan, brushes: Sequence[Brush], size: Size
+) -> Objective:
+    features = Features(model, model.module, plan.setting)
+    photo = _tensor(model, plan.photo, size)
+    given = [_style(job, plan, brush.picture, size) for brush in brushes]
+    grams = [_grams(features, model, picture) for picture in given]
+    targets = Targets(features.content(photo), _regions(model, brushes, grams, size), photo)
+    return Objective(model, model.module, plan.setting, targets)
+
+
+def _style(job: Job, plan: _Plan, picture: Picture, size: Size) -> Picture:
+    """The style at its scale, in the colours that are asked for."""
+    share = _number(job, "scale") * max(size) / max(picture.size)
+    wide, high = (max(1, int(n * share)) for n in picture.size)
+    picture = pictures.sized(picture, (wide, high))
+    return pictures.matched(picture, plan.photo) if job.values["colours"] == "match" else picture
+
+
+def _grams(features: Features, model: Model, picture: Picture) -> dict[str, Tensor]:
+    alpha = None
+    if picture.channels == 4 and picture.pixels[..., 3].any():
+        plane = Picture(picture.pixels[..., 3])
+        alpha = tensors.to_tensor(plane, 1, model.device, low=0.0, high=1.0)
+    return features.grams(_tensor(model, picture, picture.size), alpha)
+
+
+def _regions(
+    model: Model, brushes: Sequence[Brush], grams: Sequence[dict[str, Tensor]], size: Size
+) -> list[Region]:
+    """A region for each painted style, and one for what the others leave, in which the styles
+    without a mask are mixed by their amounts."""
+    painted = [n for n, brush in enumerate(brushes) if brush.mask is not None]
+    others = [n for n, brush in enumerate(brushes) if brush.mask is None]
+    masks = {n: _mask(model, brushes[n].mask, size) for n in painted}
+    regions = [Region(grams[n], brushes[n].amount, masks[n]) for n in painted]
+    if others:
+        left = (1 - sum(masks.values())).clamp(0, 1) if masks else None
+        mixed = blended([grams[n] for n in others], [brushes[n].amount for n in others])
+        regions.append(Region(mixed, 1.0, left))
+    return [r for r in regions if r.mask is None or float(r.mask.sum()) > 1]
+
+
+def _mask(model: Model, picture: Picture | None, size: Size) -> Tensor:
+    """(1, 1, H, W) in [0, 1]: how opaque the picture is, or where nothing is transparent how
+    bright."""
+    assert picture is not None
+    plane = images.to_grey(picture).pixels
+    if picture.channels == 4 and picture.pixels[..., 3].min() < 255:
+        plane = picture.pixels[..., 3]
+    plane = Picture(images.resize(plane, size))
+    return tensors.to_tensor(plane, 1, model.device, low=0.0, high=1.0)
