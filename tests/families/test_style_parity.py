@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -38,13 +39,21 @@ def rgb(name: str, shape: tuple[int, ...], kind: str) -> Tensor:
     return ((parity.picture(name, shape, kind) + 1) * 127.5).flip(1)
 
 
+def ended(running: Generator[None, None, dict[str, Tensor]]) -> dict[str, Tensor]:
+    """What a generator returns."""
+    while True:
+        try:
+            next(running)
+        except StopIteration as end:
+            return end.value
+
+
 def objective(net: Backbone, setting: Setting) -> Objective:
     features = Features(net, net, setting)
     photo = rgb("ns.content", (1, 3, 48, 64), "smooth")
-    style = features.grams(rgb("ns.style0", (1, 3, 48, 72), "smooth"))
-    return Objective(
-        net, net, setting, Targets(features.content(photo), [Region(blended([style], [1.0]))])
-    )
+    style = ended(features.grams(rgb("ns.style0", (1, 3, 48, 72), "smooth")))
+    regions = [Region(blended([style], [1.0]))]
+    return Objective(features, setting, Targets(ended(features.content(photo)), regions))
 
 
 def start() -> Tensor:
@@ -63,9 +72,8 @@ def test_defaults_are_those_of_the_reference() -> None:
 
 def test_gram_targets(case: tuple[Any, Any, Backbone]) -> None:
     manifest, golden, net = case
-    grams = Features(net, net, default_setting(CAFFE)).grams(
-        rgb("ns.style0", (1, 3, 48, 72), "smooth")
-    )
+    features = Features(net, net, default_setting(CAFFE))
+    grams = ended(features.grams(rgb("ns.style0", (1, 3, 48, 72), "smooth")))
     for layer, found in grams.items():
         known = manifest["golden"][f"gram_target.{layer}"]
         parity.check(found, f"gram_target.{layer}", manifest, golden, 1e-4 * known["max"])
@@ -74,10 +82,8 @@ def test_gram_targets(case: tuple[Any, Any, Backbone]) -> None:
 def test_losses_and_gradient_at_the_start(case: tuple[Any, Any, Backbone]) -> None:
     manifest, golden, net = case
     x = start()
-    found = {
-        name: float(value)
-        for name, value in objective(net, default_setting(CAFFE)).descend(x).items()
-    }
+    terms = ended(objective(net, default_setting(CAFFE)).descend(x))
+    found = {name: float(value) for name, value in terms.items()}
     known = manifest["values"]
     assert [v for k, v in found.items() if k.startswith("content")] == pytest.approx(
         known["content"], rel=1e-4
@@ -94,7 +100,7 @@ def test_losses_and_gradient_at_the_start(case: tuple[Any, Any, Backbone]) -> No
 def descended(net: Backbone, method: Method, steps: int) -> tuple[Tensor, list[float]]:
     """The picture after some steps, and the loss before each."""
     descent = Descent(start(), objective(net, default_setting(CAFFE)).descend, method, 1.0)
-    return descent.x, [sum(float(v) for v in descent.step().values()) for _ in range(steps)]
+    return descent.x, [sum(map(float, ended(descent.step()).values())) for _ in range(steps)]
 
 
 def test_adam_takes_the_steps_of_the_reference(case: tuple[Any, Any, Backbone]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from engines import backbones
 from engines.backbones import Config
 from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, Slider, Text, Toggle
-from engines.families.style.config import STYLES, default_setting, text
+from engines.families.style.config import default_setting, text
 from engines.family import Family, Model, register
 from engines.job import Event, Job
 
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from engines.checkpoint import Checkpoint
 
 PAPER = "Gatys et al. 2016, Image Style Transfer Using Convolutional Neural Networks"
+WHAT = (  # config.STYLES of them: the picture, its slider, its mask
+    ("Style", "Amount of the style", "Where the style goes"),
+    ("Second style", "Amount of the second style", "Where the second style goes"),
+    ("Third style", "Amount of the third style", "Where the third style goes"),
+    ("Fourth style", "Amount of the fourth style", "Where the fourth style goes"),
+)
 
 
 class NeuralStyle(Family):
@@ -78,20 +84,12 @@ def _controls(config: Config) -> tuple[Control, ...]:
 
 def _pictures() -> Iterator[Control]:
     yield ImageInput("photo", "Photo")
-    for number in range(1, STYLES + 1):
+    for number, (name, amount, where) in enumerate(WHAT, 1):
         end = "" if number == 1 else str(number)
-        name = f"Style {number}" if number > 1 else "Style"
         yield ImageInput(f"style{end}", name, optional=number > 1)
-        yield Slider(
-            f"amount{end}",
-            f"Amount of {name.lower()}",
-            0,
-            1,
-            0.01,
-            1.0,
-            help="How much this style counts among the others.",
-        )
-        yield ImageInput(f"mask{end}", f"Where {name.lower()} goes", optional=True)
+        yield Slider(f"amount{end}", amount, 0, 1, 0.01, 1.0,
+                     help="How much this style counts among the others.")  # fmt: skip
+        yield ImageInput(f"mask{end}", where, optional=True)
     yield ImageInput("progress", "Go on from", optional=True)
 
 
@@ -206,6 +204,19 @@ def _ways() -> Iterator[Control]:
     yield Slider("rate", "Learning rate", 0.05, 20, 0.05, 1.0)
     yield Slider("steps", "Steps", 10, 2000, 10, 200)
     yield Slider("every", "Preview every", 1, 100, 1, 10, unit="steps")
+    yield Choice(
+        "tiles",
+        "Tiles",
+        (
+            ("auto", "Where memory is short"),
+            ("off", "Never"),
+            ("256", "256 pixels"),
+            ("512", "512 pixels"),
+            ("1024", "1024 pixels"),
+        ),
+        "auto",
+        help="Large pictures are painted piece by piece; the pieces meet without seams.",
+    )
     yield Choice(
         "strip",
         "Strip of mixes",

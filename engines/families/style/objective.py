@@ -10,7 +10,7 @@ region over all tiles, and a second takes each tile's gradient at those sums.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,9 +20,11 @@ from torch.nn import functional as F
 
 from engines import tensors
 from engines.backbonenet import MINIMUM, Backbone
-from engines.backbones import HEAD, SCALES, Config, layer_table
+from engines.backbones import HEAD, SCALES, Config
 from engines.families.style.config import Setting
+from engines.families.style.tiles import Grid, Window
 
+Key = tuple[str, str, int]
 Network = Callable[..., dict[str, Tensor]]  # (x, layers, pooling) -> maps, as Backbone gives them
 
 
@@ -44,14 +46,11 @@ class _Gram(torch.autograd.Function):
 def gram_sum(features: Tensor, weight: Tensor | None = None) -> Tensor:
     """(C, C): sum over the positions of features (1, C, h, w) of their products, each counted by
     `weight` (h, w)."""
-    flat = features[0].flatten(1)
+    if features.is_contiguous(memory_format=torch.channels_last):
+        flat = features[0].permute(1, 2, 0).flatten(0, 1).T  # as it lies in memory, uncopied
+    else:
+        flat = features[0].flatten(1)
     return _Gram.apply(flat, None if weight is None else weight.reshape(1, -1))  # type: ignore
-
-
-def gram(features: Tensor, weight: Tensor | None = None) -> Tensor:
-    """(C, C): the mean over channels and positions, as the reference divides."""
-    count = float(features[0, 0].numel()) if weight is None else float(weight.sum())
-    return gram_sum(features, weight) / (features.shape[1] * max(count, 1e-6))
 
 
 def total_variation(x: Tensor) -> Tensor:
@@ -85,32 +84,73 @@ class Targets:
 
 
 class Features:
-    """Maps of a network's layers for pictures from 0 to 255, whole."""
+    """Maps of a network's layers for pictures from 0 to 255.
 
-    def __init__(self, network: Network, module: Backbone, setting: Setting) -> None:
+    tile  side in pixels of the pieces that larger pictures are looked at in; 0: always whole
+    """
+
+    def __init__(self, network: Network, module: Backbone, setting: Setting, tile: int = 0) -> None:
         self._network, self._module, self._setting = network, module, setting
+        self._tile = tile
         self.units = units(module.config)
+        self.grid = Grid(module.config, setting.layers)
 
     def __call__(self, x: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        """The maps of a picture as a whole."""
         x, _ = tensors.pad_to_multiple(self._module.enter(x / 255), 1, MINIMUM)
         return self._network(x, list(layers), self._setting.pooling)
 
-    def grams(self, x: Tensor, alpha: Tensor | None = None) -> dict[str, Tensor]:
+    def windows(self, x: Tensor, noise: torch.Generator | None = None) -> list[Window]:
+        """The pieces of a picture, or one with all of it."""
+        size = x.shape[-2:]
+        tiled = self._tile and min(size) >= MINIMUM and max(size) > self._tile
+        return self.grid.windows(size, self._tile if tiled else max(size), noise)
+
+    def grams(
+        self, x: Tensor, alpha: Tensor | None = None
+    ) -> Generator[None, None, dict[str, Tensor]]:
         """The Gram matrix of every style layer of a picture, where `alpha` (1, 1, H, W) counts."""
         layers = [name for name, _ in self._setting.style]
-        with torch.no_grad():
-            maps = self(x, layers)
-            return {name: gram(m, _shrunk(alpha, m)) * self.units**2 for name, m in maps.items()}
+        sums, counts = dict[str, Tensor](), dict[str, float]()
+        for window in self.windows(x):
+            with torch.no_grad():
+                maps = self(window.of(x), layers)
+                for name in layers:
+                    part, count = self.products(window, maps[name], name, alpha)
+                    sums[name] = sums[name] + part if name in sums else part
+                    counts[name] = counts.get(name, 0.0) + count
+            yield
+        return {n: s * (self.units**2 / (len(s) * counts[n])) for n, s in sums.items()}
 
-    def content(self, x: Tensor) -> dict[str, Tensor]:
-        with torch.no_grad():
-            return self(x, [name for name, _ in self._setting.content])
+    def products(
+        self, window: Window, features: Tensor, layer: str, mask: Tensor | None
+    ) -> tuple[Tensor, float]:
+        """(sum of products of a map of this window, over how many positions), where the mask
+        (1, 1, H, W) of the whole picture counts."""
+        stride = self.grid.strides[layer]
+        shrunk = None if mask is None else window.core(_shrunk(window.of(mask), features), stride)
+        core = window.core(features, stride)
+        count = core[0, 0].numel() if shrunk is None else shrunk.sum().clamp(min=1e-6)
+        return gram_sum(core, shrunk), float(count)
+
+    def content(self, x: Tensor) -> Generator[None, None, dict[str, Tensor]]:
+        """The map of every content layer of a picture."""
+        layers = [name for name, _ in self._setting.content]
+        rows: dict[str, list[list[Tensor]]] = {name: [] for name in layers}
+        for window in self.windows(x):
+            with torch.no_grad():
+                maps = self(window.of(x), layers)
+            for name in layers:
+                if window.columns[0] == 0:
+                    rows[name].append([])
+                rows[name][-1].append(window.core(maps[name], self.grid.strides[name]))
+            yield
+        return {name: torch.cat([torch.cat(row, 3) for row in found], 2)
+                for name, found in rows.items()}  # fmt: skip
 
 
-def _shrunk(mask: Tensor | None, like: Tensor) -> Tensor | None:
+def _shrunk(mask: Tensor, like: Tensor) -> Tensor:
     """The mask (h, w) at the size of a map."""
-    if mask is None:
-        return None
     mask, _ = tensors.pad_to_multiple(mask, 1, MINIMUM)
     return F.interpolate(mask, size=like.shape[-2:], mode="area")[0, 0]
 
@@ -126,41 +166,105 @@ def blended(grams: Sequence[Mapping[str, Tensor]], weights: Sequence[float]) -> 
 
 
 class Objective:
-    """The loss of a picture, by terms, and its gradient."""
+    """The loss of a picture, by terms, and its gradient. `noise` moves the grid of the pieces anew
+    for every gradient."""
 
     def __init__(
-        self, network: Network, module: Backbone, setting: Setting, targets: Targets
+        self,
+        features: Features,
+        setting: Setting,
+        targets: Targets,
+        noise: torch.Generator | None = None,
     ) -> None:
-        self.features = Features(network, module, setting)
-        self.setting, self.targets = setting, targets
-        self._strides = {layer.name: layer.stride for layer in layer_table(module.config)}
+        self.features, self.setting, self.targets = features, setting, targets
+        self._noise = noise
+        self._content = setting.content if setting.content_weight else ()
+        self._style = setting.style if setting.style_weight and targets.regions else ()
+        self._layers = list(dict.fromkeys(name for name, _ in (*self._content, *self._style)))
 
-    def terms(self, x: Tensor) -> dict[str, Tensor]:
-        """Every term, weighted; their sum is what is minimised."""
-        s, t = self.setting, self.targets
-        found: dict[str, Tensor] = {}
-        head = (HEAD,) if s.class_weight else ()
-        maps = self.features(x, (*self._layers(), *head))
-        square = self.features.units**2
-        for name, share in s.content if s.content_weight else ():
-            difference = F.mse_loss(maps[name], t.content[name])
-            found[f"content {name}"] = difference * (square * share * s.content_weight)
-        for name, share in s.style if s.style_weight else ():
-            losses = [
-                F.mse_loss(gram(maps[name], _shrunk(r.mask, maps[name])) * square, r.targets[name])
-                * r.weight
-                for r in t.regions
-            ]
-            if losses:
-                found[f"style {name}"] = torch.stack(losses).sum() * (share * s.style_weight)
-        if head:
-            found["class"] = -maps[HEAD][0, s.klass] * s.class_weight
-        return found | self._plain(x)
+    def descend(self, x: Tensor) -> Generator[None, None, dict[str, Tensor]]:
+        """The terms of x, weighted and detached, whose sum is what is minimised; the gradient is
+        left in x.grad. Yields after every piece of a picture in tiles."""
+        x.grad = torch.zeros_like(x)
+        windows = self.features.windows(x, self._noise) if self._layers else []
+        if len(windows) > 1:
+            found = yield from self._in_tiles(x, windows)
+        else:
+            found = self._terms(self._sums(windows, x)) if windows else {}
+        if self.setting.class_weight:
+            found["class"] = -self._score(x, windows) * self.setting.class_weight
+        found |= self._plain(x)
+        _backward([value for value in found.values() if value.requires_grad])
+        return {name: value.detach() for name, value in found.items()}
 
-    def _layers(self) -> tuple[str, ...]:
-        s = self.setting
-        asked = (*(s.content if s.content_weight else ()), *(s.style if s.style_weight else ()))
-        return tuple(dict.fromkeys(name for name, _ in asked))
+    def _sums(self, windows: Sequence[Window], x: Tensor) -> Sums:
+        """Of the only window."""
+        sums = Sums()
+        self._add(windows[0], x, sums)
+        return sums
+
+    def _in_tiles(
+        self, x: Tensor, windows: Sequence[Window]
+    ) -> Generator[None, None, dict[str, Tensor]]:
+        """The terms of the features, their gradient added to x.grad."""
+        assert x.grad is not None
+        picture, sums = x.detach(), Sums()
+        for window in windows:
+            with torch.no_grad():
+                self._add(window, window.of(picture), sums)
+            yield
+        leaves = [part.requires_grad_() for part in sums.parts()]
+        found = self._terms(sums)
+        _backward(list(found.values()))
+        for window in windows:
+            piece = window.of(picture).clone().requires_grad_()
+            parts = Sums()
+            self._add(window, piece, parts)
+            _backward([(part * leaf.grad).sum()
+                       for part, leaf in zip(parts.parts(), leaves, strict=True)
+                       if leaf.grad is not None])  # fmt: skip
+            assert piece.grad is not None
+            window.of(x.grad).add_(piece.grad)
+            yield
+        return {name: value.detach() for name, value in found.items()}
+
+    def _add(self, window: Window, piece: Tensor, sums: Sums) -> None:
+        """Add what the core of a window holds to the sums over the picture."""
+        maps = self.features(piece, self._layers)
+        for name, _ in self._content:
+            stride = self.features.grid.strides[name]
+            core = window.core(maps[name], stride)
+            target = window.part(self.targets.content[name], core.shape[-2:], stride)
+            sums.add(("content", name, 0), F.mse_loss(core, target, reduction="sum"), core.numel())
+        for name, _ in self._style:
+            for number, region in enumerate(self.targets.regions):
+                part, count = self.features.products(window, maps[name], name, region.mask)
+                sums.add(("style", name, number), part, count)
+
+    def _terms(self, sums: Sums) -> dict[str, Tensor]:
+        """The weighted terms of content and style."""
+        s, square, found = self.setting, self.features.units**2, dict[str, Tensor]()
+        for name, share in self._content:
+            mean = sums.whole["content", name, 0] / sums.count["content", name, 0]
+            found[f"content {name}"] = mean * (square * share * s.content_weight)
+        for name, share in self._style:
+            for number, region in enumerate(self.targets.regions):
+                whole = sums.whole["style", name, number]
+                divisor = len(whole) * sums.count["style", name, number] / square
+                difference = F.mse_loss(whole / divisor, region.targets[name])
+                term = difference * (region.weight * share * s.style_weight)
+                key = f"style {name}"
+                found[key] = found[key] + term if key in found else term
+        return found
+
+    def _score(self, x: Tensor, windows: Sequence[Window]) -> Tensor:
+        """Of the class. A picture in tiles is seen smaller for it, as large as its first tile."""
+        if len(windows) > 1:
+            rows, columns = windows[0].rows, windows[0].columns
+            share = max(rows[3], columns[3]) / max(x.shape[-2:])
+            size = [max(1, round(n * share)) for n in x.shape[-2:]]
+            x = F.interpolate(x, size, mode="area")
+        return self.features(x, (HEAD,))[HEAD][0, self.setting.klass]
 
     def _plain(self, x: Tensor) -> dict[str, Tensor]:
         """The terms that no network has a part in."""
@@ -171,9 +275,23 @@ class Objective:
             found["colour"] = F.mse_loss(x, self.targets.photo) * s.pixel
         return found
 
-    def descend(self, x: Tensor) -> dict[str, Tensor]:
-        """The terms of x, detached; their gradient is left in x.grad."""
-        found = self.terms(x)
-        x.grad = None
-        torch.stack(list(found.values())).sum().backward() if found else None
-        return {name: value.detach() for name, value in found.items()}
+
+@dataclass
+class Sums:
+    """What the terms are made of, added up over the windows of a picture, and over how many
+    positions. Keys are (term, layer, number of the region)."""
+
+    whole: dict[Key, Tensor] = field(default_factory=dict[Key, Tensor])
+    count: dict[Key, float] = field(default_factory=dict[Key, float])
+
+    def add(self, key: Key, part: Tensor, count: float) -> None:
+        self.whole[key] = self.whole[key] + part if key in self.whole else part
+        self.count[key] = self.count.get(key, 0.0) + count
+
+    def parts(self) -> list[Tensor]:
+        return list(self.whole.values())
+
+
+def _backward(terms: Sequence[Tensor]) -> None:
+    if terms:
+        torch.stack(list(terms)).sum().backward()

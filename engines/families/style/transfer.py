@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -13,14 +14,17 @@ from torch.nn import functional as F
 from engines import images, tensors
 from engines.controls import ControlError
 from engines.families.style import pictures
+from engines.families.style.budget import Room, estimate, room
 from engines.families.style.config import STYLES, Setting, final_size, ladder, to_setting
-from engines.families.style.descent import Descent
+from engines.families.style.descent import Descent, Method
 from engines.families.style.objective import Features, Objective, Region, Targets, blended
 from engines.family import Model
 from engines.job import Event, Job, Picture, Preview, Progress, Result
 
 GREY = (123.68, 116.779, 103.939)  # mean of ImageNet's photos, red green blue, from 0 to 255
 GRAIN = 64.0  # deviation of full noise, from 0 to 255
+PAINTING = "Painting"
+T = TypeVar("T")
 Size = tuple[int, int]
 
 
@@ -35,12 +39,13 @@ class Brush:
 
 @dataclass(frozen=True)
 class _Plan:
-    """A job, read."""
+    """A job, read. `rungs`: from coarse to fine, how each size is worked on, in how many steps."""
 
     setting: Setting
     photo: Picture
     brushes: tuple[Brush, ...]
-    rungs: list[tuple[Size, int]]
+    rungs: list[tuple[Room, int]]
+    method: Method
 
 
 def run(model: Model, job: Job) -> Iterator[Event]:
@@ -49,6 +54,8 @@ def run(model: Model, job: Job) -> Iterator[Event]:
     plan = _planned(model, job, photo)
     mixes = _mixes(plan.brushes, int(str(job.values["strip"])))
     total = sum(steps for _, steps in plan.rungs) * len(mixes)
+    guess = estimate(model, plan.setting, plan.rungs, len(plan.brushes), plan.method)
+    yield Progress(0, total, guess.times(len(mixes)).sentence)
     made: list[Picture] = []
     for number, brushes in enumerate(mixes):
         done = total // len(mixes) * number
@@ -63,8 +70,11 @@ def _planned(model: Model, job: Job, photo: Picture) -> _Plan:
     size = final_size(job.size or photo.size, round(_number(job, "longest")))
     before = job.images.get("progress")
     begin = max(before.size) if before is not None else 0
-    rungs = ladder(size, bool(job.values["coarse"]), round(_number(job, "steps")), begin)
-    return _Plan(setting, photo, _brushes(job), rungs)
+    method: Method = "adam" if job.values["method"] == "adam" else "lbfgs"
+    sizes = ladder(size, bool(job.values["coarse"]), round(_number(job, "steps")), begin)
+    rungs = [(room(model, setting, one, str(job.values["tiles"]), method), steps)
+             for one, steps in sizes]  # fmt: skip
+    return _Plan(setting, photo, _brushes(job), rungs, method)
 
 
 def _number(job: Job, name: str) -> float:
@@ -112,16 +122,34 @@ def _painted(
     model: Model, job: Job, plan: _Plan, brushes: Sequence[Brush], steps: _Steps
 ) -> Generator[Event, None, Tensor]:
     x: Tensor | None = None
-    for size, count in plan.rungs:
-        yield Progress(steps.done, steps.total, "Looking at the pictures")
-        objective = _objective(model, job, plan, brushes, size)
-        x = _started(model, job, plan, brushes, size) if x is None else _enlarged(x, size)
-        method = "adam" if job.values["method"] == "adam" else "lbfgs"
-        descent = Descent(x, objective.descend, method, _number(job, "rate"))
+    noise = torch.Generator().manual_seed(job.seed)
+    for place, count in plan.rungs:
+        features = Features(model, model.module, plan.setting, place.tile)  # type: ignore[arg-type]
+        aims = _aims(model, job, plan, brushes, place.size, features)
+        wanted = yield from _watched(aims, steps, "Looking at the pictures")
+        objective = Objective(features, plan.setting, wanted, noise)
+        if x is None:
+            x = _started(model, job, plan, brushes, place.size, noise)
+        else:
+            x = _enlarged(x, place.size)
+        rate = _number(job, "rate")
+        descent = Descent(x, objective.descend, plan.method, rate, place.history)
         yield from _descended(descent, count, job, plan, steps)
         x = descent.x.detach()
     assert x is not None
     return x
+
+
+def _watched(
+    running: Generator[None, None, T], steps: _Steps, note: str
+) -> Generator[Event, None, T]:
+    """What `running` returns, with a Progress wherever it pauses."""
+    while True:
+        try:
+            next(running)
+        except StopIteration as end:
+            return end.value
+        yield Progress(steps.done, steps.total, note)
 
 
 def _descended(
@@ -129,15 +157,14 @@ def _descended(
 ) -> Iterator[Event]:
     every = round(_number(job, "every"))
     for number in range(1, count + 1):
-        found = descent.step()
+        found = yield from _watched(descent.step(), steps, PAINTING)
         steps.done += 1
         if number % every and number < count:
-            yield Progress(steps.done, steps.total, "Painting")
+            yield Progress(steps.done, steps.total, PAINTING)
         else:
-            numbers = torch.stack(list(found.values())).tolist()
-            yield Progress(
-                steps.done, steps.total, "Painting", dict(zip(found, numbers, strict=True))
-            )
+            numbers = torch.stack(list(found.values())).tolist() if found else []
+            terms = dict(zip(found, numbers, strict=True))
+            yield Progress(steps.done, steps.total, PAINTING, terms)
             yield Preview(_shown(descent.x, job, plan))
 
 
@@ -154,7 +181,14 @@ def _tensor(model: Model, picture: Picture, size: Size) -> Tensor:
                              low=0.0, high=255.0)  # fmt: skip
 
 
-def _started(model: Model, job: Job, plan: _Plan, brushes: Sequence[Brush], size: Size) -> Tensor:
+def _started(
+    model: Model,
+    job: Job,
+    plan: _Plan,
+    brushes: Sequence[Brush],
+    size: Size,
+    noise: torch.Generator,
+) -> Tensor:
     before, start = job.images.get("progress"), job.values["start"]
     if before is not None:
         x = _tensor(model, before, size)
@@ -165,7 +199,6 @@ def _started(model: Model, job: Job, plan: _Plan, brushes: Sequence[Brush], size
     else:
         x = torch.tensor(GREY, device=model.device).reshape(1, 3, 1, 1)
         x = x.repeat(1, 1, size[1], size[0])
-    noise = torch.Generator().manual_seed(job.seed)
     grain = torch.randn((1, 3, size[1], size[0]), generator=noise).to(x)
     return x + grain * (GRAIN * _number(job, "grain"))
 
@@ -174,15 +207,22 @@ def _enlarged(x: Tensor, size: Size) -> Tensor:
     return F.interpolate(x, (size[1], size[0]), mode="bicubic", align_corners=False)
 
 
-def _objective(
-    model: Model, job: Job, plan: _Plan, brushes: Sequence[Brush], size: Size
-) -> Objective:
-    features = Features(model, model.module, plan.setting)
+def _aims(
+    model: Model,
+    job: Job,
+    plan: _Plan,
+    brushes: Sequence[Brush],
+    size: Size,
+    features: Features,
+) -> Generator[None, None, Targets]:
     photo = _tensor(model, plan.photo, size)
-    given = [_style(job, plan, brush.picture, size) for brush in brushes]
-    grams = [_grams(features, model, picture) for picture in given]
-    targets = Targets(features.content(photo), _regions(model, brushes, grams, size), photo)
-    return Objective(model, model.module, plan.setting, targets)
+    grams: list[dict[str, Tensor]] = []
+    for brush in brushes:
+        picture = _style(job, plan, brush.picture, size)
+        x, alpha = _tensor(model, picture, picture.size), _alpha(model, picture)
+        grams.append((yield from features.grams(x, alpha)))
+    content = yield from features.content(photo)
+    return Targets(content, _regions(model, brushes, grams, size), photo)
 
 
 def _style(job: Job, plan: _Plan, picture: Picture, size: Size) -> Picture:
@@ -193,12 +233,11 @@ def _style(job: Job, plan: _Plan, picture: Picture, size: Size) -> Picture:
     return pictures.matched(picture, plan.photo) if job.values["colours"] == "match" else picture
 
 
-def _grams(features: Features, model: Model, picture: Picture) -> dict[str, Tensor]:
-    alpha = None
-    if picture.channels == 4 and picture.pixels[..., 3].any():
-        plane = Picture(picture.pixels[..., 3])
-        alpha = tensors.to_tensor(plane, 1, model.device, low=0.0, high=1.0)
-    return features.grams(_tensor(model, picture, picture.size), alpha)
+def _alpha(model: Model, picture: Picture) -> Tensor | None:
+    """(1, 1, H, W) in [0, 1]: which part of a style counts, if not all."""
+    if picture.channels != 4 or not picture.pixels[..., 3].any():
+        return None
+    return tensors.to_tensor(Picture(picture.pixels[..., 3]), 1, model.device, low=0.0, high=1.0)
 
 
 def _regions(

@@ -1,0 +1,77 @@
+"""What looking at a picture through a backbone costs, told from its layer table before it runs:
+memory and multiply-adds. Knows no paper and imports no torch.
+
+For style and dream, which need the gradient of the picture and none of the weights: every map stays
+until the way back has passed it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from engines.backbones import Config, layer_table, nodes
+
+FLOAT, INDEX = 4, 8  # bytes of a number, and of the place that a maximum came from
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a pass there and back, per pixel of the picture: bytes at the peak, multiply-adds."""
+
+    bytes: float
+    macs: float
+
+
+def cost(config: Config, layers: Collection[str], pooling: str = "max") -> Cost:
+    """Up to the deepest of `layers`, whose maps something is computed from (a gradient of its own
+    size comes back into each)."""
+    wanted = set(layers)
+    table = {layer.name: layer for layer in layer_table(config)}
+    known = [node for node in nodes(config) if node.name in table]
+    last = max((n for n, node in enumerate(known) if node.name in wanted), default=-1)
+    steps = known[: last + 1]
+    uses = Counter(name for node in steps for name in node.inputs)
+    held = peak = macs = 0.0
+    held += 3 * FLOAT * 2  # the picture as the network takes it, and its gradient
+    for node in steps:
+        layer = table[node.name]
+        before = sum(table[name].bytes if name else 3 * FLOAT for name in node.inputs)
+        in_place = node.kind == "relu" and uses[node.inputs[0]] == 1 and not {*node.inputs} & wanted
+        held += 0 if in_place else layer.bytes
+        if node.norm:
+            held += layer.bytes
+        if node.kind == "pool" and pooling == "max":
+            held += layer.bytes * INDEX / FLOAT
+        back = layer.bytes + before + (layer.bytes if node.name in wanted else 0)
+        peak = max(peak, held + back)
+        macs += 2 * layer.macs
+    return Cost(peak, macs)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will take. `tile` 0: pictures are looked at whole."""
+
+    bytes: float
+    seconds: float
+    tile: int = 0
+
+    def times(self, count: int) -> Estimate:
+        """The same, `count` times one after another."""
+        return Estimate(self.bytes, self.seconds * count, self.tile)
+
+    @property
+    def sentence(self) -> str:
+        size = f"{self.bytes / 1e9:.1f} GB" if self.bytes >= 1e9 else f"{self.bytes / 1e6:.0f} MB"
+        minutes, seconds = divmod(round(self.seconds), 60)
+        time = f"{minutes} min {seconds} s" if minutes else f"{max(seconds, 1)} s"
+        return f"About {time} and {size} of memory"
+
+
+def largest_tile(spare: float, per_pixel: float, rim: int, sides: tuple[int, ...]) -> int:
+    """The largest of `sides` whose window, with its rim all round, fits into `spare` bytes; the
+    smallest if none does."""
+    fitting = [side for side in sides if per_pixel * (side + 2 * rim) ** 2 <= spare]
+    return max(fitting, default=min(sides))
