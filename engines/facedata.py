@@ -89,17 +89,19 @@ class LabelledFaces:
         self.folders = (folder,) if isinstance(folder, Path) else tuple(folder)
         self.attributes = tuple(attributes)
         self.seed, self.flip, self.shift, self.most = seed, flip, shift, most
-        told = [(f, row) for f in self.folders for row in _rows(f)]
-        told = [(f, row) for f, row in told if row.get("split", split) == split]
+        found = [(f, row) for f in self.folders for row in _rows(f)]
+        found = [(f, row) for f, row in found if row.get("split", split) == split]
         if tiers:
-            told = [(f, row) for f, row in told if row.get("licence_tier", tiers[0]) in tiers]
-        if not told:
+            found = [(f, row) for f, row in found if row.get("licence_tier", tiers[0]) in tiers]
+        if not found:
             raise DataError(
                 f"{self.folders[0]} has no picture of the split {split}"
                 + (f" and the licence tiers {', '.join(tiers)}." if tiers else ".")
             )
-        self.rows = [row for _, row in told]
-        self.files = [f / r["file"] if "/" in r["file"] else f / split / r["file"] for f, r in told]
+        self.rows = [row for _, row in found]
+        self.files = [
+            f / r["file"] if "/" in r["file"] else f / split / r["file"] for f, r in found
+        ]
         self.labels, self.known = self._read_labels(confidence)
         self.weights = self._balanced(tuple(balance))
         with ThreadPoolExecutor() as pool:
@@ -112,11 +114,11 @@ class LabelledFaces:
 
     def _read_labels(self, confidence: float) -> tuple[np.ndarray, np.ndarray]:
         """Labels and whether they are known, each (photos, attributes) float32 in {0, 1}."""
-        told = np.array([[_label(r, a, confidence) for a in self.attributes] for r in self.rows])
-        for name, column in zip(self.attributes, told.T):
+        seen = np.array([[told(r, a, confidence) for a in self.attributes] for r in self.rows])
+        for name, column in zip(self.attributes, seen.T):
             if np.isnan(column).all():
                 raise DataError(f"Nothing in {self.folders[0].name} says who has “{name}”.")
-        return np.nan_to_num(told).astype(np.float32), (~np.isnan(told)).astype(np.float32)
+        return np.nan_to_num(seen).astype(np.float32), (~np.isnan(seen)).astype(np.float32)
 
     def _balanced(self, names: tuple[str, ...], rounds: int = 30) -> np.ndarray:
         """Chances of being drawn (photos,), of sum one: fitted to equal shares of every value of
@@ -188,8 +190,8 @@ class LabelledFaces:
 def make(data: dict[str, Any], root: Path, seed: int) -> LabelledFaces:
     """The set that a recipe's [data] table of kind "faces" asks for: `folder` is a name below
     `root` or a list of them (`root` itself, if it is the one folder), `size` may be absent."""
-    told = data.pop("folder", ".")
-    names = [told] if isinstance(told, str) else list(told)
+    asked = data.pop("folder", ".")
+    names = [asked] if isinstance(asked, str) else list(asked)
     folders = [root / name if (root / name).is_dir() else root for name in names]
     size = data.pop("size", None)
     try:
@@ -208,8 +210,8 @@ def _rows(folder: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
-def _label(row: Row, attribute: str, confidence: float) -> float:
-    """1.0, 0.0, or nan where it is unknown."""
+def told(row: Row, attribute: str, confidence: float) -> float:
+    """What a row of labels.csv says of an attribute: 1.0, 0.0, or nan where it is unknown."""
     if attribute == "old":
         years = _years(row)
         young = years < YOUNG or row.get("age_group_perceived") == "u35"

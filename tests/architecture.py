@@ -19,6 +19,7 @@ QT = ("PySide6", "shiboken6", "qtawesome", "qimage2ndarray", "qtpy")
 
 # law 3: who may load torch when imported; everyone else imports it inside functions
 LOADS_TORCH = (
+    "engines.backbone_train",
     "engines.backbonenet",
     "engines.devices",
     "engines.embedder",
