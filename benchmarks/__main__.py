@@ -1,5 +1,5 @@
-"""`uv run python -m benchmarks [--quick] [--only engine,studio,canvas] [-o FILE]` prints one table
-per area."""
+"""`uv run python -m benchmarks [--quick] [--only engine,studio,canvas,style] [-o FILE]` prints one
+table per area."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ AREAS = {
     "engine": "Engine against plain eager",
     "studio": "The studio, through the real window",
     "canvas": "Canvas",
+    "style": "Neural style",
 }
 
 

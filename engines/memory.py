@@ -8,9 +8,11 @@ numbers.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +85,6 @@ def _read_number(name: str) -> int | None:
 
 def _windows_memory() -> tuple[int, int]:
     """(installed, free) bytes."""
-    import ctypes
 
     class Status(ctypes.Structure):
         _fields_ = [("length", ctypes.c_ulong), ("load", ctypes.c_ulong)] + [
@@ -93,6 +94,13 @@ def _windows_memory() -> tuple[int, int]:
     status = Status(length=ctypes.sizeof(Status))
     ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))  # type: ignore[attr-defined]
     return int(status.total), int(status.free)
+
+
+def trim() -> None:
+    """Give back to the system what the C library keeps of memory that was freed: after large
+    passes on the CPU that is as much as a pass takes. Where the library cannot, nothing happens."""
+    with suppress(OSError, AttributeError, TypeError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 # ---- predicting a pass ---------------------------------------------------------------------------

@@ -380,7 +380,7 @@ def test_convert_keeps_the_function(capsys: pytest.CaptureFixture[str], tmp_path
 
 def test_train_refuses_in_one_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     status, _, err = call(capsys, "train", "no-such-recipe", "--data", tmp_path)
-    assert status == 2 and err.count("\n") == 1 and "known are edges-to-cats" in err
+    assert status == 2 and err.count("\n") == 1 and "edges-to-cats, edges-to-clothes" in err
     status, out, err = call(capsys, "train", "edges-to-cats", "--data", tmp_path, "--json")
     assert status == 2 and err.count("\n") == 1 and "no picture" in err
     assert json.loads(out) == {"event": "failed", "message": err.strip(), "details": ""}

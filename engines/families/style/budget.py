@@ -23,7 +23,7 @@ PICTURE = 12  # bytes of a pixel of the picture
 COPIES = {"lbfgs": 8, "adam": 9}  # of the picture: itself, its gradient, what a step makes of them
 SIDES = (256, 384, 512, 768, 1024, 1536, 2048)  # of tiles, to choose from
 SHARE = 0.8  # of the free memory that a run may take
-SCRATCH = {"cpu": 1.0, "cuda": 1.0}  # measured; what the libraries take on top
+SCRATCH = {"cpu": 2.05}  # measured: what oneDNN and the C library take beside the maps
 UNKNOWN = 4 << 30  # free bytes where nobody tells
 PROBE = 256  # pixels: side of the picture that the speed is measured on
 
@@ -39,7 +39,7 @@ class Room:
     macs: float  # of one step
 
 
-def room(model: Model, setting: Setting, size: Size, tiles: str, method: str) -> Room:
+def room(model: Model, setting: Setting, size: Size, tiles: str, method: str, steps: int) -> Room:
     """`tiles` is "auto", "off" or a side in pixels."""
     free = memory.free_bytes(model.device) or UNKNOWN
     pixels = size[0] * size[1]
@@ -47,7 +47,7 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, method: str) ->
     kept = pixels * (PICTURE * COPIES[method] + _content(model, setting))
     history = 0
     if method == "lbfgs":
-        history = int(min(HISTORY, max(5, 0.3 * free / (2 * PICTURE * pixels))))
+        history = int(min(HISTORY, steps, max(5, 0.3 * free / (2 * PICTURE * pixels))))
         kept += 2 * PICTURE * pixels * history
     rim = Features(model, model.module, setting).grid.rim  # type: ignore[arg-type]
     each = one.bytes * SCRATCH.get(model.device.type, 1.0)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engines import images, tensors
+from engines import images, memory, tensors
 from engines.controls import ControlError
 from engines.families.style import pictures
 from engines.families.style.budget import Room, estimate, room
@@ -20,6 +20,7 @@ from engines.families.style.descent import Descent, Method
 from engines.families.style.objective import Features, Objective, Region, Targets, blended
 from engines.family import Model
 from engines.job import Event, Job, Picture, Preview, Progress, Result
+from engines.planner import Estimate
 
 GREY = (123.68, 116.779, 103.939)  # mean of ImageNet's photos, red green blue, from 0 to 255
 GRAIN = 64.0  # deviation of full noise, from 0 to 255
@@ -54,8 +55,7 @@ def run(model: Model, job: Job) -> Iterator[Event]:
     plan = _planned(model, job, photo)
     mixes = _mixes(plan.brushes, int(str(job.values["strip"])))
     total = sum(steps for _, steps in plan.rungs) * len(mixes)
-    guess = estimate(model, plan.setting, plan.rungs, len(plan.brushes), plan.method)
-    yield Progress(0, total, guess.times(len(mixes)).sentence)
+    yield Progress(0, total, _estimate(model, plan).times(len(mixes)).sentence)
     made: list[Picture] = []
     for number, brushes in enumerate(mixes):
         done = total // len(mixes) * number
@@ -65,6 +65,15 @@ def run(model: Model, job: Job) -> Iterator[Event]:
     yield Result(tuple(made), texts)
 
 
+def planned(model: Model, job: Job) -> Estimate:
+    """What a checked job will take, for one picture of a strip."""
+    return _estimate(model, _planned(model, job, images.flatten(job.images["photo"])))
+
+
+def _estimate(model: Model, plan: _Plan) -> Estimate:
+    return estimate(model, plan.setting, plan.rungs, len(plan.brushes), plan.method)
+
+
 def _planned(model: Model, job: Job, photo: Picture) -> _Plan:
     setting = to_setting(model.config, job.values)
     size = final_size(job.size or photo.size, round(_number(job, "longest")))
@@ -72,7 +81,7 @@ def _planned(model: Model, job: Job, photo: Picture) -> _Plan:
     begin = max(before.size) if before is not None else 0
     method: Method = "adam" if job.values["method"] == "adam" else "lbfgs"
     sizes = ladder(size, bool(job.values["coarse"]), round(_number(job, "steps")), begin)
-    rungs = [(room(model, setting, one, str(job.values["tiles"]), method), steps)
+    rungs = [(room(model, setting, one, str(job.values["tiles"]), method, steps), steps)
              for one, steps in sizes]  # fmt: skip
     return _Plan(setting, photo, _brushes(job), rungs, method)
 
@@ -148,7 +157,9 @@ def _watched(
         try:
             next(running)
         except StopIteration as end:
+            memory.trim()
             return end.value
+        memory.trim()
         yield Progress(steps.done, steps.total, note)
 
 
