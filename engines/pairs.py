@@ -125,7 +125,7 @@ def colour_hints(
             y, x = int(rng.integers(height)), int(rng.integers(width))
         colour = soft[y, x]
         alike = np.abs(soft - colour).max(axis=2) < 34
-        if rng.random() < 0.6:  # a person names the colour of the cloth, not that of its fold
+        if rng.random() < 0.9:  # a person names the colour of the cloth, not that of its fold
             colour = np.median(soft[alike], axis=0).astype(np.int16)
         stroke = _stroke((height, width), x, y, rng)
         if rng.random() < 0.8:

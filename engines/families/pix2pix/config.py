@@ -7,7 +7,7 @@ where that configuration puts it, and no other. Imports no torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engines import residual
@@ -78,11 +78,19 @@ class TensorFlowConfig:
 @dataclass(frozen=True)
 class MultimodalConfig:
     """widths: channels at 1/2, 1/4, ... of the picture's size. code: length of the variation code.
-    native: the size (width, height) it was trained at."""
+    native: the size (width, height) it was trained at. dyed: the decoder knows the colours of the
+    hints as a field over the whole sheet, and the hints themselves enter at an eighth of the size
+    and below; otherwise they only enter, at a quarter and below."""
 
     widths: tuple[int, ...] = (32, 72, 136, 232, 256)
     code: int = 12
     native: tuple[int, int] = (192, 256)
+    dyed: bool = False  # what files without the entry are
+
+    @property
+    def first_hinted(self) -> int:
+        """The first level of `down` that sees the hints."""
+        return 2 if self.dyed else 1
 
     @property
     def multiple_of(self) -> int:
@@ -215,10 +223,12 @@ def recognise_multimodal(checkpoint: Checkpoint) -> MultimodalConfig | None:
     stem, code = checkpoint.shape("stem.weight"), checkpoint.shape("code_mean")
     if stem is None or code is None or len(stem) != 4 or stem[1:] != (4, 3, 3):
         return None
+    native = checkpoint.metadata.get("config", {}).get("native", MultimodalConfig.native)
+    dyed = checkpoint.shape("up.0.dye.weight") is not None
+    config = MultimodalConfig((stem[0],), code[0], (int(native[0]), int(native[1])), dyed)
     widths = [stem[0]]
     while (down := checkpoint.shape(f"down.{len(widths) - 1}.weight")) is not None:
-        if down[1:] != (widths[-1] + 4 * (len(widths) > 1), 4, 4):
+        if down[1:] != (widths[-1] + 4 * (len(widths) > config.first_hinted), 4, 4):
             return None
         widths.append(down[0])
-    native = checkpoint.metadata.get("config", {}).get("native", MultimodalConfig.native)
-    return MultimodalConfig(tuple(widths), code[0], (int(native[0]), int(native[1])))
+    return replace(config, widths=tuple(widths))

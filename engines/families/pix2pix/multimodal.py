@@ -3,7 +3,9 @@ variation code.
 
 An outline does not say colour. Zhu et al. 2017 ("Toward Multimodal Image-to-Image Translation") let
 a code say what the input leaves open; hints say it stroke by stroke (Sangkloy et al. 2017,
-"Scribbler"; Zhang et al. 2017). Noise at every scale (Karras et al. 2019, StyleGAN) gives cloth and
+"Scribbler"; Zhang et al. 2017). Instance normalisation erases what is the same everywhere, so the
+colour of a few strokes is given to the decoder behind it: their mean beside the code, and the
+colour of the nearest strokes pixel by pixel (Park et al. 2019, SPADE). Noise at every scale (Karras et al. 2019, StyleGAN) gives cloth and
 fur their grain: without it plain areas fill with a woven grid. Bilinear upsampling with 3x3
 convolutions leaves no checkerboard (Odena et al. 2016).
 """
@@ -27,25 +29,33 @@ class Modulation(nn.Module):
         super().__init__()
         self.affine = nn.Linear(code, 2 * channels)
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
-        gain, offset = self.affine(style)[:, :, None, None].chunk(2, 1)
+    def forward(self, x: Tensor, style: Tensor, dye: Tensor | float = 0.0) -> Tensor:
+        """dye (B, 2 * channels, H, W): gain and offset to add, pixel by pixel."""
+        gain, offset = (self.affine(style)[:, :, None, None] + dye).chunk(2, 1)
         return instance_norm(x) * (1 + gain) + offset
 
 
 class Up(nn.Module):
-    """Twice the size, joined with the skip, one convolution, noise, modulated by the code."""
+    """Twice the size, joined with the skip, one convolution, noise, modulated by the code and,
+    where `dyed`, by a colour field (B, 4, H, W)."""
 
-    def __init__(self, below: int, skip: int, out: int, code: int) -> None:
+    def __init__(self, below: int, skip: int, out: int, code: int, dyed: bool) -> None:
         super().__init__()
         self.conv = nn.Conv2d(below + skip, out, 3, padding=1, bias=False)
         self.grain = nn.Parameter(torch.zeros(1, out, 1, 1))
         self.norm = Modulation(out, code)
+        self.dye = nn.Conv2d(4, 2 * out, 1, bias=False) if dyed else None
+        if self.dye is not None:
+            nn.init.zeros_(self.dye.weight)
 
-    def forward(self, x: Tensor, skip: Tensor, style: Tensor, noise: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, skip: Tensor, style: Tensor, noise: Tensor, field: Tensor
+    ) -> Tensor:
         x = self.conv(torch.cat((_twice(x), skip), 1))
         step = noise.shape[-1] // x.shape[-1]
         x = x + self.grain * noise[..., ::step, ::step]
-        return F.leaky_relu(self.norm(x, style), 0.2)
+        dye = 0.0 if self.dye is None else self.dye(_resized(field, x))
+        return F.leaky_relu(self.norm(x, style, dye), 0.2)
 
 
 class Residual(nn.Module):
@@ -64,9 +74,11 @@ class MultimodalUNet(nn.Module):
 
     edges (B, 1, H, W) in [-1, 1], 1 is paper; hints (B, 4, H, W): RGB in [-1, 1] times the mask,
     mask in {0, 1}; code (B, config.code), about standard normal; noise (B, 1, H, W), standard
-    normal. H and W are multiples of config.multiple_of. Hints enter at a quarter of the size and
-    below: where finer layers see them, a stroke stays a patch instead of dyeing its cloth. The
-    buffers code_mean and code_spread hold the distribution of the codes of the training photos.
+    normal. H and W are multiples of config.multiple_of. Where finer layers see a stroke, it stays a
+    patch instead of dyeing its cloth: strokes enter at an eighth of the size and below, and the
+    decoder knows their colours as a field without an outline (config.dyed); in older files they
+    enter at a quarter and below, and no field does. The buffers code_mean and code_spread hold the
+    distribution of the codes of the training photos.
     """
 
     code_mean: Tensor
@@ -77,21 +89,23 @@ class MultimodalUNet(nn.Module):
         widths, style = config.widths, 64
         self.config = config
         self.mapping = nn.Sequential(
-            nn.Linear(config.code, style),
+            nn.Linear(config.code + 4 * config.dyed, style),
             nn.LeakyReLU(0.2),
             nn.Linear(style, style),
             nn.LeakyReLU(0.2),
         )
         self.stem = nn.Conv2d(4, widths[0], 3, padding=1)
         self.down = nn.ModuleList(
-            nn.Conv2d(a + 4 * (level > 0), b, 4, stride=2, padding=1, bias=False)
+            nn.Conv2d(a + 4 * (level >= config.first_hinted), b, 4, stride=2, padding=1, bias=False)
             for level, (a, b) in enumerate(pairwise(widths))
         )
         self.middle = nn.ModuleList([Residual(widths[-1], style)])
         below = (widths[-1], *(self._up_width(w) for w in widths[-2:0:-1]))
         skips = widths[-2::-1]
         outs = (*(self._up_width(w) for w in widths[-2:0:-1]), 48)
-        self.up = nn.ModuleList(Up(b, s, o, style) for b, s, o in zip(below, skips, outs))
+        self.up = nn.ModuleList(
+            Up(b, s, o, style, config.dyed) for b, s, o in zip(below, skips, outs)
+        )
         self.refine = Residual(48, style)
         self.fine = nn.Conv2d(48 + 1, 24, 3, padding=1)
         self.out = nn.Conv2d(24, 3, 3, padding=1)
@@ -103,22 +117,23 @@ class MultimodalUNet(nn.Module):
         return width * 7 // 8
 
     def forward(self, edges: Tensor, hints: Tensor, code: Tensor, noise: Tensor) -> Tensor:
+        field = colour_field(F.avg_pool2d(hints.float(), 4)).to(hints)
+        if self.config.dyed:
+            code = torch.cat((code, _mean_colour(hints)), 1)
         style = self.mapping(code)
         ink = (1 - edges) / 2
         x = F.leaky_relu(self.stem(F.pixel_unshuffle(ink, 2)), 0.2)
-        hints = F.avg_pool2d(hints, 4)  # premultiplied by the share of hinted pixels
         skips = []
         for level, down in enumerate(self.down):
             skips.append(x)
-            if level == 0:
-                x = F.leaky_relu(down(x), 0.2)
-                continue
-            x = F.leaky_relu(instance_norm(down(torch.cat((x, _spread(hints)), 1))), 0.2)
-            hints = F.avg_pool2d(hints, 2)
+            if level >= self.config.first_hinted:
+                x = torch.cat((x, _spread(F.avg_pool2d(hints, 2 ** (level + 1)))), 1)
+            x = down(x) if level == 0 else instance_norm(down(x))
+            x = F.leaky_relu(x, 0.2)
         for block in self.middle:
             x = block(x, style)
         for up in self.up:
-            x = up(x, skips.pop(), style, noise)
+            x = up(x, skips.pop(), style, noise, field)
         x = _twice(self.refine(x, style))
         x = F.leaky_relu(self.fine(torch.cat((x, ink), 1)), 0.2)
         return torch.tanh(self.out(x))
@@ -151,6 +166,37 @@ def _spread(hints: Tensor) -> Tensor:
     share = hints[:, 3:]
     full = (share * 8).clamp(max=1)
     return torch.cat((hints[:, :3] / (share + 1e-3) * full, full), 1)
+
+
+def _mean_colour(hints: Tensor) -> Tensor:
+    """(B, 4): the mean colour of the hinted pixels, and 1; all 0 without a hint."""
+    mean = hints.float().mean((2, 3))
+    share = mean[:, 3:]
+    return torch.cat((mean[:, :3] / share.clamp(min=1e-6), (share > 0).float()), 1).to(hints)
+
+
+def colour_field(hints: Tensor) -> Tensor:
+    """(B, 4, H, W): the colour of the hints around each cell, of farther ones where none is near
+    (the pull-push of Gortler et al. 1996, "The Lumigraph"), and 1; all 0 without a hint.
+
+    hints (B, 4, H, W): RGB in [-1, 1] times the hinted share, share in [0, 1].
+    """
+    share = hints[:, 3:]
+    here = share > 1e-7
+    colour = hints[:, :3] / share.clamp(min=1e-7)
+    if max(hints.shape[2:]) == 1:
+        return torch.cat((colour, here.to(hints)), 1)
+    height, width = hints.shape[2:]
+    coarser = colour_field(F.avg_pool2d(F.pad(hints, (0, width % 2, 0, height % 2)), 2))
+    around = _twice(coarser)[..., :height, :width]
+    return torch.cat((torch.where(here, colour, around[:, :3]), around[:, 3:]), 1)
+
+
+def _resized(field: Tensor, like: Tensor) -> Tensor:
+    size = like.shape[2:]
+    if size[0] > field.shape[2]:
+        return F.interpolate(field, size, mode="bilinear")
+    return F.interpolate(field, size, mode="area")
 
 
 class CodeEncoder(nn.Module):

@@ -78,7 +78,11 @@ def matching_loss(fake: list[list[Tensor]], real: list[list[Tensor]]) -> Tensor:
 
 
 class MultimodalTrainer:
-    """Trains MultimodalUNet on batches of EdgePhotos."""
+    """Trains MultimodalUNet on batches of EdgePhotos.
+
+    [network]  widths, code, native, dyed (see MultimodalConfig); discriminator: its width
+    [losses]   weights: pixel, matching, gan, code, kl, hint
+    """
 
     def __init__(self, recipe: Recipe, data: EdgePhotos) -> None:
         network = dict(recipe.network)
@@ -86,6 +90,7 @@ class MultimodalTrainer:
             widths=tuple(network.get("widths", MultimodalConfig.widths)),
             code=network.get("code", MultimodalConfig.code),
             native=tuple(network.get("native", data.native)),
+            dyed=network.get("dyed", True),
         )
         self.recipe, self.data = recipe, data
         self.generator = MultimodalUNet(self.config)
