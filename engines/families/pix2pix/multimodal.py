@@ -5,9 +5,9 @@ An outline does not say colour. Zhu et al. 2017 ("Toward Multimodal Image-to-Ima
 a code say what the input leaves open; hints say it stroke by stroke (Sangkloy et al. 2017,
 "Scribbler"; Zhang et al. 2017). Instance normalisation erases what is the same everywhere, so the
 colour of a few strokes is given to the decoder behind it: their mean beside the code, and the
-colour of the nearest strokes pixel by pixel (Park et al. 2019, SPADE). Noise at every scale (Karras et al. 2019, StyleGAN) gives cloth and
-fur their grain: without it plain areas fill with a woven grid. Bilinear upsampling with 3x3
-convolutions leaves no checkerboard (Odena et al. 2016).
+colour of the nearest strokes pixel by pixel (Park et al. 2019, SPADE). Noise at every scale (Karras
+et al. 2019, StyleGAN) gives cloth and fur their grain: without it plain areas fill with a woven
+grid. Bilinear upsampling with 3x3 convolutions leaves no checkerboard (Odena et al. 2016).
 """
 
 from __future__ import annotations
