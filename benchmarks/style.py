@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from benchmarks.engine import timed
 from benchmarks.table import Row
 from engines import backbonenet, executor, memory
 from engines.backbones import STARTER, VGG19, Config
@@ -85,16 +86,6 @@ def compared(method: Method, steps: int, side: int = 256) -> Row:
 
 def noise(seed: int, side: int) -> Tensor:
     return torch.rand((1, 3, side, side), generator=torch.Generator().manual_seed(seed)) * 255
-
-
-def timed(run: Callable[[], object], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    begin = time.perf_counter()
-    run()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - begin
 
 
 def ended(running: Iterator[None]) -> Any:

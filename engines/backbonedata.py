@@ -4,7 +4,7 @@ labels. Made for training a backbone; knows no network."""
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,11 @@ import numpy as np
 
 from engines import palettes
 from engines.datasets import Batch, DataError, photo_files, read_rgb, to_signed
-from engines.facedata import told
+from engines.facedata import Row, told
 
 UNKNOWN = -1  # of a class, and of a place in a map of labels
 CELL = 8  # pixels on a side that one place of a map of labels stands for
 CONFIDENCE = 0.8  # labels by a model count from this probability on
-Row = Mapping[str, str]
 
 
 @dataclass(frozen=True)

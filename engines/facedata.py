@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 
 from engines.datasets import Batch, DataError, read_rgb, to_signed
 
-Row = dict[str, str]
+Row = Mapping[str, str]
 _YEARS = re.compile(r"age_(\d+)_(\d+)")
 
 

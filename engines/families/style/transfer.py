@@ -261,7 +261,7 @@ def _regions(
     masks = {n: _mask(model, brushes[n].mask, size) for n in painted}
     regions = [Region(grams[n], brushes[n].amount, masks[n]) for n in painted]
     if others:
-        left = (1 - sum(masks.values())).clamp(0, 1) if masks else None
+        left = (1 - torch.stack(list(masks.values())).sum(0)).clamp(0, 1) if masks else None
         mixed = blended([grams[n] for n in others], [brushes[n].amount for n in others])
         regions.append(Region(mixed, 1.0, left))
     return [r for r in regions if r.mask is None or float(r.mask.sum()) > 1]
