@@ -142,6 +142,22 @@ def test_labels_are_given_everywhere_or_painted() -> None:
 # ---- what a label means --------------------------------------------------------------------------
 
 
+def test_a_blending_net_leaves_the_photo_where_its_mask_is_black(tmp_path: Path) -> None:
+    config = Config(CELEBA, width=4, blocks=1, blend=True)
+    net = Net(config).eval()
+    torch.nn.init.normal_(net.main[-1].weight)
+    photo, label = torch.rand(2, 3, 16, 16) * 2 - 1, torch.rand(2, 5)
+    with torch.inference_mode():
+        made, mask = net(photo, label, with_mask=True)
+        assert torch.equal(net(photo, label), made)
+    assert mask.shape == (2, 1, 16, 16) and 0 <= mask.min() < 0.01 < 0.99 < mask.max() <= 1
+    changed = (made - photo).abs()
+    assert bool((changed <= 2 * mask + 1e-5).all())
+    assert changed[(mask < 1e-3).expand_as(changed)].max() < 0.01 < changed.max()
+    checkpoint.save(tmp_path / "a.safetensors", net.state_dict(), {})
+    assert recognise(open_checkpoint(tmp_path / "a.safetensors")) == config
+
+
 def test_a_hair_colour_clears_the_others_and_other_labels_stay() -> None:
     own = [0.0, 1.0, 0.0, 1.0, 1.0]
     assert target(Config(), own, [1, 0, 0, 0, 0]) == [1, 0, 0, 1, 1]
@@ -366,7 +382,7 @@ def test_it_trains_and_its_file_is_recognised(
     x = torch.rand(1, 3, 16, 16)
     assert module(x).shape == (1, 2) and module(x, torch.ones(1, 2)).shape == x.shape
     row = (tmp_path / "run" / "losses.csv").read_text().splitlines()
-    wanted = "step,labeller,D_real,D_fake,D_slope,D_class,gan,class,reconstruction"
+    wanted = "step,labeller,D_real,D_fake,D_slope,D_class,gan,class,reconstruction,mask"
     assert row[0] == wanted and all(np.isfinite(float(v)) for v in row[1].split(","))
 
 

@@ -28,6 +28,7 @@ class Config:
     size      side in pixels of the crops it was trained on; None: the file does not tell
     labeller  widths of the small net that names what a photo shows; (): there is none
     judge     (width, layers, size) of the discriminator whose class head does so in its place
+    blend     whether it paints its picture through a mask of its own, which lets the rest stay
     template  how its crops lie on a face: "celeba", the official nets, or "own", our data sets
     """
 
@@ -39,6 +40,7 @@ class Config:
     labeller: tuple[int, ...] = ()
     judge: tuple[int, ...] = ()
     template: str = "celeba"
+    blend: bool = False
 
     @property
     def given(self) -> int:
@@ -166,7 +168,8 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
     judge = recognise_discriminator(checkpoint, "labeller.")
     size = judge.size if judge else told.get("size")
     size = size if isinstance(size, int) and size >= 8 else None
-    config = Config(labels, first[0], blocks, joint, size, template=_template(told))
+    blend = (checkpoint.shape(f"{part}main.{15 + blocks}.weight") or ())[:1] == (4,)
+    config = Config(labels, first[0], blocks, joint, size, template=_template(told), blend=blend)
     if judge:
         config = replace(config, judge=(judge.width, judge.layers, judge.size))
     elif part:
@@ -219,7 +222,7 @@ def _convolutions(config: Config, part: str) -> Iterable[tuple[str, Shape]]:
             yield f"{part}main.{block}.main.{place}.weight", (4 * w, 4 * w, 3, 3)
     yield f"{part}main.{9 + n}.weight", (4 * w, 2 * w, 4, 4)
     yield f"{part}main.{12 + n}.weight", (2 * w, w, 4, 4)
-    yield f"{part}main.{15 + n}.weight", (3, w, 7, 7)
+    yield f"{part}main.{15 + n}.weight", (4 if config.blend else 3, w, 7, 7)
 
 
 def _widths(checkpoint: Checkpoint) -> tuple[int, ...]:

@@ -40,7 +40,11 @@ class _Block(nn.Module):
 
 class Generator(nn.Module):
     """photo (B, 3, H, W) in [-1, 1], H and W multiples of 4; label (B, C), the same everywhere, or
-    painted, (B, C, H, W); -> (B, 3, H, W) in [-1, 1]. Trained on labels in {0, 1}."""
+    painted, (B, C, H, W); -> (B, 3, H, W) in [-1, 1]. Trained on labels in {0, 1}.
+
+    With `blend` the net makes a mask beside its picture (Pumarola et al. 2018, GANimation, equation
+    1): where the mask is black the photo stays as it is, as sharp as it is.
+    """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -63,12 +67,24 @@ class Generator(nn.Module):
                 _norm(before // 2),
                 nn.ReLU(inplace=True),
             ]
-        self.main = nn.Sequential(*parts, nn.Conv2d(w, 3, 7, 1, 3, bias=False), nn.Tanh())
+        self.blend = config.blend
+        if self.blend:
+            self.main = nn.Sequential(*parts, nn.Conv2d(w, 4, 7, 1, 3, bias=False))
+        else:
+            self.main = nn.Sequential(*parts, nn.Conv2d(w, 3, 7, 1, 3, bias=False), nn.Tanh())
 
-    def forward(self, photo: Tensor, label: Tensor) -> Tensor:
+    def forward(
+        self, photo: Tensor, label: Tensor, with_mask: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """With `with_mask`, of a net with `blend`: the mask (B, 1, H, W) in [0, 1] beside it."""
         if label.dim() == 2:
             label = label[:, :, None, None].expand(-1, -1, *photo.shape[2:])
-        return self.main(torch.cat((photo, label), 1))
+        made = self.main(torch.cat((photo, label), 1))
+        if not self.blend:
+            return made
+        mask = torch.sigmoid(made[:, 3:])
+        painted = torch.lerp(photo.to(made), torch.tanh(made[:, :3]), mask)
+        return (painted, mask) if with_mask else painted
 
 
 class Discriminator(nn.Module):

@@ -35,6 +35,7 @@ _NETWORK: dict[str, Any] = {
     "joint": 0,  # how many of them belong to the first of two data sets
     "width": 64,
     "blocks": 6,
+    "blend": False,  # paint through a mask of the net's own, so that the rest of the photo stays
     "template": "celeba",  # how the faces lie in the photos: "celeba" or "own"
     "labeller": (),  # widths of the net that names what a photo shows; without it there is none
     "discriminator_width": 64,
@@ -47,6 +48,7 @@ _LOSSES: dict[str, Any] = {
     "class": 1.0,
     "reconstruction": 10.0,
     "penalty": 10.0,
+    "mask": 0.0,  # how much a blending net pays for every pixel that it paints over
     "critics": 5,  # updates of the discriminator for one of the generator, each on its own photos
     "single": 0.0,  # share of targets that change one label alone; the others are another photo's
 }
@@ -77,6 +79,7 @@ class StarGANTrainer:
             recipe.stages[-1].size[0],
             tuple(network["labeller"]),
             template=network["template"],
+            blend=network["blend"],
         )
         judge = DiscriminatorConfig(
             len(labels),
@@ -114,16 +117,23 @@ class StarGANTrainer:
     ) -> dict[str, Tensor]:
         found = self._teach_labeller(fabric, batch, noise) if self.config.labeller else {}
         chunks = [batch[n].chunk(int(self.losses["critics"])) for n in ("photo", "labels", "known")]
-        real = fake = own = target = asked = torch.empty(0)
+        real = fake = mask = own = target = asked = torch.empty(0)
         for number, (real, labels, known) in enumerate(zip(*chunks), 1):
             real = real.contiguous(memory_format=torch.channels_last)
             own = self._filled(real, labels, known)
             target, asked = self._targets(own, known, noise)
             with torch.set_grad_enabled(number == len(chunks[0])):
-                fake = self.generator(real, self._vector(target, known)).float()
+                fake, mask = self._painted(real, self._vector(target, known))
             found |= self._discriminate(fabric, real, fake, labels, known, noise)
         back = self._vector(own, chunks[2][-1])
-        return found | self._generate(fabric, real, fake, target, asked, back)
+        return found | self._generate(fabric, real, fake, mask, target, asked, back)
+
+    def _painted(self, photo: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
+        """The edited photo and what it costs to paint: the mask, or nothing of a net without."""
+        if not self.config.blend:
+            return self.generator(photo, vector).float(), photo.new_zeros(1)
+        made, mask = self.generator(photo, vector, with_mask=True)
+        return made.float(), mask.float()
 
     def _teach_labeller(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -205,6 +215,7 @@ class StarGANTrainer:
         fabric: Fabric,
         real: Tensor,
         fake: Tensor,
+        mask: Tensor,
         target: Tensor,
         asked: Tensor,
         back: Tensor,
@@ -215,6 +226,7 @@ class StarGANTrainer:
             "gan": -realness.float().mean(),
             "class": self._class_loss(logits, target, asked),
             "reconstruction": (real - self.generator(fake, back).float()).abs().mean(),
+            "mask": mask.mean(),
         }
         weights = {"gan": 1.0} | self.losses
         loss = torch.stack([float(weights[n]) * p for n, p in parts.items()]).sum()
