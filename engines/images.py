@@ -263,12 +263,16 @@ def side_by_side(left: Picture, right: Picture) -> Picture:
     return Picture(_frozen(np.concatenate(both, axis=1)))
 
 
-def contact_sheet(pictures: Sequence[Picture], titles: Sequence[str] = ()) -> Picture:
-    """All pictures in a grid on white, in reading order, each with its title below; RGB. Pictures
-    keep their size unless the sheet would be longer than SHEET_SIDE pixels; then all are made
-    smaller alike."""
+def contact_sheet(
+    pictures: Sequence[Picture], titles: Sequence[str] = (), columns: int = 0
+) -> Picture:
+    """All pictures in a grid on white, in reading order, each with its title below; RGB. Without
+    `columns` as many stand side by side as give the sheet the shape of a screen. Pictures keep
+    their size unless the sheet would be longer than SHEET_SIDE pixels; then all are made smaller
+    alike."""
     wide, high = max(p.width for p in pictures), max(p.height for p in pictures)
-    shapes = [(c, -(-len(pictures) // c)) for c in range(1, len(pictures) + 1)]
+    numbers = (columns,) if columns else range(1, len(pictures) + 1)
+    shapes = [(c, -(-len(pictures) // c)) for c in numbers]
     columns, rows = min(shapes, key=lambda s: abs(math.log(s[0] * wide / (s[1] * high) / 1.7)))
     scale = min(1.0, SHEET_SIDE / (columns * wide), SHEET_SIDE / (rows * high))
     wide, high = max(1, round(wide * scale)), max(1, round(high * scale))
