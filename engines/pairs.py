@@ -116,17 +116,18 @@ def colour_hints(
     named = np.zeros((height, width), bool)
     if count == 0:
         return hints, named
-    soft = cv2.GaussianBlur(rgb, (0, 0), 0.02 * width).astype(np.int16)
+    soft = cv2.GaussianBlur(rgb, (0, 0), 0.02 * width)
     inside = np.flatnonzero(mask)
     for _ in range(count):
         if len(inside) and rng.random() < 0.7:
             y, x = divmod(int(inside[rng.integers(len(inside))]), width)
         else:
             y, x = int(rng.integers(height)), int(rng.integers(width))
-        colour = soft[y, x]
-        alike = np.abs(soft - colour).max(axis=2) < 34
+        colour = soft[y, x].astype(np.int16)
+        low, high = (np.clip(colour + reach, 0, 255).astype(np.float64) for reach in (-33, 33))
+        alike = cv2.inRange(soft, low, high) > 0
         if rng.random() < 0.9:  # a person names the colour of the cloth, not that of its fold
-            colour = np.median(soft[alike], axis=0).astype(np.int16)
+            colour = _middle(soft[alike])
         stroke = _stroke((height, width), x, y, rng)
         if rng.random() < 0.8:
             stroke &= alike
@@ -134,6 +135,11 @@ def colour_hints(
         hints[stroke] = (*jittered, 255)
         named |= alike
     return hints, named
+
+
+def _middle(colours: np.ndarray, most: int = 2000) -> np.ndarray:
+    """The median (3,) int16 of colours (N, 3), or of about `most` of them."""
+    return np.median(colours[:: 1 + len(colours) // most], axis=0).astype(np.int16)
 
 
 def trimmed(rgb: np.ndarray, light: int = 235) -> np.ndarray:

@@ -128,11 +128,10 @@ class Average:
     def update(self, module: nn.Module, step: int) -> None:
         decay = min(self.decay, (1 + step) / (10 + step))
         mine, theirs = self.module.state_dict(), module.state_dict()
-        for name, value in mine.items():
-            if value.is_floating_point():
-                value.lerp_(theirs[name].to(value.dtype), 1 - decay)
-            else:
-                value.copy_(theirs[name])
+        real = [name for name, value in mine.items() if value.is_floating_point()]
+        torch._foreach_lerp_([mine[n] for n in real], [theirs[n] for n in real], 1 - decay)
+        for name in mine.keys() - set(real):
+            mine[name].copy_(theirs[name])
 
 
 def make_trainer(recipe: Recipe, data: datasets.DataSet) -> Trainer:
@@ -211,6 +210,9 @@ class _Run:
         self.recipe, self.out, self.data = recipe, out, data
         self.fabric = Fabric(accelerator=device, devices=devices, precision=recipe.precision)  # pyright: ignore[reportArgumentType]
         self.fabric.launch()
+        if self.fabric.device.type == "cuda":  # a stage has one size: the search pays
+            torch.backends.cudnn.benchmark = True
+            torch.set_float32_matmul_precision("high")
         torch.manual_seed(recipe.seed)
         self.trainer = make_trainer(recipe, data)
         modules, optimisers = self.trainer.modules(), self.trainer.optimisers()

@@ -156,18 +156,19 @@ class StarGANTrainer:
     def _targets(self, own: Tensor, known: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor]:
         """Labels (N, C) to aim at, and which of them a class loss may ask for: those of another
         photo of the batch (and of the same set), or one's own with one label changed."""
-        second = self._is_second(known).cpu()
+        place, second = own.device, self._is_second(known).cpu()
+        own, known = own.cpu(), known.cpu()  # once, not for every row
         same = (second[:, None] == second).float()
-        others = torch.multinomial(same, 1, generator=noise)[:, 0].to(own.device)
+        others = torch.multinomial(same, 1, generator=noise)[:, 0]
         target, asked = own[others].clone(), known[others].clone()
         single = torch.rand(len(own), generator=noise) < float(self.losses["single"])
         picks = torch.rand(len(own), generator=noise)
         for row in torch.nonzero(single)[:, 0].tolist():
             part = self.parts[int(second[row])][0]
-            place = part.start + int(picks[row] * (part.stop - part.start))
-            target[row] = own.new_tensor(configs.turned(self.config, own[row].tolist(), place))
+            label = part.start + int(picks[row] * (part.stop - part.start))
+            target[row] = own.new_tensor(configs.turned(self.config, own[row].tolist(), label))
             asked[row] = torch.maximum(known[row], (target[row] != own[row]).to(known))
-        return target, asked
+        return target.to(place), asked.to(place)
 
     def _is_second(self, known: Tensor) -> Tensor:
         """(N,) bool: photos of the second of two data sets."""
