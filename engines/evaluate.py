@@ -99,6 +99,11 @@ def labelled(data: Path, split: str) -> tuple[Labelled, list[str]]:
     return Labelled(np.stack(photos), np.array([label for _, label in files])), names
 
 
+def device() -> torch.device:
+    """Where judges are trained: on a card, if there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
 def signed(photos: np.ndarray) -> Tensor:
     return torch.from_numpy(datasets.to_signed(photos))
 
@@ -127,7 +132,7 @@ def train_recogniser(data: Path, path: Path, epochs: int = 36, seed: int = 0) ->
     torch.manual_seed(seed)
     noise = torch.Generator().manual_seed(seed)
     (train, names), (held, _) = labelled(data, "train"), labelled(data, "val")
-    net = Recogniser(len(names)).to(memory_format=torch.channels_last)
+    net = Recogniser(len(names)).to(device(), memory_format=torch.channels_last)
     steps = epochs * (len(train.labels) // 48)
     optimiser = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
@@ -136,13 +141,12 @@ def train_recogniser(data: Path, path: Path, epochs: int = 36, seed: int = 0) ->
     best = 0.0
     for step in range(steps):
         picks = torch.multinomial(share, 48, generator=noise)
-        x = varied(signed(train.photos[picks.numpy()]), noise)
+        x = varied(signed(train.photos[picks.numpy()]), noise).to(device())
         net.train()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(x.device.type, torch.bfloat16):
             scores = net(x)
-        loss = F.cross_entropy(
-            scores.float(), torch.from_numpy(train.labels)[picks], label_smoothing=0.1
-        )
+        wanted = torch.from_numpy(train.labels)[picks].to(x.device)
+        loss = F.cross_entropy(scores.float(), wanted, label_smoothing=0.1)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -170,8 +174,10 @@ def recognised(net: Recogniser, photos: np.ndarray, labels: np.ndarray) -> float
     """Share of photos (N, H, W, 3) whose best class is the label."""
     net.eval()
     small = [cv2.resize(p, VIEW, interpolation=cv2.INTER_AREA) for p in photos]
-    found = [net(signed(np.stack(small[i : i + 64]))).argmax(1) for i in range(0, len(small), 64)]
-    return float((torch.cat(found).numpy() == labels).mean())
+    place = next(net.parameters()).device
+    parts = [signed(np.stack(small[i : i + 64])).to(place) for i in range(0, len(small), 64)]
+    found = torch.cat([net(x).argmax(1) for x in parts])
+    return float((found.cpu().numpy() == labels).mean())
 
 
 # ---- the generator -------------------------------------------------------------------------------

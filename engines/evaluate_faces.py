@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from engines import checkpoint, embedder, evaluate, faces, images, training
 from engines.controls import ModelCard
 from engines.engine import Engine
-from engines.evaluate import ROOT, Recogniser, signed, varied
+from engines.evaluate import ROOT, Recogniser, device, signed, varied
 from engines.facedata import LabelledFaces
 from engines.job import Failed, Job, Picture, Result
 
@@ -82,9 +82,9 @@ class Judge(Recogniser):
         small = [cv2.resize(p, (SEEN, SEEN), interpolation=cv2.INTER_AREA) for p in photos]
         found = []
         for i in range(0, len(small), 64):
-            x = signed(np.stack(small[i : i + 64]))
+            x = signed(np.stack(small[i : i + 64])).to(next(self.parameters()).device)
             found.append((self(x).sigmoid() + self(x.flip(3)).sigmoid()) / 2)
-        return torch.cat(found).numpy()[:, [self.attributes.index(a) for a in attributes]]
+        return torch.cat(found).cpu().numpy()[:, [self.attributes.index(a) for a in attributes]]
 
 
 def train_judge(recipe: training.Recipe, data: Path, path: Path, steps: int, seed: int = 7) -> None:
@@ -94,15 +94,16 @@ def train_judge(recipe: training.Recipe, data: Path, path: Path, steps: int, see
     judged = JUDGED.get(str(recipe.data["folder"]), ())
     known, held = (portraits(recipe, data, split, (), judged) for split in ("train", "test"))
     net = Judge(known.attributes)
-    net.to(memory_format=torch.channels_last)
+    net.to(device(), memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
     for step in range(steps):
         batch = known.batch(step, 48, (SEEN, SEEN), rank=1000 + seed)
         photo, labels, told = (torch.from_numpy(batch[n]) for n in ("photo", "labels", "known"))
         net.train()
-        with torch.autocast("cpu", torch.bfloat16):
-            scores = net(varied(photo, noise))
+        photo, labels, told = (x.to(device()) for x in (varied(photo, noise), labels, told))
+        with torch.autocast(photo.device.type, torch.bfloat16):
+            scores = net(photo)
         soft = labels * 0.9 + 0.05
         loss = F.binary_cross_entropy_with_logits(scores.float(), soft, told, reduction="sum")
         optimiser.zero_grad()
