@@ -234,19 +234,21 @@ def gradient_penalty(
     return (norms - 1).square().mean() * weight
 
 
-def moved(pictures: Tensor, share: float, noise: torch.Generator) -> Tensor:
-    """(B, C, H, W) in [-1, 1] moved by up to `share` of the side and made lighter or darker at
-    random, differentiably. Done to real and drawn pictures alike it keeps a discriminator from
-    learning a small set by heart (Zhao et al. 2020, Differentiable Augmentation). 0: unchanged."""
+def moved(pictures: Tensor, share: float, noise: torch.Generator, light: float = 0.3) -> Tensor:
+    """(B, C, H, W) in [-1, 1] moved by up to `share` of the side and made lighter or darker by up
+    to `light` at random, differentiably. Done to real and drawn pictures alike it keeps a
+    discriminator from learning a small set by heart (Zhao et al. 2020, Differentiable
+    Augmentation). A share of 0: unchanged."""
     if not share:
         return pictures
     count = len(pictures)
     theta = torch.eye(2, 3).repeat(count, 1, 1)
     theta[:, :, 2] = (torch.rand((count, 2), generator=noise) - 0.5) * 4 * share
-    light = (torch.rand((count, 1, 1, 1), generator=noise) - 0.5) * 0.6
-    grid = F.affine_grid(theta.to(pictures), list(pictures.shape), align_corners=False)
+    lighter = (torch.rand((count, 1, 1, 1), generator=noise) - 0.5) * 2 * light
+    theta, lighter = (x.to(pictures, non_blocking=True) for x in (theta, lighter))
+    grid = F.affine_grid(theta, list(pictures.shape), align_corners=False)
     found = F.grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)
-    return found + light.to(pictures)
+    return found + lighter
 
 
 # ---- what a network is made of -------------------------------------------------------------------

@@ -219,7 +219,11 @@ class _Run:
         self.averages = {n: Average(modules[n], recipe.ema) for n in self.trainer.averaged()}
         for name, module in modules.items():
             owned = [optimisers[name]] if name in optimisers else []
-            placed = self.fabric.setup(module.to(memory_format=torch.channels_last), *owned)
+            module.to(memory_format=torch.channels_last)
+            if not any(True for _ in module.parameters()):  # a memory: nothing of it is trained
+                setattr(self.trainer, name, module.to(self.fabric.device))
+                continue
+            placed = self.fabric.setup(module, *owned)
             module_, *owned_ = placed if isinstance(placed, tuple) else (placed,)
             setattr(self.trainer, name, module_)
             if owned_:

@@ -38,6 +38,7 @@ WINDOWS = 24  # of the first pass over a picture in tiles, where memory does not
 
 class CycleGAN(Family):
     id, title = "cyclegan", "Photo translation"
+    trainer = "cyclegan.train:CycleGANTrainer"
     shrinks = True
 
     def recognise(self, checkpoint: Checkpoint) -> Config | None:
