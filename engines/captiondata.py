@@ -118,7 +118,12 @@ class Captioned:
         rng = np.random.default_rng([self.seed, rank, step])
         picks = self.usable[chosen(count, len(self.usable), self.seed, step, rank)]
         words = [self.encoded[p][int(rng.integers(len(self.encoded[p])))] for p in picks]
-        photos = np.stack([self._varied(int(p), size, rng) for p in picks])
+        if size == self.size and not self.shift:
+            photos = self.photos[picks]
+            turned = self.may_flip[picks] & (rng.random(count) < 0.5) & self.flip
+            photos[turned] = photos[turned, :, ::-1]
+        else:
+            photos = np.stack([self._varied(int(p), size, rng) for p in picks])
         words = np.stack(words)
         return {
             "photo": to_signed(photos),
