@@ -161,7 +161,7 @@ def _told(entry: Entry, photo: np.ndarray) -> tuple[str, ...]:
 
 def _read(entry: Entry, size: tuple[int, int], fit: str) -> tuple[np.ndarray, tuple[str, ...]]:
     photo = read_rgb(entry.file)
-    return (padded(photo, size) if fit == "pad" else _scaled(photo, size)), _told(entry, photo)
+    return padded(photo, size, fit == "pad"), _told(entry, photo)
 
 
 def _scaled(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -171,21 +171,25 @@ def _scaled(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return cv2.resize(photo, size, interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
 
 
-def padded(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The whole photo (H, W, 3) in the middle of `size` (width, height), its blurred rim around
-    it."""
-    scale = min(size[0] / photo.shape[1], size[1] / photo.shape[0])
-    inner = (max(1, round(photo.shape[1] * scale)), max(1, round(photo.shape[0] * scale)))
-    if inner == size:
+def inner(photo: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """left, top, width and height of a photo of size (width, height) laid whole into the middle of
+    another."""
+    scale = min(size[0] / photo[0], size[1] / photo[1])
+    width, height = (max(1, round(side * scale)) for side in photo)
+    return (size[0] - width) // 2, (size[1] - height) // 2, width, height
+
+
+def padded(photo: np.ndarray, size: tuple[int, int], whole: bool = True) -> np.ndarray:
+    """The photo (H, W, 3) at `size` (width, height): `whole` in its middle with the blurred rim
+    around it, or squeezed into it."""
+    left, top, width, height = inner((photo.shape[1], photo.shape[0]), size)
+    if not whole or (width, height) == size:
         return _scaled(photo, size)
-    small = _scaled(photo, inner)
-    left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    right, bottom = size[0] - inner[0] - left, size[1] - inner[1] - top
-    rim = cv2.copyMakeBorder(
-        cv2.GaussianBlur(small, (0, 0), 0.05 * max(inner)), top, bottom, left, right,
-        cv2.BORDER_REPLICATE,
-    )  # fmt: skip
-    rim[top : top + inner[1], left : left + inner[0]] = small
+    small = _scaled(photo, (width, height))
+    right, bottom = size[0] - width - left, size[1] - height - top
+    soft = cv2.GaussianBlur(small, (0, 0), 0.05 * max(width, height))
+    rim = cv2.copyMakeBorder(soft, top, bottom, left, right, cv2.BORDER_REPLICATE)
+    rim[top : top + height, left : left + width] = small
     return rim
 
 

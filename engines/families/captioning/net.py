@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from engines.families.captioning.config import Config
 
 State = tuple[Tensor, Tensor]  # of an LSTM
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's colours
 PATIENCE = 0.7  # how far longer captions are excused for their lower score (Wu et al. 2016)
 
 
@@ -45,22 +46,58 @@ class Residual(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Ours: (B, 3, H, W) in [-1, 1] -> (B, channels, H / 16, W / 16), for four widths."""
+    """(B, 3, H, W) in [-1, 1] -> a grid (B, channels, h, w): ours has 1 / 16 of the sides for four
+    widths, torchvision's 1 / 32, or `cells` each way where they are given."""
 
-    def __init__(self, widths: tuple[int, ...]) -> None:
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, config: Config) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, widths[0], 3, 2, 1, bias=False),
-            nn.BatchNorm2d(widths[0]),
-            nn.ReLU(inplace=True),
-        )
-        blocks: list[nn.Module] = [Residual(widths[0], widths[0], 1)]
-        for before, width in pairwise(widths):
-            blocks += [Residual(before, width, 2), Residual(width, width, 1)]
-        self.stages = nn.Sequential(*blocks)
+        self.cells = config.cells
+        self.own = config.encoder == "own"
+        if self.own:
+            self.stem, self.stages = _stem(config.widths[0]), _stages(config.widths)
+        else:
+            self.features = _from_torchvision(config.encoder)
+            for name, told in (("mean", MEAN), ("deviation", DEVIATION)):
+                self.register_buffer(name, torch.tensor(told).view(3, 1, 1), persistent=False)
+        if config.kind == "show":
+            self.linear = nn.Linear(config.channels, config.embed)
+            if config.norm:
+                self.bn = nn.BatchNorm1d(config.embed, momentum=0.01)
 
     def forward(self, photo: Tensor) -> Tensor:
-        return self.stages(self.stem(photo))
+        if self.own:
+            grid = self.stages(self.stem(photo))
+        else:
+            grid = self.features(((photo + 1) / 2 - self.mean) / self.deviation)
+        return F.adaptive_avg_pool2d(grid, self.cells) if self.cells else grid
+
+    def whole(self, grid: Tensor) -> Tensor:
+        """(B, channels, h, w) -> the vector (B, embed) that a "show" decoder is given."""
+        vector = self.linear(grid.mean((2, 3)))
+        return self.bn(vector) if hasattr(self, "bn") else vector
+
+
+def _stem(width: int) -> nn.Sequential:
+    first = nn.Conv2d(3, width, 3, 2, 1, bias=False)
+    return nn.Sequential(first, nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+
+
+def _stages(widths: tuple[int, ...]) -> nn.Sequential:
+    blocks: list[nn.Module] = [Residual(widths[0], widths[0], 1)]
+    for before, width in pairwise(widths):
+        blocks += [Residual(before, width, 2), Residual(width, width, 1)]
+    return nn.Sequential(*blocks)
+
+
+def _from_torchvision(name: str) -> nn.Module:
+    """The layers before the classifier, numbered as in nn.Sequential(*children)."""
+    from torchvision import models
+
+    net = models.get_model(name, weights=None, **({"init_weights": False} if "vgg" in name else {}))
+    return net.features if "vgg" in name else nn.Sequential(*list(net.children())[:-2])
 
 
 class Attention(nn.Module):
@@ -151,24 +188,60 @@ class AttendingDecoder(nn.Module):
         return self.fc(hidden).float().log_softmax(1), shares, seen
 
 
+class ShowDecoder(nn.Module):
+    """Vinyals et al. 2015: the picture is the first word that the LSTM is given, then it speaks."""
+
+    def __init__(self, config: Config, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(config.words, config.embed)
+        self.dropout = nn.Dropout(dropout)
+        self.lstm = nn.LSTM(config.embed, config.hidden, config.layers, batch_first=True)
+        self.linear = nn.Linear(config.hidden, config.words)
+
+    def look(self, vector: Tensor) -> Seen:
+        """vector (B, embed)"""
+        _, state = self.lstm(vector[:, None])
+        nothing = vector.new_zeros((len(vector), 0, 0))
+        return Seen(nothing, nothing, state)
+
+    def forward(self, vector: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """As AttendingDecoder, with attention of no cells."""
+        given = torch.cat((vector[:, None], self.dropout(self.embed(words))), 1)
+        hiddens, _ = self.lstm(given)
+        return self.linear(self.dropout(hiddens[:, 1:])), vector.new_zeros((*words.shape, 0))
+
+    def say(self, words: Tensor, seen: Seen) -> tuple[Tensor, Tensor, Seen]:
+        hidden, state = self.lstm(self.embed(words)[:, None], seen.state)
+        chances = self.linear(hidden[:, 0]).float().log_softmax(1)
+        return chances, chances.new_zeros((len(words), 0)), Seen(seen.grid, seen.keys, state)
+
+
 class Captioner(nn.Module):
     def __init__(self, config: Config, dropout: float = 0.5) -> None:
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config.widths)
-        self.decoder = AttendingDecoder(config, dropout)
+        self.encoder = Encoder(config)
+        kinds = {"attend": AttendingDecoder, "show": ShowDecoder}
+        self.decoder = kinds[config.kind](config, dropout)
+
+    def seen(self, photo: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """Photos (B, 3, H, W) in [-1, 1] -> what the decoder is given of them, and (h, w) of the
+        grid."""
+        grid = self.encoder(photo)
+        given = grid if self.config.kind == "attend" else self.encoder.whole(grid)
+        return given, (grid.shape[2], grid.shape[3])
 
     def taught(self, photo: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
         """Photos (B, 3, H, W) in [-1, 1] and captions (B, T) -> logits (B, T + 1, words) of every
         word and of the end, attention (B, T + 1, cells)."""
         start = words.new_full((len(words), 1), self.config.start)
-        return self.decoder(self.encoder(photo), torch.cat((start, words), 1))
+        return self.decoder(self.seen(photo)[0], torch.cat((start, words), 1))
 
     def forward(self, photo: Tensor, beams: int = 5, longest: int = 0) -> dict[str, Any]:
         """The captions of a photo (1, 3, H, W) that the beam search holds for best; see `beam`."""
-        grid = self.encoder(photo)
-        found = beam(self.decoder, self.config, self.decoder.look(grid), beams, longest)
-        return {"captions": found, "grid": tuple(grid.shape[-2:])}
+        given, grid = self.seen(photo)
+        found = beam(self.decoder, self.config, self.decoder.look(given), beams, longest)
+        return {"captions": found, "grid": grid}
 
 
 @dataclass
