@@ -25,11 +25,13 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 Batch = dict[str, np.ndarray]
 # kinds of data with a module, and a make(), of their own
 ELSEWHERE = {
+    "captions": "engines.captiondata",
     "faces": "engines.facedata",
     "labels": "engines.labeldata",
     "mixed": "engines.backbonedata",
     "pasted-faces": "engines.findernet",
     "unpaired": "engines.unpaireddata",
+    "shapes": "engines.scenes",
 }
 
 
@@ -307,9 +309,7 @@ def make_dataset(data: dict[str, Any], root: Path, seed: int) -> DataSet:
         return EdgePhotos(folder, (int(native[0]), int(native[1])), seed, style=style, **data)
     if kind == "pairs":
         return find_pairs(folder, seed=seed, **data)
-    raise DataError(
-        f"A recipe's data kind is edges, pairs, unpaired, labels, faces or mixed, not “{kind}”."
-    )
+    raise DataError(f"A recipe's data kind is edges, pairs, {', '.join(ELSEWHERE)}, not “{kind}”.")
 
 
 class Prefetch:

@@ -9,14 +9,12 @@ are finite, a few megabytes at a time.
 from __future__ import annotations
 
 import fnmatch
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engines import formats, torchfile
+from engines import formats, vocabulary
 from engines.checkpoint import (
-    DAMAGE,
     WEIGHTS,
     Checkpoint,
     CheckpointError,
@@ -25,11 +23,9 @@ from engines.checkpoint import (
     open_checkpoint,
 )
 from engines.family import candidates, families
-from engines.inert import Inert, shown
+from engines.inert import shown
 from engines.marks import GRAPHS, MARKS, PLANNED, Mark
 from engines.tfcheckpoint import index_in
-
-LARGEST_VOCABULARY = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -168,7 +164,7 @@ def _not_weights(path: Path, error: CheckpointError) -> Verdict:
     seen = Verdict("refused", str(error), digest=file_digest(path))
     if error.kind != "not-weights":
         return seen
-    words, form = _words(path)
+    words, form = vocabulary.read_table(path)
     if words:
         message = f"{path.name} is {_vocabulary(words)}."
         return replace(
@@ -206,48 +202,9 @@ def _index_of(path: Path) -> Path:
     )
 
 
-SPECIAL = ({"<start>", "<end>", "<unk>"}, {"<sos>", "<eos>", "<unk>"})
-
-
-def _vocabulary(words: set[str]) -> str:
-    if any(special <= {w.lower() for w in words} for special in SPECIAL):
-        return f"a vocabulary of {len(words):,} words for captioning{_room('captioning')}"
-    return (
-        f"a word map of {len(words):,} words without its special words <start>, <end> and <unk>, "
-        "so no captioning net can use it"
-    )
-
-
-def _words(path: Path) -> tuple[set[str], str]:
-    """Words of a vocabulary pickle or a JSON word map; empty for anything else."""
-    if path.stat().st_size > LARGEST_VOCABULARY:
-        return set(), ""
-    try:
-        if formats.sniff(path) == "pickle":
-            return _table(torchfile.TorchLegacy(path).root), "vocabulary"
-        body = json.loads(path.read_text(encoding="utf-8"))
-    except (RecursionError, *DAMAGE):
-        return set(), ""
-    is_map = isinstance(body, dict) and len(body) > 20
-    if is_map and all(type(v) is int for v in body.values()):
-        return set(body), "word-map"
-    return set(), ""
-
-
-def _table(root: Any) -> set[str]:
-    """Words of the word-to-number table in a pickled object."""
-    held = {**root.state, **root.entries} if isinstance(root, Inert) else root
-    if isinstance(held, list):  # AttnGAN's captions.pickle: [train, test, ixtoword, wordtoix]
-        tables = (t for t in held if isinstance(t, dict) and all(isinstance(k, str) for k in t))
-        held = {"wordtoix": next(tables, None)}
-    if not isinstance(held, dict):
-        return set()
-    for name in ("word2idx", "stoi", "wordtoix", "word_map", "word_to_ix", "w2i"):
-        table = held.get(name)
-        table = {**table.state, **table.entries} if isinstance(table, Inert) else table
-        if isinstance(table, dict):
-            return {w for w in table if isinstance(w, str)}
-    return set()
+def _vocabulary(words: dict[str, int]) -> str:
+    what = f"a vocabulary of {len(words):,} words for captioning{_room('captioning')}"
+    return vocabulary.lacking(words) or what
 
 
 def _folder(path: Path) -> Verdict:

@@ -2,6 +2,7 @@
 here."""
 
 from engines.families import ageing as ageing
+from engines.families import captioning as captioning
 from engines.families import cyclegan as cyclegan
 from engines.families import dagan as dagan
 from engines.families import fader as fader

@@ -17,6 +17,7 @@ from engines.backbones import Config as BackboneConfig
 from engines.controls import Choice, ImageInput, ModelCard, SketchInput, checked
 from engines.engine import Engine
 from engines.families.ageing.config import Config as AgeingConfig
+from engines.families.captioning.config import Config as CaptionConfig
 from engines.families.cyclegan.config import Config as CycleConfig
 from engines.families.cyclegan.config import JudgeConfig, MobileConfig, PlainConfig
 from engines.families.dagan.config import Config as DAGANConfig
@@ -40,6 +41,34 @@ TINY: dict[str, list[Any]] = {
     "aging": [
         AgeingConfig(z=5, width=2, hidden=8, dense=6, maps=8, reader=True),
         AgeingConfig(("young", "old"), z=4, width=2, hidden=6, dense=8, maps=12),
+    ],
+    "captioning": [
+        CaptionConfig(
+            "attend",
+            5,
+            ("<end>", "a", "red", "blue", "hat"),
+            widths=(4, 6, 8),
+            embed=4,
+            attention=5,
+            hidden=6,
+            size=(32, 40),
+            longest=4,
+        ),
+        CaptionConfig(
+            "show",
+            6,
+            ("<pad>", "<start>", "<end>", "<unk>", "a", "hat"),
+            start=1,
+            end=2,
+            unknown=3,
+            padding=0,
+            widths=(4, 6),
+            embed=4,
+            hidden=6,
+            layers=2,
+            size=(16, 16),
+            longest=4,
+        ),
     ],
     "cyclegan": [
         CycleConfig(ResNetConfig(width=4, blocks=1), ResNetConfig(width=4, blocks=2)),
