@@ -148,6 +148,13 @@ def _train(c: _Command) -> None:
     c.add_argument("--steps", type=int, metavar="N", help="a trial of so many steps in all")
     c.add_argument("--minutes", type=float, metavar="M", help="stop in time, to be resumed")
     c.add_argument("--resume", action="store_true", help="go on from the saved state")
+    c.add_argument(
+        "--file",
+        action="append",
+        default=[],
+        metavar="NAME=PATH",
+        help="where a file is that the recipe names, such as backbone=PATH",
+    )
     c.add_json("one JSON line per event on standard output")
 
 

@@ -22,7 +22,7 @@ from engines.backbonedata import CELL, UNKNOWN, Mixed
 from engines.backbonenet import Backbone, folded
 from engines.backbones import HEAD, STARTER, Config, layer_table
 from engines.job import Picture
-from engines.training import Recipe, descend, sheet, told
+from engines.training import Recipe, descend, sheet, signed, told
 
 _NETWORK: dict[str, Any] = {"widths": STARTER.widths, "depths": STARTER.depths}
 _LOSSES: dict[str, Any] = {"class": 1.0, "attributes": 0.5, "map": 0.5, "restored": 2.0}
@@ -93,6 +93,7 @@ class BackboneTrainer:
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
         count = len(batch["photo"])
+        batch = batch | {name: signed(batch[name]) for name in ("photo", "spoiled")}
         both = torch.cat((batch["photo"], batch["spoiled"]))
         made = self.heads(both.contiguous(memory_format=torch.channels_last))
         found = task_losses({name: value.float() for name, value in made.items()}, batch)
@@ -106,7 +107,7 @@ class BackboneTrainer:
         """Spoiled pictures, what the network makes of them, and what they were."""
         raw = self.data.batch(0xFFFF, 8, self.recipe.stages[-1].size, rank=99)
         heads = averages["heads"]
-        photo, spoiled = (torch.from_numpy(raw[name]) for name in ("photo", "spoiled"))
+        photo, spoiled = (signed(torch.from_numpy(raw[n])) for n in ("photo", "spoiled"))
         with torch.inference_mode():
             made = heads(spoiled.to(next(heads.parameters()).device))["restored"]
         return sheet([spoiled, made.cpu(), photo])

@@ -1,10 +1,15 @@
 """Pictures of every kind with whatever is known of each: a class, attributes of a face, a map of
-labels. Made for training a backbone; knows no network."""
+labels. Made for training a backbone; knows no network.
+
+Every picture is decoded once and kept, at most KEPT pixels on its shorter side: a step then costs
+less than a graphics card takes for it.
+"""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +18,12 @@ import cv2
 import numpy as np
 
 from engines import palettes
-from engines.datasets import Batch, DataError, photo_files, read_rgb, to_signed
+from engines.datasets import Batch, DataError, photo_files, planes, read_rgb, shrunk
 from engines.facedata import Row, told
 
 UNKNOWN = -1  # of a class, and of a place in a map of labels
 CELL = 8  # pixels on a side that one place of a map of labels stands for
+KEPT = 144  # pixels
 CONFIDENCE = 0.8  # labels by a model count from this probability on
 
 
@@ -57,7 +63,7 @@ class Set:
 class Mixed:
     """Batches of a random part of each picture, turned over half of the time.
 
-    photo   (N, 3, H, W) in [-1, 1]; spoiled the same with noise, blur, holes or without colour
+    photo   (N, 3, H, W) uint8; spoiled the same with noise, blur, holes or without colour
     klass   (N,) int64, UNKNOWN (-1) where nothing tells it
     labels, known  (N, attributes) float32 in {0, 1}
     map     (N, H / 8, W / 8) int64, UNKNOWN where there is none
@@ -79,6 +85,10 @@ class Mixed:
             chances += [one.share / len(found)] * len(found)
             self.places += len(palettes.palette(one.palette)) if one.palette else 0
         self.chances = np.array(chances) / sum(chances)
+        self.said = np.array([[told(s.row, a, CONFIDENCE) if s.row else np.nan
+                               for a in self.attributes] for s in self.samples])  # fmt: skip
+        with ThreadPoolExecutor() as pool:
+            self.kept = list(pool.map(_load, self.samples))
 
     def _samples(self, root: Path, one: Set) -> list[Sample]:
         rows = _rows(root / one.table) if one.table else {}
@@ -107,15 +117,13 @@ class Mixed:
     def batch(self, step: int, count: int, size: tuple[int, int], rank: int = 0) -> Batch:
         rng = np.random.default_rng([self.seed, rank, step])
         picks = rng.choice(len(self), count, p=self.chances)
-        samples = [self.samples[int(pick)] for pick in picks]
-        views = [_view(sample, size, rng) for sample in samples]
+        views = [_view(*self.kept[pick], size, rng) for pick in picks]
         photos = np.stack([photo for photo, _ in views])
-        said = np.array([[told(s.row, a, CONFIDENCE) if s.row else np.nan
-                          for a in self.attributes] for s in samples])  # fmt: skip
+        said = self.said[picks]
         return {
-            "photo": to_signed(photos),
-            "spoiled": to_signed(np.stack([_spoiled(photo, rng) for photo in photos])),
-            "klass": np.array([s.klass for s in samples], np.int64),
+            "photo": planes(photos),
+            "spoiled": planes(np.stack([_spoiled(photo, rng) for photo in photos])),
+            "klass": np.array([self.samples[pick].klass for pick in picks], np.int64),
             "labels": np.nan_to_num(said).astype(np.float32),
             "known": (~np.isnan(said)).astype(np.float32),
             "map": np.stack([labels for _, labels in views]),
@@ -141,32 +149,40 @@ def _rows(path: Path) -> dict[str, Row]:
 # ---- one picture ---------------------------------------------------------------------------------
 
 
+def _load(sample: Sample) -> tuple[np.ndarray, np.ndarray | None]:
+    """(photo (H, W, 3) uint8, its map (H, W) int16 or None), made smaller alike."""
+    photo = read_rgb(sample.photo)
+    small = shrunk(photo, KEPT)
+    if sample.map is None:
+        return small, None
+    using = palettes.palette(sample.palette)
+    drawn = palettes.open_labels(sample.map, using).labels.pixels
+    side = small.shape[1], small.shape[0]
+    drawn = cv2.resize(drawn, side, interpolation=cv2.INTER_NEAREST).astype(np.int16)
+    return small, np.where(drawn == using.unknown, UNKNOWN, drawn + sample.first).astype(np.int16)
+
+
 def _view(
-    sample: Sample, size: tuple[int, int], rng: np.random.Generator
+    photo: np.ndarray, drawn: np.ndarray | None, size: tuple[int, int], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """(part of the photo (H, W, 3), of its map (H / CELL, W / CELL)), turned over half of the
     time."""
-    photo = read_rgb(sample.photo)
     height, width = photo.shape[:2]
     share, stretch = np.sqrt(rng.uniform(0.25, 1.0)), np.exp(rng.uniform(-0.2, 0.2))
     wide, high = (max(8, min(n, round(min(width, height) * share * s)))
                   for n, s in ((width, stretch), (height, 1 / stretch)))  # fmt: skip
     left, top = (int(rng.integers(0, n + 1)) for n in (width - wide, height - high))
     cut, turned = (slice(top, top + high), slice(left, left + wide)), rng.random() < 0.5
-    smaller = wide >= size[0]
-    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    photo = cv2.resize(photo[cut], size, interpolation=how)
+    how = cv2.INTER_AREA if wide >= size[0] else cv2.INTER_LINEAR
+    part = cv2.resize(photo[cut], size, interpolation=how)
     cells = (size[0] // CELL, size[1] // CELL)
-    if sample.map is None:
+    if drawn is None:
         labels = np.full((cells[1], cells[0]), UNKNOWN, np.int64)
     else:
-        using = palettes.palette(sample.palette)
-        drawn = palettes.open_labels(sample.map, using).labels.pixels[cut]
-        drawn = cv2.resize(drawn, cells, interpolation=cv2.INTER_NEAREST).astype(np.int64)
-        labels = np.where(drawn == using.unknown, UNKNOWN, drawn + sample.first)
+        labels = cv2.resize(drawn[cut], cells, interpolation=cv2.INTER_NEAREST).astype(np.int64)
     if turned:
-        photo, labels = photo[:, ::-1], labels[:, ::-1]
-    return _lit(photo, rng), np.ascontiguousarray(labels)
+        part, labels = part[:, ::-1], labels[:, ::-1]
+    return _lit(np.ascontiguousarray(part), rng), np.ascontiguousarray(labels)
 
 
 def _spoiled(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -178,8 +194,8 @@ def _spoiled(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if way == 1:
         return cv2.GaussianBlur(photo, (0, 0), float(rng.uniform(0.8, 2.5)))
     if way == 2:
-        noisy = photo + rng.normal(0, rng.uniform(8, 40), photo.shape)
-        return noisy.clip(0, 255).astype(np.uint8)
+        noise = rng.standard_normal(photo.shape, np.float32) * np.float32(rng.uniform(8, 40))
+        return cv2.add(photo, noise, dtype=cv2.CV_8U)
     holed = photo.copy()
     for _ in range(4):
         side = rng.integers(photo.shape[0] // 8, photo.shape[0] // 3, 2)
@@ -190,10 +206,10 @@ def _spoiled(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _lit(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Another light: brightness, contrast, cast."""
-    x = photo.astype(np.float32)
-    x = (x - 128) * rng.uniform(0.7, 1.3) + 128 + rng.uniform(-25, 25)
-    x *= rng.uniform(0.9, 1.1, 3).astype(np.float32)
-    return x.clip(0, 255).astype(np.uint8)
+    steps = np.arange(256, dtype=np.float32)[:, None]
+    table = (steps - 128) * rng.uniform(0.7, 1.3) + 128 + rng.uniform(-25, 25)
+    table = table * rng.uniform(0.9, 1.1, 3)
+    return cv2.LUT(photo, table.clip(0, 255).astype(np.uint8)[None])
 
 
 def make(data: dict[str, Any], root: Path, seed: int) -> Mixed:

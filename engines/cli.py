@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -257,7 +257,7 @@ def train(options: argparse.Namespace) -> int:
     try:
         for event in training.train_file(
             recipe, options.data, options.output, device, devices, options.resume,
-            options.steps, options.minutes,
+            options.steps, options.minutes, _named_files(options.file),
         ):  # fmt: skip
             if options.json:
                 print(training.event_line(event), flush=True)
@@ -270,6 +270,17 @@ def train(options: argparse.Namespace) -> int:
             print(json.dumps({"event": "failed", "message": sentence, "details": ""}), flush=True)
         raise
     return 0
+
+
+def _named_files(given: Sequence[str]) -> dict[str, Path]:
+    """NAME=PATH, as often as it was said."""
+    found: dict[str, Path] = {}
+    for word in given:
+        name, mark, path = word.partition("=")
+        if not mark or not path:
+            raise Refused(f"A file is given as NAME=PATH, not “{word}”.")
+        found[name] = Path(path)
+    return found
 
 
 def convert(options: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ import base64
 import csv
 import json
 import logging
+import os
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,9 @@ from engines import checkpoint, datasets
 from engines.job import Event, Picture, Preview, Progress, Result
 
 log = logging.getLogger("train")
+
+
+SHIPPED = Path(__file__).parents[1] / "resources" / "models"
 
 
 class RecipeError(ValueError):
@@ -50,7 +54,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A training as data; see resources/recipes/*.toml."""
+    """A training as data; see resources/recipes/*.toml.
+
+    files  trained weights that the training starts from or judges by: name -> path, seen from the
+           run's folder
+    """
 
     name: str
     trainer: str
@@ -64,6 +72,7 @@ class Recipe:
     precision: str = "32-true"
     workers: int = 1
     every: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -150,10 +159,13 @@ def train_file(
     resume: bool = False,
     steps: int | None = None,
     minutes: float | None = None,
+    files: Mapping[str, Path] | None = None,
 ) -> Iterator[Event]:
     """`train` for a recipe file and a data root. `steps` cuts every stage in proportion (a trial
-    run)."""
+    run); `files` says where the recipe's files are."""
     read = load_recipe(recipe)
+    out = out or Path("runs") / read.name
+    read = replace(read, files=_found(read.files, files or {}, out))
     if steps is not None:
         share = steps / read.steps
         read = replace(
@@ -161,7 +173,25 @@ def train_file(
             stages=tuple(replace(s, steps=max(1, round(s.steps * share))) for s in read.stages),
         )
     found = datasets.make_dataset(dict(read.data), Path(data), read.seed)
-    yield from train(read, out or Path("runs") / read.name, found, device, devices, resume, minutes)
+    yield from train(read, out, found, device, devices, resume, minutes)
+
+
+def _found(named: Mapping[str, str], given: Mapping[str, Path], out: Path) -> dict[str, str]:
+    """Where each of a recipe's files is: where one says, else as seen from the run's folder, else
+    the model of that name that ships. Raises RecipeError."""
+    if unknown := set(given) - set(named):
+        raise RecipeError(f"The recipe asks for no file “{sorted(unknown)[0]}”.")
+    found: dict[str, str] = {}
+    for name, told in named.items():
+        near = Path(os.path.normpath(out / told))  # the run's folder may not be there yet
+        places = [given[name]] if name in given else [near, SHIPPED / f"{name}.safetensors"]
+        there = [place for place in places if place.is_file()]
+        if not there:
+            raise RecipeError(
+                f"There is no {places[0]}; train it first, or say --file {name}=PATH."
+            )
+        found[name] = str(there[0])
+    return found
 
 
 def train(
@@ -359,6 +389,11 @@ def descend(fabric: Fabric, loss: Tensor, *optimisers: torch.optim.Optimizer) ->
     fabric.backward(loss)
     for optimiser in optimisers:
         optimiser.step()
+
+
+def signed(pictures: Tensor) -> Tensor:
+    """uint8 as a batch holds it -> the same in [-1, 1], single precision."""
+    return pictures.float() / 127.5 - 1
 
 
 def updates(optimiser: torch.optim.Optimizer) -> int:

@@ -28,6 +28,7 @@ LOADS_TORCH = (
     "engines.findernet",
     "engines.layers",
     "engines.memory",
+    "engines.perceptual",
     "engines.residualnet",
     "engines.tensors",
     "engines.training",

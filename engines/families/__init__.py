@@ -3,9 +3,11 @@ here."""
 
 from engines.families import ageing as ageing
 from engines.families import captioning as captioning
+from engines.families import anystyle as anystyle
 from engines.families import cyclegan as cyclegan
 from engines.families import dagan as dagan
 from engines.families import fader as fader
+from engines.families import faststyle as faststyle
 from engines.families import genegan as genegan
 from engines.families import icgan as icgan
 from engines.families import pix2pix as pix2pix

@@ -74,8 +74,10 @@ def test_a_batch_says_what_is_known_of_each_picture(root: Path) -> None:
     assert (klass == UNKNOWN).mean() == pytest.approx(0.5, abs=0.12)  # by their share
     red = batch["photo"][klass == 0, 0].mean() - batch["photo"][klass == 0, 2].mean()
     blue = batch["photo"][klass == 1, 2].mean() - batch["photo"][klass == 1, 0].mean()
-    assert red > 0.2 and blue > 0.2
-    assert 0.01 < np.abs(batch["photo"] - batch["spoiled"]).mean() < 0.5
+    assert red > 25 and blue > 25  # of 255
+    assert batch["photo"].dtype == np.uint8
+    spoiled = np.abs(batch["photo"].astype(int) - batch["spoiled"].astype(int)).mean() / 127.5
+    assert 0.01 < spoiled < 0.5
 
 
 def test_what_is_missing_is_told(root: Path) -> None:
