@@ -29,6 +29,7 @@ ELSEWHERE = {
     "labels": "engines.labeldata",
     "mixed": "engines.backbonedata",
     "pasted-faces": "engines.findernet",
+    "photos": "engines.photodata",
 }
 
 
@@ -306,7 +307,9 @@ def make_dataset(data: dict[str, Any], root: Path, seed: int) -> DataSet:
         return EdgePhotos(folder, (int(native[0]), int(native[1])), seed, style=style, **data)
     if kind == "pairs":
         return find_pairs(folder, seed=seed, **data)
-    raise DataError(f"A recipe's data kind is edges, pairs, labels, faces or mixed, not “{kind}”.")
+    raise DataError(
+        f"A recipe's data kind is edges, pairs, labels, photos, faces or mixed, not “{kind}”."
+    )
 
 
 class Prefetch:

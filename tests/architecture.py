@@ -29,8 +29,10 @@ LOADS_TORCH = (
     "engines.layers",
     "engines.memory",
     "engines.residualnet",
+    "engines.spoiling",
     "engines.tensors",
     "engines.training",
+    "engines.unet",
     "engines.families",
 )
 NEVER_TORCH = ("engines.job", "engines.controls")

@@ -2,8 +2,10 @@
 here."""
 
 from engines.families import ageing as ageing
+from engines.families import colourise as colourise
 from engines.families import cyclegan as cyclegan
 from engines.families import dagan as dagan
+from engines.families import enlarge as enlarge
 from engines.families import fader as fader
 from engines.families import genegan as genegan
 from engines.families import icgan as icgan
@@ -12,3 +14,4 @@ from engines.families import pix2pixhd as pix2pixhd
 from engines.families import stargan as stargan
 from engines.families import style as style
 from engines.families import tools as tools
+from engines.families import unmosaic as unmosaic
