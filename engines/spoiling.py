@@ -7,12 +7,16 @@ the caller, as one number for each picture of a batch. None waits for the device
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 # ITU-R BT.601, full range, as JPEG uses it: rows Y, Cb, Cr of columns R, G, B
 YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+RGB = ((1.0, 0.0, 1.402), (1.0, -0.344136, -0.714136), (1.0, 1.772, 0.0))  # the way back
 # the quantisation tables of Annex K of the JPEG standard, at quality 50
 _LUMA = (
     (16, 11, 10, 16, 24, 40, 51, 61),
@@ -35,13 +39,12 @@ _CHROMA = (
 
 def to_ycc(rgb: Tensor) -> Tensor:
     """(N, 3, H, W) RGB in [0, 1] to luminance in [0, 1] and two chroma in [-0.5, 0.5]."""
-    return torch.einsum("oc,nchw->nohw", torch.tensor(YCC, device=rgb.device), rgb)
+    return torch.einsum("oc,nchw->nohw", _constant(YCC, rgb.device), rgb)
 
 
 def to_rgb(ycc: Tensor) -> Tensor:
     """The inverse of to_ycc; not clamped."""
-    back = torch.linalg.inv(torch.tensor(YCC)).to(ycc.device)
-    return torch.einsum("oc,nchw->nohw", back, ycc)
+    return torch.einsum("oc,nchw->nohw", _constant(RGB, ycc.device), ycc)
 
 
 def blurred(x: Tensor, sigma: Tensor, reach: int = 4) -> Tensor:
@@ -73,21 +76,37 @@ def jpeg(x: Tensor, quality: Tensor) -> Tensor:
 def _quantised(planes: Tensor, table: tuple[tuple[int, ...], ...], scale: Tensor) -> Tensor:
     """Planes (N, C, H, W) with the cosine coefficients of every 8x8 block rounded to steps."""
     count, channels, height, width = planes.shape
-    basis = _cosines(planes.device)
+    basis = _constant(_COSINES, planes.device)
     blocks = planes.reshape(count, channels, height // 8, 8, width // 8, 8)
     found = torch.einsum("ki,lj,nchiwj->nchwkl", basis, basis, blocks)
-    steps = torch.tensor(table, device=planes.device, dtype=torch.float32)
-    steps = (steps * scale[:, None, None]).round().clamp(1, 255)[:, None, None, None]
+    steps = (
+        (_constant(table, planes.device) * scale[:, None, None])
+        .round()
+        .clamp(1, 255)[:, None, None, None]
+    )
     found = (found / steps).round() * steps
     return torch.einsum("ki,lj,nchwkl->nchiwj", basis, basis, found).reshape(planes.shape)
 
 
-def _cosines(device: torch.device) -> Tensor:
-    """The orthonormal DCT-II of 8 values: (frequency, position)."""
-    n = torch.arange(8, dtype=torch.float32)
-    basis = torch.cos(torch.pi * (2 * n[None] + 1) * n[:, None] / 16) / 2
-    basis[0] /= 2**0.5
-    return basis.to(device)
+# the orthonormal DCT-II of 8 values: rows are frequencies, columns positions
+_COSINES = tuple(
+    tuple(
+        math.cos(math.pi * (2 * n + 1) * k / 16) / 2 * (0.5**0.5 if k == 0 else 1) for n in range(8)
+    )
+    for k in range(8)
+)
+
+
+@lru_cache(maxsize=32)
+def _constant(rows: tuple[tuple[float, ...], ...], device: torch.device) -> Tensor:
+    """Once for each device: a copy from the host would wait for it."""
+    with torch.inference_mode(False):
+        return torch.tensor(rows, dtype=torch.float32, device=device)
+
+
+def sent(drawn: Tensor, device: torch.device) -> Tensor:
+    """Numbers drawn on the CPU, on the device; neither side waits for the other."""
+    return drawn.to(device, non_blocking=True)
 
 
 def smaller(x: Tensor, factor: int, area: bool = False) -> Tensor:

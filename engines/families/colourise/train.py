@@ -71,7 +71,8 @@ class ColouriseTrainer:
         logits = self.generator(given.contiguous(memory_format=torch.channels_last)).float()
         bins = self.generator.bins
         target = nearness(chroma, bins)
-        weight = self.weights.to(logits.device)[target.argmax(1)]
+        self.weights = self.weights.to(logits.device)  # once
+        weight = self.weights[target.argmax(1)]
         crossed = -(target * torch.log_softmax(logits, 1)).sum(1)
         parts = {
             "class": (crossed * weight).mean(),
@@ -133,7 +134,7 @@ def nearness(chroma: Tensor, bins: Tensor) -> Tensor:
 
 def relit(x: Tensor, noise: torch.Generator) -> Tensor:
     """Photos (N, 3, H, W) in [0, 1] in another light: gamma, contrast."""
-    drawn = torch.rand((2, len(x), 1, 1, 1), generator=noise).to(x.device)
+    drawn = spoiling.sent(torch.rand((2, len(x), 1, 1, 1), generator=noise), x.device)
     return ((x.clamp(min=1e-3) ** (0.7 + 0.7 * drawn[0]) - 0.5) * (0.8 + 0.3 * drawn[1]) + 0.5
             ).clamp(0, 1)  # fmt: skip
 
@@ -141,8 +142,9 @@ def relit(x: Tensor, noise: torch.Generator) -> Tensor:
 def worn(grey: Tensor, noise: torch.Generator) -> Tensor:
     """Luminance (N, 1, H, W) in [0, 1] as old photos have it, in [-1, 1]: for a part of them soft
     and grainy."""
-    drawn = torch.rand((4, len(grey)), generator=noise).to(grey.device)
+    drawn = spoiling.sent(torch.rand((4, len(grey)), generator=noise), grey.device)
     soft = spoiling.blurred(grey, drawn[0] * 1.2 * (drawn[1] < 0.3))
-    grain = torch.randn((1, 1, *grey.shape[-2:]), generator=noise).to(grey.device)
+    grain = torch.randn((1, 1, *grey.shape[-2:]), generator=noise)
+    grain = spoiling.sent(grain, grey.device)
     amount = (drawn[2] * 0.04 * (drawn[3] < 0.3))[:, None, None, None]
     return (soft + grain * amount).clamp(0, 1) * 2 - 1

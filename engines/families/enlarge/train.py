@@ -93,18 +93,18 @@ class EnlargeTrainer:
     def made_small(self, large: Tensor, noise: torch.Generator) -> Tensor:
         """A batch (N, 3, H, W) in [0, 1] made smaller and spoiled, as bytes have it."""
         count, told = len(large), self.spoiled
-        drawn = torch.rand((4, count), generator=noise)
+        drawn = spoiling.sent(torch.rand((4, count), generator=noise), large.device)
         sigma = drawn[0] * told["sigma"] * (drawn[1] < told["blurred"])
         low, high = told["quality"]
         quality = low + (high - low) * drawn[2]
         packed = drawn[3] < told["jpeg"]
-        large = spoiling.blurred(large, sigma.to(large.device), 6)
+        large = spoiling.blurred(large, sigma, 6)
         half = count // 2
         small = torch.cat((spoiling.smaller(large[:half], self.factor),
                            spoiling.smaller(large[half:], self.factor, area=True)))  # fmt: skip
         small = spoiling.to_bytes(small)
-        through = spoiling.to_bytes(spoiling.jpeg(small, quality.to(small.device)))
-        return torch.where(packed.to(small.device)[:, None, None, None], through, small)
+        through = spoiling.to_bytes(spoiling.jpeg(small, quality))
+        return torch.where(packed[:, None, None, None], through, small)
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
         """Rows: enlarged by bicubic, by the network, the photo; the last half of the columns come

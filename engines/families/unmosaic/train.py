@@ -149,10 +149,10 @@ class UnmosaicTrainer:
         """Photos (N, 3, H, W) in [-1, 1] with regions in mosaic, some of them through JPEG."""
         count = len(photo)
         parts = Parts.drawn(count, self.config.sides, noise)
-        shapes = blobs(count, photo.shape[-2], photo.shape[-1], noise).to(photo.device)
+        shapes = blobs(photo, noise)
         region = (parts.pixelated(shapes) > 0.5).float()
         seen = torch.lerp(photo, parts.pixelated(photo), region)
-        quality, chance = torch.rand((2, count), generator=noise).to(photo.device)
+        quality, chance = spoiling.sent(torch.rand((2, count), generator=noise), photo.device)
         packed = spoiling.jpeg((seen + 1) / 2, 70 + 28 * quality) * 2 - 1
         seen = torch.where((chance < 0.4)[:, None, None, None], packed, seen)
         return Spoiled(seen, parts.widened(region, noise), parts)
@@ -184,18 +184,19 @@ def restored(generator: nn.Module, seen: Tensor, region: Tensor) -> Tensor:
     return seen + generator(_last(seen), region).float() * region
 
 
-def blobs(count: int, height: int, width: int, noise: torch.Generator) -> Tensor:
-    """(count, 1, H, W) in {0, 1}: a few rectangles and ellipses, turned, each at most two thirds of
+def blobs(like: Tensor, noise: torch.Generator) -> Tensor:
+    """(N, 1, H, W) in {0, 1} for (N, C, H, W): a few rectangles and ellipses, turned, each at most two thirds of
     the picture wide or high."""
-    drawn = torch.rand((6, count, 3, 1, 1), generator=noise)
-    y = torch.linspace(0, 1, height)[:, None] - drawn[0]
-    x = torch.linspace(0, 1, width)[None] - drawn[1]
+    count, _, height, width = like.shape
+    drawn = spoiling.sent(torch.rand((6, count, 3, 1, 1), generator=noise), like.device)
+    y = torch.linspace(0, 1, height, device=like.device)[:, None] - drawn[0]
+    x = torch.linspace(0, 1, width, device=like.device)[None] - drawn[1]
     angle = (drawn[2] - 0.5) * (drawn[5] < 0.3)
     turned = x * angle.cos() + y * angle.sin(), y * angle.cos() - x * angle.sin()
     radii = 0.08 + 0.25 * drawn[3], 0.08 + 0.25 * drawn[4]
     power = torch.where(drawn[5] * 10 % 1 < 0.5, 2.0, 16.0)
-    inside = sum(((a / r).abs() ** power for a, r in zip(turned, radii)), torch.zeros(()))
-    return (inside < 1).amax(1, keepdim=True).float()
+    across, down = ((a / r).abs() ** power for a, r in zip(turned, radii))
+    return (across + down < 1).amax(1, keepdim=True).float()
 
 
 def _last(x: Tensor) -> Tensor:
