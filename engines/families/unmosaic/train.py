@@ -185,8 +185,8 @@ def restored(generator: nn.Module, seen: Tensor, region: Tensor) -> Tensor:
 
 
 def blobs(like: Tensor, noise: torch.Generator) -> Tensor:
-    """(N, 1, H, W) in {0, 1} for (N, C, H, W): a few rectangles and ellipses, turned, each at most two thirds of
-    the picture wide or high."""
+    """(N, 1, H, W) in {0, 1} for (N, C, H, W): a few rectangles and ellipses, some turned, each at
+    most two thirds of the picture wide or high."""
     count, _, height, width = like.shape
     drawn = spoiling.sent(torch.rand((6, count, 3, 1, 1), generator=noise), like.device)
     y = torch.linspace(0, 1, height, device=like.device)[:, None] - drawn[0]
