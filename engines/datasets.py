@@ -33,6 +33,7 @@ ELSEWHERE = {
     "unpaired": "engines.unpaireddata",
     "shapes": "engines.scenes",
     "styles": "engines.styledata",
+    "photos": "engines.photodata",
 }
 
 

@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 OURS = ("main", "app", "engines", "resources")
-TORCH = ("torch", "torchvision", "torchmetrics", "lightning_fabric", "safetensors.torch")
+TORCH = (
+    "torch",
+    "spandrel",
+    "torchvision",
+    "torchmetrics",
+    "lightning_fabric",
+    "safetensors.torch",
+)
 QT = ("PySide6", "shiboken6", "qtawesome", "qimage2ndarray", "qtpy")
 
 # law 3: who may load torch when imported; everyone else imports it inside functions
@@ -30,8 +37,10 @@ LOADS_TORCH = (
     "engines.memory",
     "engines.perceptual",
     "engines.residualnet",
+    "engines.spoiling",
     "engines.tensors",
     "engines.training",
+    "engines.unet",
     "engines.families",
 )
 NEVER_TORCH = ("engines.job", "engines.controls")

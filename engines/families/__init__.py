@@ -2,10 +2,12 @@
 here."""
 
 from engines.families import ageing as ageing
-from engines.families import captioning as captioning
 from engines.families import anystyle as anystyle
+from engines.families import captioning as captioning
+from engines.families import colourise as colourise
 from engines.families import cyclegan as cyclegan
 from engines.families import dagan as dagan
+from engines.families import enlarge as enlarge
 from engines.families import fader as fader
 from engines.families import faststyle as faststyle
 from engines.families import genegan as genegan
@@ -15,3 +17,4 @@ from engines.families import pix2pixhd as pix2pixhd
 from engines.families import stargan as stargan
 from engines.families import style as style
 from engines.families import tools as tools
+from engines.families import unmosaic as unmosaic

@@ -18,9 +18,11 @@ from engines.controls import Choice, ImageInput, ModelCard, SketchInput, checked
 from engines.engine import Engine
 from engines.families.ageing.config import Config as AgeingConfig
 from engines.families.captioning.config import Config as CaptionConfig
+from engines.families.colourise.config import Config as ColouriseConfig
 from engines.families.cyclegan.config import Config as CycleConfig
 from engines.families.cyclegan.config import JudgeConfig, MobileConfig, PlainConfig
 from engines.families.dagan.config import Config as DAGANConfig
+from engines.families.enlarge.config import Config as EnlargeConfig
 from engines.families.fader.config import Config as FaderConfig
 from engines.families.genegan.config import Config as GeneGANConfig
 from engines.families.icgan.config import Config as IcGANConfig
@@ -34,8 +36,16 @@ from engines.families.pix2pixhd.config import Config as HDConfig
 from engines.families.pix2pixhd.config import EncoderConfig
 from engines.families.stargan.config import CELEBA, RAFD
 from engines.families.stargan.config import Config as StarGANConfig
+from engines.families.unmosaic.config import Config as UnmosaicConfig
 from engines.family import Family, candidates, families
 from engines.job import Event, Job, Picture, Progress, Result, job_from_png, save_png
+
+
+def compact(scale: int) -> dict[str, Any]:
+    """The arguments of a tiny SRVGGNetCompact."""
+    sizes = {"num_in_ch": 3, "num_out_ch": 3, "num_feat": 4, "num_conv": 2, "upscale": scale}
+    return {**sizes, "act_type": "prelu"}
+
 
 TINY: dict[str, list[Any]] = {
     "aging": [
@@ -54,7 +64,6 @@ TINY: dict[str, list[Any]] = {
             size=(32, 40),
             longest=4,
         ),
-        CaptionConfig(
             "show",
             6,
             ("<pad>", "<start>", "<end>", "<unk>", "a", "hat"),
@@ -63,13 +72,10 @@ TINY: dict[str, list[Any]] = {
             unknown=3,
             padding=0,
             widths=(4, 6),
-            embed=4,
-            hidden=6,
             layers=2,
             size=(16, 16),
-            longest=4,
-        ),
     ],
+    "colourise": [ColouriseConfig(bins=5, widths=(4, 6, 8), blocks=1, native=192)],
     "cyclegan": [
         CycleConfig(ResNetConfig(width=4, blocks=1), ResNetConfig(width=4, blocks=2)),
         CycleConfig(
@@ -81,6 +87,11 @@ TINY: dict[str, list[Any]] = {
         CycleConfig(MobileConfig(downs=(4, 6, 8), inner=(4, 6), ups=(6, 4))),
         CycleConfig(PlainConfig(width=4)),
         CycleConfig(PlainConfig(width=4, norm="none", root="model")),
+    ],
+    "enlarge": [
+        EnlargeConfig("Compact", compact(scale=4), "RealESRGAN Compact"),
+        EnlargeConfig("Compact", compact(scale=2), "RealESRGAN Compact", scale=2),
+        EnlargeConfig("Compact", compact(scale=1), "RealESRGAN Compact", scale=1),
     ],
     "fader": [
         FaderConfig(size=64, width=4, most=8, levels=3),
@@ -137,6 +148,7 @@ TINY: dict[str, list[Any]] = {
         StarGANConfig(("Smile", "Older"), 4, 1, size=64, labeller=(4, 8), template="own"),
         StarGANConfig(width=4, blocks=1, size=64, judge=(2, 5, 64)),
     ],
+    "unmosaic": [UnmosaicConfig(widths=(4, 6, 8), blocks=1)],
 }
 CASES = [(name, config) for name, configs in TINY.items() for config in configs]
 each = pytest.mark.parametrize(
@@ -182,6 +194,12 @@ def job_for(card: ModelCard, seed: int = 0, size: tuple[int, int] = (36, 40)) ->
             images[control.role] = Picture(rng.integers(0, 256, shape, dtype=np.uint8))
     values = {"steps": 10} if card.control("steps") else {}
     return Job(card.family, card.checkpoint, values, images, seed=seed)
+
+
+def grown(config: Any, size: tuple[int, int]) -> tuple[int, int]:
+    """The size of a result for a picture of `size`."""
+    scale = config.scale if isinstance(config, EnlargeConfig) else 1
+    return size[0] * scale, size[1] * scale
 
 
 def events(engine: Engine, job: Job) -> Iterator[Event]:
@@ -233,7 +251,7 @@ def test_events_obey_the_grammar_and_repeat(name: str, config: Any, tmp_path: Pa
     }
     seen = list(events(engine, job))
     assert isinstance(seen[-1], Result) and not any(isinstance(e, Result) for e in seen[:-1])
-    assert seen[-1].pictures and seen[-1].pictures[0].size == (36, 40)
+    assert seen[-1].pictures and seen[-1].pictures[0].size == grown(config, (36, 40))
     again = list(events(engine, job))[-1]
     assert isinstance(again, Result) and again.pictures == seen[-1].pictures
     if card.seeded:
@@ -253,7 +271,7 @@ def test_any_size_comes_back_as_it_went(
         job = job_for(card, size=size)
         job = job.with_(values={**job.values, "size": option[0]}) if choices else job
         result = list(events(engine, job))[-1]
-        assert isinstance(result, Result) and result.pictures[0].size == size, option
+        assert isinstance(result, Result) and result.pictures[0].size == grown(config, size), option
 
 
 @each
