@@ -20,7 +20,6 @@ from app.results import Shown
 from app.room import home
 from app.samples import samples, samples_for
 from app.studio import Studio
-from app.widgets.canvas import INVITATION
 from app.widgets.toolbar import BRUSHES, SYMMETRIES, StampMenu
 from engines.controls import ImageInput, ModelCard, SketchInput
 from engines.job import Failed, Job, Picture
@@ -95,7 +94,7 @@ class Sheet(QObject):
         if size != self.size() and not self.canvas.drawing()["items"]:
             self.canvas.new_sheet(size)  # an emptied one came back from the last session
         self._offer_example(card)
-        self.canvas.invite(INVITATION if self._draws() else GIVEN)
+        self.canvas.invite(self.canvas.invitation if self._draws() else GIVEN)
         if self._draws() and self._ink() is None:
             self.room.viewer.set_message(EMPTY)
         elif any(not c.optional and not self._picture(c.role) for c in _wells(card)):

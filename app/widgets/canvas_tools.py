@@ -12,7 +12,7 @@ from app import theme
 from app.drawing import Affine, Colour, Fill, Item, Move, Path, Stroke
 
 if TYPE_CHECKING:
-    from app.widgets.canvas import SketchCanvas
+    from app.widgets.canvas_base import Canvas
 
 Keys = Qt.KeyboardModifier
 NEAR = 6.0  # view pixels within which a polygon's first corner is hit
@@ -23,7 +23,7 @@ class Tool:
     brush: ClassVar[bool] = True  # shows the brush's ring
     cursor: ClassVar[Qt.CursorShape] = Qt.CursorShape.CrossCursor
 
-    def __init__(self, canvas: SketchCanvas) -> None:
+    def __init__(self, canvas: Canvas) -> None:
         self.canvas = canvas
         self.busy = False
 
@@ -185,7 +185,7 @@ class Polygon(Tool):
 
     name = "polygon"
 
-    def __init__(self, canvas: SketchCanvas) -> None:
+    def __init__(self, canvas: Canvas) -> None:
         super().__init__(canvas)
         self._corners: list[QPointF] = []
 
@@ -260,10 +260,7 @@ class Eyedropper(Tool):
     cursor = Qt.CursorShape.PointingHandCursor
 
     def press(self, at: QPointF, pressure: float, keys: Keys) -> None:
-        picked = self.canvas.pixel(at)
-        if picked is not None:
-            picked.setAlpha(255)
-            self.canvas.colour_picked.emit(picked)
+        self.canvas.pick(at)
 
     def move(self, at: QPointF, pressure: float, keys: Keys) -> None:
         self.press(at, pressure, keys)

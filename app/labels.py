@@ -1,0 +1,212 @@
+"""The layers of a label map: classes, objects, looks, and the colours that show them. From items to
+exact numbers: no soft edges, no mixing. Knows numbers and colours, not what a class is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from PySide6.QtCore import QRect, QRectF, Qt
+from PySide6.QtGui import QColor, QImage, QPainter, QPen
+
+from app.curves import shape
+from app.drawing import CURVES, Affine, Drawing, Fill, Item, Move, Raster, Rect, Stroke
+from app.pictures import from_qimage, view
+from app.tiles import Tiled, draw_curve, inside
+from engines.job import Picture
+
+FILLED = ("rectangle", "ellipse", "polygon")
+GREYS = np.arange(256, dtype=np.uint32) * 0x010101 | 0xFF000000
+
+
+class LabelLayers(Tiled):
+    """labels: the class of every pixel. objects: the number of the object it belongs to, 0 for
+    whatever it touches. looks: the look chosen for it, 0 for none. shown: all that in colours.
+
+    tints (256,) uint32: the colour of every number on the layer `showing`
+    """
+
+    main = "labels"
+    continues = True
+
+    def __init__(
+        self, size: tuple[int, int], tints: np.ndarray = GREYS, showing: str = "labels"
+    ) -> None:
+        self.tints, self.showing = tints, showing
+        super().__init__(size)
+
+    def made(self) -> dict[str, QImage]:
+        grey, colours = QImage.Format.Format_Grayscale8, QImage.Format.Format_RGB32
+        return {
+            "labels": QImage(self.size, grey),
+            "objects": QImage(self.size, colours),
+            "looks": QImage(self.size, grey),
+            "shown": QImage(self.size, colours),
+        }
+
+    def empty(self, drawing: Drawing | None = None) -> None:
+        self.images["labels"].fill(drawing.ground if drawing else 0)
+        self.images["objects"].fill(0)
+        self.images["looks"].fill(0)
+        self._ground = drawing.ground if drawing else 0
+
+    def layers_of(self, item: Item) -> tuple[str, ...]:
+        """What is painted on labels belongs to another object and has lost its look."""
+        if not isinstance(item, Move) and item.layer != "labels":
+            return (item.layer,)
+        numbered = isinstance(item, Stroke | Fill) and item.object > 0
+        below = (n for n in ("objects", "looks") if n in self.used or (numbered and n == "objects"))
+        return ("labels", *below)
+
+    def holds(self, area: QRect) -> bool:
+        return bool((self.numbers("labels")[inside(area & self.rect)] != self._ground).any())
+
+    def numbers(self, layer: str) -> np.ndarray:
+        """(H, W): a view of the numbers of a layer; of "objects" uint32 whose first byte is not
+        used."""
+        pixels = view(self.images[layer])
+        return pixels if pixels.ndim == 2 else pixels.view(np.uint32)[..., 0]
+
+    def picture(self, layer: str) -> Picture | None:
+        """A snapshot; of objects and looks None where there are none."""
+        if layer == "labels":
+            return from_qimage(self.images["labels"])
+        if layer not in self.used:
+            return None
+        numbers = self.numbers(layer) & 0xFFFFFF
+        if not numbers.any():
+            return None
+        if numbers.max() < 256:
+            return Picture(numbers.astype(np.uint8))
+        three = (numbers >> 16 & 255, numbers >> 8 & 255, numbers & 255)
+        return Picture(np.stack(three, 2).astype(np.uint8))
+
+    def largest_object(self) -> int:
+        return int((self.numbers("objects") & 0xFFFFFF).max()) if "objects" in self.used else 0
+
+    # ---- colours --------------------------------------------------------------------------------
+
+    def show_as(self, tints: np.ndarray, showing: str = "labels") -> None:
+        self.tints, self.showing = tints, showing
+        self.soil(self.rect, ())
+
+    def soil(self, area: QRect, layers: Iterable[str]) -> None:
+        super().soil(area, layers)
+        self._colour(area & self.rect)
+        super().soil(area.adjusted(-1, -1, 0, 0), ("shown",))
+
+    def _colour(self, area: QRect) -> None:
+        """Every pixel in the tint of its number; a darker line where two objects of a class
+        touch."""
+        if area.isEmpty():
+            return
+        area = area.adjusted(-1, -1, 1, 1) & self.rect
+        here = inside(area)
+        shown, labels = self.numbers("shown")[here], self.numbers("labels")[here]
+        shown[...] = self.tints[self.numbers(self.showing)[here]]
+        if "objects" not in self.used:
+            return
+        objects = self.numbers("objects")[here] & 0xFFFFFF
+        border = np.zeros(labels.shape, bool)
+        border[:, :-1] = (objects[:, 1:] != objects[:, :-1]) & (labels[:, 1:] == labels[:, :-1])
+        border[:-1] |= (objects[1:] != objects[:-1]) & (labels[1:] == labels[:-1])
+        shown[border] = shown[border] >> 1 & 0x7F7F7F | 0xFF000000
+
+    # ---- items ----------------------------------------------------------------------------------
+
+    def paint_stroke(self, item: Stroke, smooth: bool = True) -> None:
+        for layer, value in self._values(item):
+            tint = QColor.fromRgb(value if layer == "objects" else value * 0x010101)
+            painter = QPainter(self.images[layer])
+            painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Source)
+            pen = QPen(tint, item.width, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap)
+            pen.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
+            painter.setPen(pen)
+            for path in item.paths:
+                if item.tool in CURVES:
+                    draw_curve(painter, pen, path, item.width, smooth)
+                elif item.tool in FILLED and len(path) > 2:
+                    outline = shape(item.tool, path)
+                    outline.setFillRule(Qt.FillRule.WindingFill)
+                    painter.fillPath(outline, tint)
+                else:
+                    painter.drawPath(shape(item.tool, path))
+            painter.end()
+
+    def _values(self, item: Stroke | Fill) -> Iterator[tuple[str, int]]:
+        """The layers that an item paints on, and the number that it paints there."""
+        for layer in self.layers_of(item):
+            own = item.object if layer == "objects" else item.label if layer == item.layer else 0
+            yield layer, own
+
+    def paint_fill(self, item: Fill) -> None:
+        """The pixels that touch a seed, of its class and its object."""
+        import cv2
+
+        height, width = self.size.height(), self.size.width()
+        for x, y in ((int(x), int(y)) for x, y, _ in item.seeds):
+            if not (0 <= x < width and 0 <= y < height):
+                continue
+            labels, objects = self.numbers("labels"), self.numbers("objects")
+            same = labels == labels[y, x]
+            if "objects" in self.used:
+                same &= objects & 0xFFFFFF == objects[y, x] & 0xFFFFFF
+            if item.layer == "labels" and "looks" in self.used:
+                looks = self.numbers("looks")
+                same &= looks == looks[y, x]
+            mask = np.zeros((height + 2, width + 2), np.uint8)
+            flags = 4 | cv2.FLOODFILL_MASK_ONLY | (1 << 8)
+            *_, box = cv2.floodFill(same.view(np.uint8), mask, (x, y), 0, 0, 0, flags)
+            here = inside(QRect(*box))
+            filled = mask[1:-1, 1:-1][here].view(bool)
+            for layer, value in self._values(item):
+                self.numbers(layer)[here][filled] = value
+
+    def paint_move(self, item: Move) -> None:
+        """What is lifted leaves the class that surrounds it."""
+        source = QRectF(*item.rect).toAlignedRect() & self.rect
+        if source.isEmpty():
+            return
+        rect = (source.x(), source.y(), source.width(), source.height())
+        target = Affine.box(item.rect, item.target).rect(rect)
+        layers = self.layers_of(item)
+        lifted = {layer: self.numbers(layer)[inside(source)].copy() for layer in layers}
+        around = self._around(source)
+        for layer in layers:
+            self.numbers(layer)[inside(source)] = around if layer == "labels" else 0
+            _lay(lifted[layer], self.numbers(layer), target)
+
+    def _around(self, area: QRect) -> int:
+        """The class that most pixels beside an area have."""
+        labels = self.numbers("labels")
+        top, left, bottom, right = area.top(), area.left(), area.bottom(), area.right()
+        ring = np.concatenate([
+            labels[max(top - 1, 0) : top, left : right + 1].ravel(),
+            labels[bottom + 1 : bottom + 2, left : right + 1].ravel(),
+            labels[top : bottom + 1, max(left - 1, 0) : left].ravel(),
+            labels[top : bottom + 1, right + 1 : right + 2].ravel(),
+        ])  # fmt: skip
+        return int(np.bincount(ring).argmax()) if len(ring) else self._ground
+
+    def paint_raster(self, item: Raster) -> None:
+        pixels = item.picture.pixels.astype(np.uint32)
+        if pixels.ndim == 3:
+            pixels = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
+        for layer in self.layers_of(item):
+            numbers = pixels if layer == item.layer else np.zeros_like(pixels)
+            _lay(numbers, self.numbers(layer), item.rect)
+
+
+def _lay(numbers: np.ndarray, onto: np.ndarray, rect: Rect) -> None:
+    """Numbers (h, w) stretched onto `rect` of (H, W), each kept as it is."""
+    place = QRectF(*rect)
+    left, top = round(place.left()), round(place.top())
+    right, bottom = round(place.right()), round(place.bottom())
+    height, width = onto.shape
+    xs, ys = np.arange(max(left, 0), min(right, width)), np.arange(max(top, 0), min(bottom, height))
+    if not len(xs) or not len(ys):
+        return
+    columns = ((xs - left + 0.5) * numbers.shape[1] / (right - left)).astype(np.intp)
+    rows = ((ys - top + 0.5) * numbers.shape[0] / (bottom - top)).astype(np.intp)
+    onto[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1] = numbers[np.ix_(rows, columns)]
