@@ -5,6 +5,8 @@ exact numbers: no soft edges, no mixing. Knows numbers and colours, not what a c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from PySide6.QtCore import QRect, QRectF, Qt
@@ -18,6 +20,49 @@ from engines.job import Picture
 
 FILLED = ("rectangle", "ellipse", "polygon")
 GREYS = np.arange(256, dtype=np.uint32) * 0x010101 | 0xFF000000
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What the numbers of a map mean to a person.
+
+    id, title      of the palette
+    names, colours by number
+    ground         the class of an empty sheet
+    known          numbers from here on a model never saw
+    """
+
+    id: str = ""
+    title: str = ""
+    names: tuple[str, ...] = ("0",)
+    colours: tuple[tuple[int, int, int], ...] = ((0, 0, 0),)
+    ground: int = 0
+    known: int = 256
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def name(self, number: int) -> str:
+        """Also of a number that the palette lacks."""
+        return self.names[number] if number < len(self.names) else str(number)
+
+    @cached_property
+    def tints(self) -> np.ndarray:
+        """(256,) uint32: the colour of every number, magenta where there is none."""
+        table = np.full(256, 0xFFFF00FF, np.uint32)
+        rgb = np.array(self.colours, np.uint32)
+        table[: len(rgb)] = 0xFF000000 | rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2]
+        return table
+
+    def lit(self, number: int) -> np.ndarray:
+        """The tints with all others faded towards grey."""
+        bytes_ = self.tints.view(np.uint8).reshape(256, 4).astype(np.float32)
+        grey = bytes_[:, :3].mean(1, keepdims=True)
+        faded = 0.22 * bytes_[:, :3] + 0.28 * grey + 0.5 * 46
+        made = np.full((256, 4), 255, np.uint8)
+        made[:, :3] = np.round(faded)
+        made[number] = bytes_[number]
+        return made.view(np.uint32)[:, 0]
 
 
 class LabelLayers(Tiled):
@@ -63,10 +108,14 @@ class LabelLayers(Tiled):
         return bool((self.numbers("labels")[inside(area & self.rect)] != self._ground).any())
 
     def numbers(self, layer: str) -> np.ndarray:
-        """(H, W): a view of the numbers of a layer; of "objects" uint32 whose first byte is not
-        used."""
+        """(H, W): a view of the numbers of a layer; of "objects" uint32 whose first byte does not
+        count."""
         pixels = view(self.images[layer])
         return pixels if pixels.ndim == 2 else pixels.view(np.uint32)[..., 0]
+
+    def objects(self) -> np.ndarray:
+        """(H, W) uint32: a copy of the numbers of the objects."""
+        return self.numbers("objects") & np.uint32(0xFFFFFF)
 
     def picture(self, layer: str) -> Picture | None:
         """A snapshot; of objects and looks None where there are none."""
@@ -74,7 +123,7 @@ class LabelLayers(Tiled):
             return from_qimage(self.images["labels"])
         if layer not in self.used:
             return None
-        numbers = self.numbers(layer) & 0xFFFFFF
+        numbers = self.objects() if layer == "objects" else self.numbers(layer)
         if not numbers.any():
             return None
         if numbers.max() < 256:
@@ -83,7 +132,7 @@ class LabelLayers(Tiled):
         return Picture(np.stack(three, 2).astype(np.uint8))
 
     def largest_object(self) -> int:
-        return int((self.numbers("objects") & 0xFFFFFF).max()) if "objects" in self.used else 0
+        return int(self.objects().max()) if "objects" in self.used else 0
 
     # ---- colours --------------------------------------------------------------------------------
 

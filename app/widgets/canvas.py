@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from PySide6.QtCore import QPoint, QPointF, QRectF, Signal
 from PySide6.QtGui import QColor, QImage, QPainter
 
-from app.drawing import Drawing, Raster
+from app.drawing import Drawing, Item, Raster, Stroke
 from app.i18n import tr
 from app.pictures import from_qimage, to_qimage, view
 from app.raster import Layers, fitted, layers_of
@@ -52,6 +54,18 @@ class SketchCanvas(Canvas):
         better = fitted(self.vectors, view(self.layers.ink), stats)
         if better is not None and better != self.vectors:
             self.paper.change("Fit drawing", better)
+
+    def marks(self, tool: str) -> dict[str, Any]:
+        tint = QColor(0, 0, 0) if self.layer == "ink" else self.colour
+        return {"colour": (tint.red(), tint.green(), tint.blue()), "layer": self.layer}
+
+    def stamped(self, items: list[Item]) -> tuple[Item, ...]:
+        """Lines as wide as the brush draws them."""
+        return tuple(
+            Stroke(item.tool, item.paths, self.width_, item.colour, item.layer)
+            if isinstance(item, Stroke) and item.layer == "ink" else item
+            for item in items
+        )  # fmt: skip
 
     # ---- painting -------------------------------------------------------------------------------
 

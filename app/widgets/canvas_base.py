@@ -25,7 +25,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QWidget
 
 from app import theme
-from app.drawing import Affine, Drawing, symmetries
+from app.drawing import Affine, Drawing, Item, symmetries
 from app.i18n import tr
 from app.pictures import has_payload, read_mime, to_qimage
 from app.tiles import Tiled
@@ -53,6 +53,7 @@ class Canvas(QWidget):
 
     kinds: ClassVar[dict[str, type[Tool]]] = {}
     invitation: ClassVar[str] = ""
+    fills: ClassVar[bool] = False  # closed shapes are painted whole
 
     edited = Signal()
     stroke_finished = Signal()
@@ -68,10 +69,7 @@ class Canvas(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMinimumSize(160, 160)
         self.paper = Paper(self.made_layers, (256, 256), self)
-        self.paper.changed.connect(self._on_changed)
-        self.paper.settled.connect(self.stroke_finished)
-        self.paper.disturbed.connect(self._cancel)
-        self.paper.resized.connect(self.zoom_fit)
+        self._follow(self.paper)
         self.layer, self.width_, self.colour = self.paper.layers.main, 3.0, QColor(200, 32, 47)
         self.symmetry, self.turns = "none", 6
         self.smoothing, self.by_pressure = 0.5, True
@@ -107,6 +105,14 @@ class Canvas(QWidget):
     def paint_layers(self, painter: QPainter, target: QRectF, source: QRectF, factor: int) -> None:
         """The part `source` of the layers at 1/factor of their size, onto `target`."""
         raise NotImplementedError
+
+    def marks(self, tool: str) -> dict[str, Any]:
+        """What a stroke or fill of that tool paints, as its fields."""
+        raise NotImplementedError
+
+    def stamped(self, items: list[Item]) -> tuple[Item, ...]:
+        """The items of a sample as they are set on the sheet."""
+        return tuple(items)
 
     def pick(self, at: QPointF) -> None:
         """The eyedropper was used there."""
@@ -203,6 +209,12 @@ class Canvas(QWidget):
         self._invitation = text
         self.update()
 
+    def _follow(self, paper: Paper) -> None:
+        paper.changed.connect(self._on_changed)
+        paper.settled.connect(self.stroke_finished)
+        paper.disturbed.connect(self._cancel)
+        paper.resized.connect(self.zoom_fit)
+
     def copies(self) -> tuple[Affine, ...]:
         """How symmetry repeats a stroke."""
         return symmetries(self.symmetry, self.turns, self.vectors.size)
@@ -266,7 +278,7 @@ class Canvas(QWidget):
             self._paint_sheet(painter, QRectF(area))
         painter.setClipping(False)
         paint_chip(painter, QPoint(10, self.height() - 10), self.chip(), self.width() - 20)
-        if self._cursor is not None and self._tool.brush and not self.space_held:
+        if self._cursor is not None and self.shows_ring() and not self.space_held:
             tinted = self.is_tinted() and self._tool.name != "eraser"
             width = self.width_ * self.zoom
             paint_ring(painter, self._cursor, width, self.colour if tinted else None)
@@ -283,13 +295,17 @@ class Canvas(QWidget):
         painter.save()
         painter.setClipRect(paper & clip)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.zoom < CRISP)
-        painter.fillRect(paper, theme.colour("paper"))
+        painter.fillRect(paper, self.ground())
         self.paint_paper(painter, paper, clip)
         paint_guides(painter, paper, self.symmetry, self.turns)
         self._tool.paint(painter)
         if self.paper.is_blank() and self.paper.example is None and self._reference is None:
-            paint_invitation(painter, paper, tr(self._invitation))
+            paint_invitation(painter, paper, tr(self._invitation), self.ground())
         painter.restore()
+
+    def ground(self) -> QColor:
+        """The colour of an empty sheet."""
+        return theme.colour("paper")
 
     def paint_paper(self, painter: QPainter, paper: QRectF, clip: QRectF) -> None:
         """The reference photo, and the layers over it."""
@@ -299,6 +315,9 @@ class Canvas(QWidget):
     def paint_reference(self, painter: QPainter, paper: QRectF) -> None:
         if self._reference is not None:
             self._reference.paint(painter, paper, self._opacity)
+
+    def shows_ring(self) -> bool:
+        return self._tool.brush
 
     def is_tinted(self) -> bool:
         """Whether the brush's colour is worth showing."""

@@ -127,9 +127,10 @@ class Paper(QObject):
             self.adopt_example()
         self.stack.push(Edit(self, text, items))
 
-    def change(self, text: str, drawing: Drawing) -> None:
-        """Another drawing becomes one step of undo."""
-        self.stack.push(Replace(self, text, drawing))
+    def change(self, text: str, drawing: Drawing, resizes: bool = False) -> None:
+        """Another drawing becomes one step of undo; it is scaled onto the sheet, or brings its own
+        size."""
+        self.stack.push(Replace(self, text, drawing, resizes))
 
     def show(self, drawing: Drawing) -> None:
         """Another drawing in the place of this one; not a step of undo."""
@@ -211,9 +212,10 @@ class Edit(QUndoCommand):
 class Replace(QUndoCommand):
     """Another drawing in the place of the one that was there."""
 
-    def __init__(self, paper: Paper, text: str, after: Drawing) -> None:
+    def __init__(self, paper: Paper, text: str, after: Drawing, resizes: bool = False) -> None:
         super().__init__(text)
         self.paper, self.before, self.after = paper, paper.vectors, after
+        self.resizes = resizes
 
     def redo(self) -> None:
         self._show(self.after)
@@ -222,5 +224,6 @@ class Replace(QUndoCommand):
         self._show(self.before)
 
     def _show(self, drawing: Drawing) -> None:
-        self.paper.show(drawing.scaled(self.paper.vectors.size))
+        size = drawing.size if self.resizes else self.paper.vectors.size
+        self.paper.show(drawing.scaled(size))
         self.paper.settled.emit()
