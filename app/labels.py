@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 from PySide6.QtCore import QRect, QRectF, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPen
+from PySide6.QtGui import QColor, QImage, QPainter, QPen, QRegion
 
 from app.curves import shape
 from app.drawing import CURVES, Affine, Drawing, Fill, Item, Move, Raster, Rect, Stroke
@@ -19,7 +19,9 @@ from app.tiles import Tiled, draw_curve, inside
 from engines.job import Picture
 
 FILLED = ("rectangle", "ellipse", "polygon")
-GREYS = np.arange(256, dtype=np.uint32) * 0x010101 | 0xFF000000
+OPAQUE = np.uint32(0xFF000000)  # the first byte of what a painter leaves
+GREYS = np.arange(256, dtype=np.uint32) * 0x010101 | OPAQUE
+SCATTERED = 12  # that many places are coloured one by one, rather than all between them
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class LabelLayers(Tiled):
         self, size: tuple[int, int], tints: np.ndarray = GREYS, showing: str = "labels"
     ) -> None:
         self.tints, self.showing = tints, showing
+        self._pale = QRegion()  # where the colours are not those of the numbers any more
         super().__init__(size)
 
     def made(self) -> dict[str, QImage]:
@@ -92,7 +95,7 @@ class LabelLayers(Tiled):
 
     def empty(self, drawing: Drawing | None = None) -> None:
         self.images["labels"].fill(drawing.ground if drawing else 0)
-        self.images["objects"].fill(0)
+        self.images["objects"].fill(int(OPAQUE))
         self.images["looks"].fill(0)
         self._ground = drawing.ground if drawing else 0
 
@@ -108,14 +111,13 @@ class LabelLayers(Tiled):
         return bool((self.numbers("labels")[inside(area & self.rect)] != self._ground).any())
 
     def numbers(self, layer: str) -> np.ndarray:
-        """(H, W): a view of the numbers of a layer; of "objects" uint32 whose first byte does not
-        count."""
+        """(H, W): a view of the numbers of a layer; of "objects" uint32 with OPAQUE in front."""
         pixels = view(self.images[layer])
         return pixels if pixels.ndim == 2 else pixels.view(np.uint32)[..., 0]
 
     def objects(self) -> np.ndarray:
         """(H, W) uint32: a copy of the numbers of the objects."""
-        return self.numbers("objects") & np.uint32(0xFFFFFF)
+        return self.numbers("objects") & ~OPAQUE
 
     def picture(self, layer: str) -> Picture | None:
         """A snapshot; of objects and looks None where there are none."""
@@ -142,25 +144,33 @@ class LabelLayers(Tiled):
 
     def soil(self, area: QRect, layers: Iterable[str]) -> None:
         super().soil(area, layers)
-        self._colour(area & self.rect)
-        super().soil(area.adjusted(-1, -1, 0, 0), ("shown",))
+        self._pale += area.adjusted(-1, -1, 0, 0) & self.rect  # a border lies before its object
+
+    def shown(self, layer: str, factor: int) -> QImage:
+        if layer == "shown" and not self._pale.isEmpty():
+            region, self._pale = self._pale, QRegion()
+            few = region.rectCount() <= SCATTERED
+            areas = list(region) if few else [region.boundingRect()]  # pyright: ignore
+            for area in areas:
+                self._colour(area)
+                super().soil(area, ("shown",))
+        return super().shown(layer, factor)
 
     def _colour(self, area: QRect) -> None:
         """Every pixel in the tint of its number; a darker line where two objects of a class
         touch."""
-        if area.isEmpty():
-            return
-        area = area.adjusted(-1, -1, 1, 1) & self.rect
+        area = area.adjusted(0, 0, 1, 1) & self.rect
         here = inside(area)
         shown, labels = self.numbers("shown")[here], self.numbers("labels")[here]
-        shown[...] = self.tints[self.numbers(self.showing)[here]]
+        shown[...] = np.take(self.tints, self.numbers(self.showing)[here], mode="clip")
         if "objects" not in self.used:
             return
-        objects = self.numbers("objects")[here] & 0xFFFFFF
+        objects = self.numbers("objects")[here]
         border = np.zeros(labels.shape, bool)
         border[:, :-1] = (objects[:, 1:] != objects[:, :-1]) & (labels[:, 1:] == labels[:, :-1])
         border[:-1] |= (objects[1:] != objects[:-1]) & (labels[1:] == labels[:-1])
-        shown[border] = shown[border] >> 1 & 0x7F7F7F | 0xFF000000
+        if border.any():
+            shown[border] = shown[border] >> 1 & 0x7F7F7F | OPAQUE
 
     # ---- items ----------------------------------------------------------------------------------
 
@@ -186,8 +196,10 @@ class LabelLayers(Tiled):
     def _values(self, item: Stroke | Fill) -> Iterator[tuple[str, int]]:
         """The layers that an item paints on, and the number that it paints there."""
         for layer in self.layers_of(item):
-            own = item.object if layer == "objects" else item.label if layer == item.layer else 0
-            yield layer, own
+            if layer == "objects":
+                yield layer, item.object | int(OPAQUE)
+            else:
+                yield layer, item.label if layer == item.layer else 0
 
     def paint_fill(self, item: Fill) -> None:
         """The pixels that touch a seed, of its class and its object."""
@@ -197,13 +209,10 @@ class LabelLayers(Tiled):
         for x, y in ((int(x), int(y)) for x, y, _ in item.seeds):
             if not (0 <= x < width and 0 <= y < height):
                 continue
-            labels, objects = self.numbers("labels"), self.numbers("objects")
-            same = labels == labels[y, x]
-            if "objects" in self.used:
-                same &= objects & 0xFFFFFF == objects[y, x] & 0xFFFFFF
-            if item.layer == "labels" and "looks" in self.used:
-                looks = self.numbers("looks")
-                same &= looks == looks[y, x]
+            same = np.ones((height, width), bool)
+            for layer in ("labels", *self.used.intersection(("objects",))):
+                numbers = self.numbers(layer)
+                same &= numbers == numbers[y, x]
             mask = np.zeros((height + 2, width + 2), np.uint8)
             flags = 4 | cv2.FLOODFILL_MASK_ONLY | (1 << 8)
             *_, box = cv2.floodFill(same.view(np.uint8), mask, (x, y), 0, 0, 0, flags)
@@ -223,7 +232,8 @@ class LabelLayers(Tiled):
         lifted = {layer: self.numbers(layer)[inside(source)].copy() for layer in layers}
         around = self._around(source)
         for layer in layers:
-            self.numbers(layer)[inside(source)] = around if layer == "labels" else 0
+            rest = {"labels": around, "objects": OPAQUE}
+            self.numbers(layer)[inside(source)] = rest.get(layer, 0)
             _lay(lifted[layer], self.numbers(layer), target)
 
     def _around(self, area: QRect) -> int:
@@ -244,6 +254,7 @@ class LabelLayers(Tiled):
             pixels = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
         for layer in self.layers_of(item):
             numbers = pixels if layer == item.layer else np.zeros_like(pixels)
+            numbers = numbers | OPAQUE if layer == "objects" else numbers
             _lay(numbers, self.numbers(layer), item.rect)
 
 

@@ -53,6 +53,11 @@ def numbers(canvas, layer="labels"):
     return None if picture is None else picture.pixels
 
 
+def colours(canvas):
+    canvas.layers.shown("shown", 1)
+    return canvas.layers.numbers("shown").copy()
+
+
 def rectangle(canvas, label, *corners):
     canvas.set_tool("rectangle")
     canvas.set_label(label)
@@ -200,8 +205,8 @@ def test_apart_every_stroke_is_an_object(canvas):
     rectangle(canvas, 2, (44, 4), (60, 20))
     objects = numbers(canvas, "objects")
     assert [int(objects[10, x]) for x in (10, 30, 50)] == [1, 2, 0]
-    border = canvas.layers.numbers("shown")[10, 19]
-    assert border != canvas.layers.numbers("shown")[10, 18]  # the border is seen
+    border = colours(canvas)[10, 19]
+    assert border != colours(canvas)[10, 18]  # the border is seen
     assert agrees_with_its_recipe(canvas)
 
 
@@ -249,12 +254,12 @@ def test_the_pointer_names_the_class_and_the_eyedropper_takes_it(canvas, qtbot):
 
 def test_a_lit_class_stands_out_and_the_numbers_stay(canvas):
     rectangle(canvas, 2, (20, 20), (40, 40))
-    before, shown = numbers(canvas), canvas.layers.numbers("shown").copy()
+    before, shown = numbers(canvas), colours(canvas)
     canvas.light(2)
-    now = canvas.layers.numbers("shown")
+    now = colours(canvas)
     assert now[30, 30] == shown[30, 30] and now[5, 5] != shown[5, 5]
     canvas.light(-1)
-    assert np.array_equal(canvas.layers.numbers("shown"), shown)
+    assert np.array_equal(colours(canvas), shown)
     assert np.array_equal(numbers(canvas), before)
 
 

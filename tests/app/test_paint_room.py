@@ -80,6 +80,10 @@ class PaintBench(Bench):
         """What the model was given last."""
         return self.settled().images["labels"].pixels
 
+    def colours(self) -> np.ndarray:
+        self.canvas.layers.shown("shown", 1)
+        return self.canvas.layers.numbers("shown").copy()
+
     def choose(self, card: ModelCard) -> None:
         self.studio.choose_model(card.checkpoint)
         self.wait(lambda: self.studio.card == card)
@@ -131,12 +135,12 @@ def test_the_pointer_and_the_legend_speak_of_the_same_class(bench: PaintBench):
     bench.rectangle(WINDOW, (10, 10), (30, 30))
     QTest.mouseMove(bench.canvas, bench.canvas.to_view(QPointF(20, 20)).toPoint())
     assert bench.window.paint.legend.below == WINDOW
-    before = bench.canvas.layers.numbers("shown").copy()
+    before = bench.colours()
     bench.window.paint.legend.list.pointed.emit(WINDOW)
-    lit = bench.canvas.layers.numbers("shown")
+    lit = bench.colours()
     assert lit[20, 20] == before[20, 20] and lit[1, 1] != before[1, 1]
     bench.window.paint.legend.list.pointed.emit(-1)
-    assert np.array_equal(bench.canvas.layers.numbers("shown"), before)
+    assert np.array_equal(bench.colours(), before)
 
 
 def test_keys_search_swap_and_eyedropper_choose_classes(bench: PaintBench):
