@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,11 +53,16 @@ class Asking(QObject):
         filters = [tr("Models ({patterns})", patterns=WEIGHTS), tr("All files (*)")]
         self.window.open_files(self._open_names(tr("Open model file"), filters))
 
-    def for_photo(self) -> None:
-        patterns = " ".join(f"*{suffix}" for suffix in sorted(PICTURES))
-        filters = [tr("Pictures ({patterns})", patterns=patterns), tr("All files (*)")]
-        for path in self._open_names(tr("Choose a photo"), filters)[:1]:
-            self.studio.background.do(lambda path=path: open_picture(Path(path)), self._on_photo)
+    def for_photo(self, then: Callable[[Picture], None] | None = None) -> None:
+        """A photo for `then`, else for the room one is in."""
+        take = then or self.window.take_picture
+        for path in self._open_pictures(tr("Choose a photo"))[:1]:
+            self.studio.background.do(
+                lambda path=path: open_picture(Path(path)), lambda a: self._on_photo(a, take)
+            )
+
+    def for_map(self) -> None:
+        self.window.open_files(self._open_pictures(tr("Open a label map"))[:1])
 
     def for_export(self) -> None:
         """Where the result goes; the format follows the name."""
@@ -101,6 +107,11 @@ class Asking(QObject):
     def show_in_folder(self, path: str) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(Path(path).parent)))
 
+    def _open_pictures(self, title: str) -> list[str]:
+        patterns = " ".join(f"*{suffix}" for suffix in sorted(PICTURES))
+        filters = [tr("Pictures ({patterns})", patterns=patterns), tr("All files (*)")]
+        return self._open_names(title, filters)
+
     def _open_names(self, title: str, filters: list[str]) -> list[str]:
         paths, _ = QFileDialog.getOpenFileNames(
             self.window, title, str(self._folder()), ";;".join(filters)
@@ -116,9 +127,9 @@ class Asking(QObject):
     def _keep_folder(self, path: str) -> None:
         self.studio.settings.remember("folder", str(Path(path).parent))
 
-    def _on_photo(self, answer: Any) -> None:
+    def _on_photo(self, answer: Any, take: Callable[[Picture], None]) -> None:
         if isinstance(answer, Picture):
-            self.window.take_picture(answer)
+            take(answer)
         else:
             self.window.tell(str(answer))
 
@@ -221,6 +232,40 @@ class Asking(QObject):
 
     def _edges_closed(self) -> None:
         self.edges = None
+
+    # ---- palettes ------------------------------------------------------------------------------
+
+    def palettes(self) -> None:
+        """The palettes of classes that there are, and a file with another."""
+        from engines import palettes
+
+        sheet, menu = self.window.map, QMenu(self.window)
+        now = sheet.canvas.legend.id
+        for id in palettes.known():
+            act = menu.addAction(palettes.palette(id).title)
+            act.setCheckable(True)
+            act.setChecked(id == now)
+            act.triggered.connect(lambda _=False, id=id: sheet.choose_palette(id))
+        menu.addSeparator()
+        menu.addAction(tr("Open a palette file…")).triggered.connect(lambda: self.for_palette())
+        menu.addAction(tr("Open a label map…")).triggered.connect(lambda: self.for_map())
+        anchor = self.window.paint.legend.palettes
+        menu.aboutToHide.connect(menu.deleteLater)
+        menu.popup(anchor.mapToGlobal(QPoint(0, anchor.height() + 4)))
+
+    def for_palette(self) -> None:
+        """One's own classes, as a JSON file of names and colours."""
+        from engines import palettes
+
+        for path in self._open_names(tr("Open a palette file"), ["JSON (*.json)"])[:1]:
+            self.studio.background.do(lambda path=path: palettes.add(Path(path)), self._on_palette)
+
+    def _on_palette(self, answer: Any) -> None:
+        if isinstance(answer, Exception):
+            self.window.tell(str(answer))
+        else:
+            self.window.map.choose_palette(answer.id)
+            self.window.tell(f"The palette {answer.title} is here now.", kind="info")
 
     # ---- settings and menu ---------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ class CatalogueLike(Protocol):
 class Door(QObject):
     failed = Signal(str, object)  # place, Failed
     recipe_opened = Signal(object, object)  # Job, Picture | None
-    picture_opened = Signal(object)  # Picture
+    picture_opened = Signal(object, object)  # Picture, the Path it came from
     folder_opened = Signal(str, int)  # path, pictures in it
     reported = Signal(object)  # Verdict
     tie = Signal(object)  # Verdict
@@ -74,7 +74,7 @@ class Door(QObject):
         elif isinstance(answer, Folder):
             self.folder_opened.emit(str(path), answer.pictures)
         elif isinstance(answer, Picture):
-            self.picture_opened.emit(answer)
+            self.picture_opened.emit(answer, path)
         elif str(path) not in self._inspecting:
             ticket = self._inspecting[str(path)] = self._worker.inspect(str(path))
             self._tasks.add(f"Reading {path.name}", ticket)

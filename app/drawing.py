@@ -1,5 +1,6 @@
 """What is drawn, as vectors: strokes, fills, moves, rasters. Knows neither Qt nor the screen;
-app.raster turns it into pixels, and a recipe carries it as JSON and can redraw it at another size.
+app.raster and app.labels turn it into pixels, and a recipe carries it as JSON and can redraw it at
+another size.
 
 Coordinates are sheet pixels, x to the right, y down, the pixel (0, 0) covering [0, 1) x [0, 1).
 """
@@ -20,7 +21,10 @@ Path = tuple[Point, ...]
 Colour = tuple[int, int, int]
 Rect = tuple[float, float, float, float]  # x, y, width, height
 
-LAYERS = ("ink", "hints")
+SKETCH = ("ink", "hints")
+MAP = ("labels", "objects", "looks")
+LAYERS = (*SKETCH, *MAP)
+CHANNELS = {"ink": (1,), "hints": (4,), "labels": (1,), "objects": (1, 3), "looks": (1,)}
 CURVES = ("pen", "eraser")
 SHAPES = ("line", "rectangle", "ellipse", "polygon")
 LARGEST = 8192
@@ -100,6 +104,8 @@ class Stroke:
     tool    "pen", "eraser": the path is smoothed; "line", "polygon": its corners (a polygon
             closes); "rectangle": its four corners; "ellipse": centre and ends of two half axes
     width   in sheet pixels at pressure 1
+    label   on a label map: the class, or on "looks" the look; closed shapes are filled with it
+    object  on a label map: the object it belongs to; 0: to whatever it touches
     """
 
     tool: str
@@ -107,6 +113,8 @@ class Stroke:
     width: float
     colour: Colour = (0, 0, 0)
     layer: str = "ink"
+    label: int = 0
+    object: int = 0
 
     def through(self, affine: Affine) -> Stroke:
         paths = tuple(affine.path(path) for path in self.paths)
@@ -114,24 +122,25 @@ class Stroke:
 
     def to_dict(self) -> dict[str, Any]:
         paths = [[v for p in path for v in p] for path in self.paths]
-        return {"kind": self.tool, "paths": paths, "width": self.width, "colour": list(self.colour),
-                "layer": self.layer}  # fmt: skip
+        return {"kind": self.tool, "paths": paths, "width": self.width, **_meaning(self)}
 
 
 @dataclass(frozen=True)
 class Fill:
-    """A bucket emptied at these points."""
+    """A bucket emptied at these points; label and object as of a Stroke."""
 
     seeds: Path
     colour: Colour = (0, 0, 0)
     layer: str = "ink"
+    label: int = 0
+    object: int = 0
 
     def through(self, affine: Affine) -> Fill:
         return replace(self, seeds=affine.path(self.seeds))
 
     def to_dict(self) -> dict[str, Any]:
         seeds = [v for p in self.seeds for v in p]
-        return {"kind": "fill", "seeds": seeds, "colour": list(self.colour), "layer": self.layer}
+        return {"kind": "fill", "seeds": seeds, **_meaning(self)}
 
 
 @dataclass(frozen=True)
@@ -150,7 +159,8 @@ class Move:
 
 @dataclass(frozen=True)
 class Raster:
-    """A picture laid on a layer: on ink (H, W), 255 paper, 0 ink; on hints RGBA."""
+    """A picture laid on a layer: on ink (H, W), 255 paper, 0 ink; on hints RGBA; on labels and
+    looks (H, W) of numbers, on objects also (H, W, 3), the three bytes of a number."""
 
     picture: Picture
     rect: Rect
@@ -169,10 +179,16 @@ Item = Stroke | Fill | Move | Raster
 
 @dataclass(frozen=True)
 class Drawing:
-    """Items in the order in which they were drawn, on a sheet of `size` (width, height)."""
+    """Items in the order in which they were drawn, on a sheet of `size` (width, height).
+
+    palette  of a label map: what its numbers mean (engines/palettes.py)
+    ground   of a label map: the class of an empty sheet
+    """
 
     size: tuple[int, int]
     items: tuple[Item, ...] = ()
+    palette: str = ""
+    ground: int = 0
 
     def through(self, affine: Affine) -> Drawing:
         return replace(self, items=tuple(item.through(affine) for item in self.items))
@@ -186,7 +202,8 @@ class Drawing:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: what json.dumps takes."""
-        return {"size": list(self.size), "items": [item.to_dict() for item in self.items]}
+        body = {"size": list(self.size), "items": [item.to_dict() for item in self.items]}
+        return body | ({"palette": self.palette, "ground": self.ground} if self.palette else {})
 
     @classmethod
     def from_json(cls, body: Any) -> Drawing:
@@ -197,7 +214,9 @@ class Drawing:
                 raise DrawingError(
                     f"A sheet has 1 to {LARGEST} pixels a side, not {width}x{height}."
                 )
-            return cls((width, height), tuple(_item(item) for item in body["items"]))
+            items = tuple(_item(item) for item in body["items"])
+            ground = _number(body.get("ground", 0))
+            return cls((width, height), items, str(body.get("palette", "")), ground)
         except DrawingError:
             raise
         except (KeyError, TypeError, ValueError, JobError, OSError, binascii.Error) as error:
@@ -210,12 +229,12 @@ def _item(body: Mapping[str, Any]) -> Item:
     if layer not in LAYERS:
         raise ValueError(layer)
     if kind == "fill":
-        return Fill(_path(body["seeds"]), _colour(body), layer)
+        return Fill(_path(body["seeds"]), _colour(body), layer, *_marks(body))
     if kind == "move":
         return Move(_rect(body["rect"]), _rect(body["target"]))
     if kind == "raster":
         picture = Picture.from_png(base64.b64decode(body["png"], validate=True))
-        if picture.channels != (1 if layer == "ink" else 4):
+        if picture.channels not in CHANNELS[layer]:
             raise ValueError(layer)
         return Raster(picture, _rect(body["rect"]), layer)
     if kind not in CURVES + SHAPES:
@@ -225,7 +244,8 @@ def _item(body: Mapping[str, Any]) -> Item:
     if not paths or min(map(len, paths)) < shortest:
         raise ValueError(kind)
     (width,) = _numbers([body["width"]])
-    return Stroke(kind, paths, min(max(width, 0.0), LARGEST), _colour(body), layer)
+    width = min(max(width, 0.0), LARGEST)
+    return Stroke(kind, paths, width, _colour(body), layer, *_marks(body))
 
 
 def _numbers(values: Iterable[Any]) -> tuple[float, ...]:
@@ -251,3 +271,19 @@ def _rect(values: Any) -> Rect:
 def _colour(body: Mapping[str, Any]) -> Colour:
     red, green, blue = (min(max(int(v), 0), 255) for v in body.get("colour", (0, 0, 0)))
     return red, green, blue
+
+
+def _meaning(item: Stroke | Fill) -> dict[str, Any]:
+    """What an item paints: a colour, or on a label map a class and an object."""
+    if item.layer in SKETCH:
+        return {"colour": list(item.colour), "layer": item.layer}
+    own = {"object": item.object} if item.object else {}
+    return {"layer": item.layer, "label": item.label, **own}
+
+
+def _marks(body: Mapping[str, Any]) -> tuple[int, int]:
+    return _number(body.get("label", 0)), _number(body.get("object", 0), (1 << 24) - 1)
+
+
+def _number(value: Any, largest: int = 255) -> int:
+    return min(max(int(value), 0), largest)

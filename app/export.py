@@ -14,8 +14,14 @@ What = Literal["result", "pair", "input"]
 
 
 def main_input(job: Job) -> Picture | None:
-    """The picture a job was made from; colour hints (RGBA, same size) are laid over the drawing."""
+    """The picture a job was made from; colour hints (RGBA, same size) are laid over the drawing, a
+    painted map is shown in its colours."""
     first, *others = list(job.images.values()) or [None]
+    drawn = next((d for d in job.drawings.values() if d and d.get("palette")), None)
+    if first is not None and drawn is not None:
+        from engines import palettes
+
+        return palettes.coloured(first, palettes.named(str(drawn["palette"]), palettes.FILLED))
     for other in others:
         if first is not None and other is not None and other.channels == 4:
             first = _over(other, first) if other.size == first.size else first

@@ -16,7 +16,7 @@ from app.widgets.viewer import ResultViewer
 from engines.controls import ModelCard
 
 SIDE = 292
-HOMES = ("draw", "faces")  # the rooms there are
+HOMES = ("draw", "paint", "faces")  # the rooms there are
 
 
 def home(card: ModelCard | None) -> str:

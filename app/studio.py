@@ -53,7 +53,7 @@ class Studio(QObject):
     model_missing = Signal(str, str)  # name, digest
     status_changed = Signal(object)  # Status
     canvas_sheet_wanted = Signal(tuple)  # (width, height)
-    picture_opened = Signal(object)  # Picture that came by drop or file
+    picture_opened = Signal(object, object)  # Picture that came by drop or file, its Path
     folder_opened = Signal(str, int)  # a folder and how many pictures it holds; see run_batch
     tool_result = Signal(object, object)  # Job, Result
     process_preview = Signal(int, object)  # task, Picture

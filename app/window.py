@@ -35,8 +35,12 @@ from app import pictures, theme
 from app.actions import TOOLS, Actions
 from app.asking import Asking
 from app.draw import DrawRoom
+from app.easel import Easel
 from app.faces import FacesRoom
 from app.i18n import set_language
+from app.mapping import Mapping
+from app.mapsheet import MapSheet
+from app.paint import PaintRoom
 from app.portrait import Portrait
 from app.results import Shown
 from app.room import Room, home
@@ -51,7 +55,7 @@ from app.widgets.toolbar import TopBar
 from engines.controls import ModelCard
 from engines.job import Failed, Job
 
-ROOMS = (("draw", "Draw", "draw"), ("faces", "Faces", "faces"))
+ROOMS = (("draw", "Draw", "draw"), ("paint", "Paint", "paint"), ("faces", "Faces", "faces"))
 NOTICE_MS = 8000  # good news go by themselves; failures stay until they are read
 PLACES = {"result": "photo", "controls": "photo", "model": "top"}
 
@@ -69,15 +73,22 @@ class MainWindow(QMainWindow):
         self.top = TopBar({id: self.actions_[id] for id in bar_actions})
         self.notice = Notice()
         self.draw, self.faces = DrawRoom(self.actions_), FacesRoom(self.actions_)
-        self.rooms: dict[str, Room] = {"draw": self.draw, "faces": self.faces}
+        self.paint = PaintRoom(self.actions_)
+        self.rooms: dict[str, Room] = {
+            "draw": self.draw, "paint": self.paint, "faces": self.faces,
+        }  # fmt: skip
         self.room: Room = self.draw
         self.film = Filmstrip()
         self.tray = TaskTray()
         self.status = StatusBar(self.tray)
         self.sheet, self.portrait = Sheet(self.draw, studio), Portrait(self.faces, studio)
-        self.desks: dict[str, Sheet | Portrait] = {"draw": self.sheet, "faces": self.portrait}
-        self.table: Sheet | Portrait = self.sheet  # the desk of the room one is in
+        self.map = MapSheet(self.paint, studio)
+        self.desks: dict[str, Easel | Portrait] = {
+            "draw": self.sheet, "paint": self.map, "faces": self.portrait,
+        }  # fmt: skip
+        self.table: Easel | Portrait = self.sheet  # the desk of the room one is in
         self.asking = Asking(self)
+        self.mapping = Mapping(self, self.map)
         self.toast = Notice()  # good news lie over the room, so that the sheet does not jump
         self._sample = -1
         self._remedies: dict[Notice, Any] = {}
@@ -140,7 +151,8 @@ class MainWindow(QMainWindow):
         locked = bool(recall("seed_locked", False))
         for room in self.rooms.values():
             room.controls.seed.show_locked(locked)
-        self.sheet.set_reference_opacity(float(recall("reference_opacity", 0.4)))
+        for easel in (self.sheet, self.map):
+            easel.set_reference_opacity(float(recall("reference_opacity", 0.4)))
 
     def _remember(self) -> None:
         remember = self.studio.settings.remember
@@ -149,20 +161,23 @@ class MainWindow(QMainWindow):
             remember(f"sizes_{name}", splitter.sizes())
 
     def _splitters(self) -> tuple[tuple[str, QSplitter], ...]:
-        return ("room", self.draw), ("faces", self.faces), ("halves", self.halves)
+        rooms = (("room", self.draw), ("paint", self.paint), ("faces", self.faces))
+        return (*rooms, ("halves", self.halves))
 
     # ---- actions -------------------------------------------------------------------------------
 
     def _wire_actions(self) -> None:
         studio, asking = self.studio, self.asking
         does = {
-            "new": self.sheet.clear, "open": asking.for_file, "open_model": asking.for_model,
-            "export": asking.for_export, "recipe": self.copy_recipe, "quit": self.close,
+            "new": lambda: self.easel.clear(), "open": asking.for_file,
+            "open_model": asking.for_model, "export": asking.for_export,
+            "recipe": self.copy_recipe, "quit": self.close,
             "undo": studio.undo_stack.undo, "redo": studio.undo_stack.redo,
-            "copy": self.copy_result, "paste": self.paste, "fit": self.sheet.fit,
-            "edges": asking.for_edges, "smaller": lambda: self.sheet.grow_brush(-1),
-            "larger": lambda: self.sheet.grow_brush(1), "layer": self.sheet.other_layer,
-            "swap": self.sheet.swap_colours, "symmetry": self.sheet.next_symmetry,
+            "copy": self.copy_result, "paste": self.paste, "fit": lambda: self.easel.fit(),
+            "edges": asking.for_edges, "smaller": lambda: self.easel.grow_brush(-1),
+            "larger": lambda: self.easel.grow_brush(1),
+            "layer": lambda: self.easel.other_layer(), "swap": lambda: self.easel.swap(),
+            "symmetry": lambda: self.easel.next_symmetry(),
             "run": studio.run, "cancel": studio.cancel_all, "surprise": self.surprise,
             "fullscreen": lambda: self.room.viewer.show_fullscreen(),
             "zoom_in": lambda: self.room.zoomed.zoom_in(),
@@ -175,7 +190,7 @@ class MainWindow(QMainWindow):
         for id, act in does.items():
             self.actions_[id].triggered.connect(lambda _=False, act=act: act())
         for id in TOOLS:
-            self.actions_[id].triggered.connect(lambda _=False, id=id: self.sheet.choose_tool(id))
+            self.actions_[id].triggered.connect(lambda _=False, id=id: self.choose_tool(id))
         self.actions_["live"].toggled.connect(studio.set_live)
         for table in self.desks.values():
             self.actions_["wipe"].toggled.connect(table.set_wipe)
@@ -194,6 +209,7 @@ class MainWindow(QMainWindow):
         self.actions_["live"].setEnabled(card is None or card.live)
         self.top.live.setEnabled(card is None or card.live)
         self.actions_["fit"].setEnabled(bool(card and card.sketch))
+        self.actions_["edges"].setEnabled(self.easel is self.sheet)
         locked = self.room.controls.seed.lock.isChecked()
         self.actions_["surprise"].setEnabled(bool(card and card.seeded and not locked))
         self.actions_["cancel"].setEnabled(bool(self.studio.tasks.running()))
@@ -212,9 +228,12 @@ class MainWindow(QMainWindow):
         top.export.changed.connect(self._on_export_choice)
         for room in self.rooms.values():
             self._wire_room(room)
-        menu = self.draw.head.reference_menu
-        menu.file_wanted.connect(self.asking.for_photo)
-        menu.edges_wanted.connect(self.asking.for_edges)
+        self.draw.head.reference_menu.file_wanted.connect(self.asking.for_photo)
+        menu = self.paint.head.reference_menu
+        menu.file_wanted.connect(lambda: self.asking.for_photo(self.map.lay_reference))
+        self.paint.map_wanted.connect(self.asking.for_map)
+        self.paint.legend.palettes.clicked.connect(self.asking.palettes)
+        self.draw.head.reference_menu.edges_wanted.connect(self.asking.for_edges)
         self.draw.gauge.fix_wanted.connect(self.sheet.fit)
         self.faces.photo_wanted.connect(self.asking.for_photo)
         self.faces.example_wanted.connect(self.open_sample)
@@ -310,6 +329,18 @@ class MainWindow(QMainWindow):
         """Rooms for which no model is here are not on the rail."""
         homes = {room for entry in self.models() for room in _rooms(entry)}
         self.rail.show_rooms({"draw", *homes, self._id_of(self.room)})
+
+    @property
+    def easel(self) -> Easel:
+        """The canvas that one draws on, or drew on last."""
+        return self.table if isinstance(self.table, Easel) else self.sheet
+
+    def choose_tool(self, name: str) -> None:
+        """In every room: it is one hand that holds it."""
+        for easel in (self.sheet, self.map):
+            easel.choose_tool(name)
+        if name == "stamp":
+            self.easel.open_stamps()
 
     def _id_of(self, room: Room) -> str:
         return next(id for id, there in self.rooms.items() if there is room)
@@ -487,9 +518,12 @@ class MainWindow(QMainWindow):
         for file in files:
             self.studio.open_path(file)
 
-    def take_picture(self, picture: Any) -> None:
-        """A photo that came by drop, paste or file: its faces are looked for, or it lies under the
-        drawing."""
+    def take_picture(self, picture: Any, path: Any = None) -> None:
+        """A picture that came by drop, paste or file: its faces are looked for, it lies under the
+        drawing, or it is a label map."""
+        if self.table is self.map:
+            self.mapping.open(picture, path)
+            return
         if not self.table.take_photo(picture) or self.table is not self.sheet:
             return
         if self.sheet.gives_photo():

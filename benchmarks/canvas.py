@@ -5,21 +5,26 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QPaintEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
+from app.labels import Legend
 from app.widgets.canvas import SketchCanvas
+from app.widgets.canvas_base import Canvas
+from app.widgets.canvas_labels import LabelCanvas
 from benchmarks.table import Row, milliseconds
 from engines.job import Picture
 
 SHEET = (2048, 2048)
+MAP = (2048, 1024)
 VIEW = (900, 900)
 
 
-class Watched(SketchCanvas):
+class Counted(Canvas):
     """Counts how often it has been painted."""
 
     painted = 0
@@ -29,8 +34,22 @@ class Watched(SketchCanvas):
         self.painted += 1
 
 
+class Watched(Counted, SketchCanvas):
+    pass
+
+
+class WatchedMap(Counted, LabelCanvas):
+    pass
+
+
+AnyCanvas = TypeVar("AnyCanvas", bound=Counted)
+
+
 def canvas(qapp: QApplication, sheet: tuple[int, int]) -> Watched:
-    made = Watched()
+    return shown(qapp, Watched(), sheet)
+
+
+def shown(qapp: QApplication, made: AnyCanvas, sheet: tuple[int, int]) -> AnyCanvas:
     made.resize(*VIEW)
     made.new_sheet(sheet)
     made.show()
@@ -45,7 +64,7 @@ def timed(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def dabs(made: Watched, count: int) -> tuple[list[float], float]:
+def dabs(made: Counted, count: int) -> tuple[list[float], float]:
     """Seconds from a move of the pen to the painted widget; seconds that its release took."""
     made.zoom_fit()
     QTest.mousePress(made, Qt.MouseButton.LeftButton, pos=QPoint(120, 450))
@@ -65,14 +84,14 @@ def dabs(made: Watched, count: int) -> tuple[list[float], float]:
     return found, release
 
 
-def stroke(made: Watched, row: int) -> None:
+def stroke(made: Counted, row: int) -> None:
     QTest.mousePress(made, Qt.MouseButton.LeftButton, pos=QPoint(150, row))
     for x in range(170, 700, 40):
         QTest.mouseMove(made, QPoint(x, row + x % 17))
     QTest.mouseRelease(made, Qt.MouseButton.LeftButton, pos=QPoint(700, row))
 
 
-def long_stroke(made: Watched) -> float:
+def long_stroke(made: Counted) -> float:
     """Scribbled over the whole sheet; the seconds that its release took."""
     QTest.mousePress(made, Qt.MouseButton.LeftButton, pos=QPoint(60, 60))
     for n in range(600):
@@ -144,5 +163,59 @@ def rows(quick: bool = False) -> list[Row]:
     found.append(Row(f"bucket, {name}", milliseconds(times), "", "the first imports OpenCV"))
     times = [timed(made.repaint) for _ in range(5 if quick else 30)]
     found.append(Row(f"paint all of {VIEW[0]}x{VIEW[1]}, {name}", milliseconds(times), "16 ms"))
+    made.close()
+    return found + map_rows(qapp, quick)
+
+
+def map_rows(qapp: QApplication, quick: bool) -> list[Row]:
+    """The label canvas, on a map as large as the largest official ones."""
+    made = shown(qapp, WatchedMap(), MAP)
+    names = tuple(f"Class {n}" for n in range(35))
+    colours = tuple((7 * n, 255 - 7 * n, 40 + 5 * n) for n in range(35))
+    made.set_legend(Legend("35", "", names, colours), Legend())
+    name, count = f"map of {MAP[0]}x{MAP[1]}", 20 if quick else 300
+    found = []
+    for brush, apart in ((12, False), (96, False), (12, True), (96, True)):
+        made.set_brush(brush)
+        made.set_label(brush % 31 + apart)
+        made.set_apart(apart)
+        moves, end = dabs(made, count)
+        what = f"dab to paint, {name}, brush {brush} px{', objects' if apart else ''}"
+        found.append(Row(what, milliseconds(moves), "p95 8 ms", f"its end {1000 * end:.0f} ms"))
+    made.set_tool("rectangle")
+    moves, end = dabs(made, count)
+    what = f"pulled rectangle to paint, {name}, objects"
+    found.append(Row(what, milliseconds(moves), "p95 8 ms", f"its end {1000 * end:.0f} ms"))
+    made.set_tool("pen")
+    made.set_brush(12)
+    end = long_stroke(made)
+
+    def painted(act: Callable[[], object]) -> None:
+        before = made.painted
+        act()
+        while made.painted == before:
+            QApplication.processEvents()
+
+    times, again = [], []
+    for _ in range(3 if quick else 15):
+        times.append(timed(lambda: painted(made.stack.undo)))
+        again.append(timed(lambda: painted(made.stack.redo)))
+    note = f"its end {1000 * end:.0f} ms, redo {milliseconds(again)}"
+    found.append(
+        Row(f"undo a stroke of 600 points all over, {name}", milliseconds(times), "", note)
+    )
+    made.set_tool("bucket")
+    times = []
+    for n in range(3 if quick else 15):
+        made.set_label(n + 1)
+        at = made.to_view(QPointF(4, 4)).toPoint()
+        click = lambda at=at: QTest.mouseClick(made, Qt.MouseButton.LeftButton, pos=at)  # noqa: E731
+        times.append(timed(lambda click=click: painted(click)))
+    found.append(Row(f"bucket to paint, {name}", milliseconds(times), "50 ms"))
+    times = [timed(lambda n=n: painted(lambda: made.light(n))) for n in range(3 if quick else 15)]
+    found.append(Row(f"show where a class is, {name}", milliseconds(times), "50 ms"))
+    layers = ("labels", "objects", "looks")
+    times = [timed(lambda: [made.picture(layer) for layer in layers]) for _ in range(5)]
+    found.append(Row(f"snapshot, {name}, objects", milliseconds(times)))
     made.close()
     return found

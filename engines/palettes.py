@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from engines import images
+from engines.folders import data_folder
 from engines.images import ImageError
 from engines.job import Picture
 
@@ -59,15 +60,59 @@ class Palette:
 
 @cache
 def palette(name: str) -> Palette:
-    """A palette that Ganvas brings along. Raises KeyError."""
-    path = FOLDER / f"{name}.json"
-    if name not in known():
+    """A palette that Ganvas brings along, or one of a person's own. Raises KeyError, or ImageError
+    for a damaged file."""
+    files = _files()
+    if name not in files:
         raise KeyError(name)
-    return parsed(name, path.read_text(encoding="utf-8"))
+    return parsed(name, files[name].read_text(encoding="utf-8"))
 
 
 def known() -> tuple[str, ...]:
-    return tuple(sorted(path.stem for path in FOLDER.glob("*.json")))
+    return tuple(sorted(_files()))
+
+
+def _files() -> dict[str, Path]:
+    """One's own do not hide those that Ganvas brings along: their numbers are trained into nets."""
+    return {path.stem: path for folder in (own_folder(), FOLDER) for path in folder.glob("*.json")}
+
+
+def own_folder() -> Path:
+    return data_folder() / "palettes"
+
+
+def add(path: Path) -> Palette:
+    """Keep a copy of a palette file among one's own. Raises ImageError."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    made = parsed(path.stem, text)
+    if (FOLDER / path.name).exists():
+        raise ImageError(f"There is a palette named {path.stem} already; give yours another name.")
+    own_folder().mkdir(parents=True, exist_ok=True)
+    (own_folder() / path.name).write_text(text, encoding="utf-8")
+    palette.cache_clear()
+    return made
+
+
+def named(name: str, count: int) -> Palette:
+    """The palette of that name if it is known, else `count` classes without names; known ones that
+    have fewer classes are continued without names."""
+    plain = _plain(count)
+    if name not in known():
+        return plain
+    found = palette(name)
+    names = (*found.names, *plain.names[len(found) :])
+    return replace(found, names=names, colours=(*found.colours, *plain.colours[len(found) :]))
+
+
+def _plain(count: int) -> Palette:
+    """Classes of which only the number is known, in colours far from each other."""
+    count = min(max(count, 1), FILLED)
+    place = np.arange(count)
+    hue, pale, dark = place * 0.618034 % 1, place % 2, place // 2 % 2
+    hsv = np.stack((180 * hue, 200 - 80 * pale, 230 - 60 * dark), 1)
+    rgb = cv2.cvtColor(hsv[None].astype(np.uint8), cv2.COLOR_HSV2RGB)[0]
+    colours = tuple((int(r), int(g), int(b)) for r, g, b in rgb)
+    return Palette(f"{count} classes", "", tuple(f"Class {n}" for n in range(count)), colours)
 
 
 def parsed(name: str, text: str) -> Palette:
@@ -118,13 +163,13 @@ def open_labels(source: str | Path | bytes, using: Palette, numbering: str = "")
     """The label map in a file: of an index or grey file its numbers, translated by the palette's
     `numbering` if one is named; of a colour file the nearest colours, cleaned. Raises
     ImageError."""
-    numbers = _numbers(source)
+    numbers = stored_numbers(source)
     if numbers is None:
         return from_colours(images.open_picture(source), using)
     return from_numbers(numbers, using, numbering)
 
 
-def _numbers(source: str | Path | bytes) -> np.ndarray | None:
+def stored_numbers(source: str | Path | bytes) -> np.ndarray | None:
     """(H, W) numbers as the file stores them; None for a colour picture."""
     images.open_picture(source)  # refuses what is damaged, too large or no picture
     data = source if isinstance(source, bytes) else Path(source).read_bytes()
@@ -139,17 +184,22 @@ def from_numbers(numbers: np.ndarray, using: Palette, numbering: str = "") -> Im
     becomes the palette's `unknown`."""
     table = dict(using.ids[numbering]) if numbering else {n: n for n in range(len(using))}
     labels, lost = mapped(numbers, table, using.unknown)
+    return Imported(labels, lost_note(lost, using))
+
+
+def lost_note(lost: float, using: Palette) -> tuple[str, ...]:
+    """What to tell of that share of a map."""
     if not lost:
-        return Imported(labels)
+        return ()
     share = f"{100 * lost:.1f} % of the map have numbers that {using.title} does not know"
-    return Imported(labels, (f"{share}; they became “{using.names[using.unknown]}”.",))
+    return (f"{share}; they became “{using.names[using.unknown]}”.",)
 
 
 def open_objects(source: str | Path | bytes) -> Picture:
     """An object map: equal pixels for one object, whatever numbers (up to 32 bits) the file uses
     for it. (H, W) of numbers from 0 on, or with more than 256 objects (H, W, 3) of their three
     bytes. Raises ImageError."""
-    numbers = _numbers(source)
+    numbers = stored_numbers(source)
     if numbers is None:
         return images.flatten(images.open_picture(source))
     _, places = np.unique(numbers, return_inverse=True)

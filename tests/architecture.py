@@ -70,23 +70,25 @@ ENGINES = (
 )
 APP = (
     ("i18n", "theme", "pictures", "drawing", "background", "settings"),
-    ("raster", "worker"),
+    ("tiles", "raster", "labels", "worker"),
     ("widgets",),
     ("desk", "history", "tasks", "export", "opening"),
     ("results", "door"),
     ("studio",),
-    ("window", "room", "draw", "sheet", "faces", "portrait", "asking", "actions"),
+    ("window", "room", "draw", "paint", "easel", "sheet", "mapsheet", "mapping", "faces",
+     "portrait", "asking", "actions"),
 )
 REGISTRY = ("engines.family", "engines.families")  # asks for the families, so that they register
 SEES_WIDGETS = ("app.widgets", "app.window", "app.draw", "app.sheet", "app.asking", "app.actions",
-                "app.room", "app.faces", "app.portrait")  # fmt: skip
+                "app.room", "app.faces", "app.portrait", "app.paint", "app.easel", "app.mapsheet",
+                "app.mapping")  # fmt: skip
 WIDGETS_SEE = ("app.widgets", "app.pictures", "app.theme", "app.i18n", "app.drawing", "app.raster",
-               "engines.job", "engines.controls")  # fmt: skip
+               "app.tiles", "app.labels", "engines.job", "engines.controls")  # fmt: skip
 WORKER_SEES = ("engines",)
-STUDIO_IS_SEEN_BY = ("app", "app.window", "app.sheet", "app.portrait")
+STUDIO_IS_SEEN_BY = ("app", "app.window", "app.easel", "app.sheet", "app.mapsheet", "app.portrait")
 APP_SEES = ("engines", "engines.job", "engines.controls", "engines.errors", "engines.images",
             "engines.edges", "engines.family", "engines.catalogue", "engines.doctor",
-            "engines.folders")  # fmt: skip
+            "engines.folders", "engines.palettes", "engines.mapfiles")  # fmt: skip
 MAIN_SEES = ("app", "engines.cli")
 
 

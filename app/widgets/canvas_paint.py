@@ -82,12 +82,13 @@ def paint_guides(painter: QPainter, paper: QRectF, symmetry: str, turns: int) ->
         painter.drawLine(middle, middle + end)
 
 
-def paint_invitation(painter: QPainter, paper: QRectF, text: str) -> None:
-    """A pen and a sentence in the middle of an empty sheet, which is white in both themes."""
-    tint = QColor(theme.TOKENS["faint"][1])
+def paint_invitation(painter: QPainter, paper: QRectF, text: str, ground: QColor) -> None:
+    """A pen and a sentence in the middle of an empty sheet, whose colour no theme changes."""
+    light = ground.lightnessF() > 0.6
+    tint = QColor(theme.TOKENS["faint"][1]) if light else QColor(255, 255, 255, 170)
     middle = paper.center()
     theme.paint_icon(painter, "pen", QRectF(middle.x() - 16, middle.y() - 36, 32, 32), tint)
-    painter.setPen(QColor(theme.TOKENS["quiet"][1]))
+    painter.setPen(QColor(theme.TOKENS["quiet"][1]) if light else QColor(255, 255, 255, 225))
     painter.setFont(theme.font(13))
     words = QRectF(paper.left() + 8, middle.y() + 8, paper.width() - 16, 60)
     flags = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap

@@ -1,19 +1,18 @@
-"""What lies on the sheet: strokes, their pixels, the stroke under way, the example, undo.
+"""What lies on a sheet: items, their pixels, the stroke under way, the example, undo.
 
 Knows no widget and no pointer; tools draw on it, and it says what changed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
 from PySide6.QtCore import QObject, QRect, Signal
-from PySide6.QtGui import QImage, QRegion, QUndoCommand, QUndoStack
+from PySide6.QtGui import QRegion, QUndoCommand, QUndoStack
 
 from app.drawing import Drawing, Fill, Item, Stroke
-from app.pictures import view
-from app.raster import Layers, Tiles, bytes_of, layers_of
+from app.tiles import Tiled, Tiles, bytes_of
 
 UNDO_BYTES = 192 << 20  # of kept tiles; older steps are undone by drawing all again
 
@@ -24,12 +23,18 @@ class Paper(QObject):
     disturbed = Signal()  # what is under way must end: the drawing below it is about to change
     resized = Signal()
 
-    def __init__(self, size: tuple[int, int], parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        layers: Callable[[tuple[int, int]], Tiled],
+        size: tuple[int, int],
+        parent: QObject | None = None,
+    ) -> None:
         super().__init__(parent)
+        self._made = layers
         self.vectors = Drawing(size)
-        self.layers = Layers(size)
+        self.layers = layers(size)
         self.stack = QUndoStack(self)
-        self.example: Layers | None = None
+        self.example: Tiled | None = None
         self._example_items: tuple[Item, ...] = ()
         self._live: Tiles = {}  # as it was below the stroke under way
         self._live_layer = ""
@@ -39,32 +44,28 @@ class Paper(QObject):
 
     def has(self, layer: str) -> bool:
         """Whether anything was drawn on that layer; the example does not count."""
-        return any(layer in layers_of(item) for item in self.vectors.items)
+        return any(layer in self.layers.layers_of(item) for item in self.vectors.items)
 
     def shows_example(self) -> bool:
         return self.example is not None and self.is_blank()
 
     def is_blank(self) -> bool:
-        """No ink, not even of a stroke under way."""
-        return self._live_layer != "ink" and not self.has("ink")
+        """Nothing on the main layer, not even of a stroke under way."""
+        main = self.layers.main
+        return self._live_layer != main and not self.has(main)
 
-    def ink(self) -> QImage:
-        """The lines; the example's while nothing is drawn."""
-        shown = self.example if self.example is not None and self.is_blank() else self.layers
-        return shown.ink
+    def is_used(self, layer: str) -> bool:
+        return self._live_layer == layer or self.has(layer)
+
+    def lying(self) -> Tiled:
+        """The layers that one sees: the example's while nothing is drawn."""
+        if self.example is not None and self.is_blank():
+            return self.example
+        return self.layers
 
     def holds(self, area: QRect) -> bool:
-        """Whether anything lies there: ink, the example's too, or colour."""
-        area = area & self.layers.rect
-        here = np.s_[area.top() : area.bottom() + 1, area.left() : area.right() + 1]
-        hints = self.hints()
-        inked = bool((view(self.ink())[here] < 255).any())
-        return inked or (hints is not None and bool(view(hints)[here].any()))
-
-    def hints(self) -> QImage | None:
-        """The colours, None without any."""
-        there = self._live_layer == "hints" or self.has("hints")
-        return self.layers.hints if there else None
+        """Whether anything lies there, be it the example's."""
+        return self.lying().holds(area) or self.layers.holds(area)
 
     # ---- example --------------------------------------------------------------------------------
 
@@ -72,7 +73,7 @@ class Paper(QObject):
         self.example, self._example_items = None, ()
         if drawing is not None:
             drawing = drawing.scaled(self.vectors.size)
-            self.example, self._example_items = Layers(drawing.size), drawing.items
+            self.example, self._example_items = self._made(drawing.size), drawing.items
             self.example.render(drawing)
         self.changed.emit(QRegion(self.layers.rect))
 
@@ -85,11 +86,11 @@ class Paper(QObject):
 
     def begin(self, layer: str, adds: bool = True) -> None:
         """A stroke starts. Ink that is added takes the place of the example."""
-        if layer != "ink" or not adds:
+        if layer != self.layers.main or not adds or self.layers.continues:
             self.adopt_example()
         was_blank = self.is_blank()
         self._live_layer = layer
-        if was_blank and layer == "ink":
+        if was_blank and layer == self.layers.main:
             self.changed.emit(QRegion(self.layers.rect))
 
     def end(self) -> None:
@@ -122,11 +123,14 @@ class Paper(QObject):
 
     def commit(self, text: str, *items: Item) -> None:
         """A finished stroke becomes one step of undo."""
+        if self.layers.continues:
+            self.adopt_example()
         self.stack.push(Edit(self, text, items))
 
-    def change(self, text: str, drawing: Drawing) -> None:
-        """Another drawing becomes one step of undo."""
-        self.stack.push(Replace(self, text, drawing))
+    def change(self, text: str, drawing: Drawing, resizes: bool = False) -> None:
+        """Another drawing becomes one step of undo; it is scaled onto the sheet, or brings its own
+        size."""
+        self.stack.push(Replace(self, text, drawing, resizes))
 
     def show(self, drawing: Drawing) -> None:
         """Another drawing in the place of this one; not a step of undo."""
@@ -138,7 +142,7 @@ class Paper(QObject):
             edit.tiles = None
         self._kept = []
         if resized:
-            self.layers = Layers(drawing.size)
+            self.layers = self._made(drawing.size)
             self.example, self._example_items = None, ()
         self.layers.render(drawing)
         if resized:
@@ -154,7 +158,7 @@ class Paper(QObject):
             self.layers.keep(item, tiles)
             region += self.layers.paint(item)
         was_blank = self.is_blank()
-        self.vectors = Drawing(self.vectors.size, (*self.vectors.items, *items))
+        self.vectors = replace(self.vectors, items=(*self.vectors.items, *items))
         self.changed.emit(QRegion(self.layers.rect) if was_blank else region)
         if any(isinstance(item, Fill) for item in items):  # it said that it may touch all
             tiles = {at: tile for at, tile in tiles.items() if tile != self.layers.tile(at)}
@@ -163,7 +167,7 @@ class Paper(QObject):
     def take_back(self, items: tuple[Item, ...], tiles: Tiles | None) -> None:
         self.disturbed.emit()
         self.abandon()
-        self.vectors = Drawing(self.vectors.size, self.vectors.items[: -len(items)])
+        self.vectors = replace(self.vectors, items=self.vectors.items[: -len(items)])
         if tiles is None:
             self.layers.render(self.vectors)
             region = QRegion(self.layers.rect)
@@ -208,9 +212,10 @@ class Edit(QUndoCommand):
 class Replace(QUndoCommand):
     """Another drawing in the place of the one that was there."""
 
-    def __init__(self, paper: Paper, text: str, after: Drawing) -> None:
+    def __init__(self, paper: Paper, text: str, after: Drawing, resizes: bool = False) -> None:
         super().__init__(text)
         self.paper, self.before, self.after = paper, paper.vectors, after
+        self.resizes = resizes
 
     def redo(self) -> None:
         self._show(self.after)
@@ -219,5 +224,6 @@ class Replace(QUndoCommand):
         self._show(self.before)
 
     def _show(self, drawing: Drawing) -> None:
-        self.paper.show(drawing.scaled(self.paper.vectors.size))
+        size = drawing.size if self.resizes else self.paper.vectors.size
+        self.paper.show(drawing.scaled(size))
         self.paper.settled.emit()

@@ -13,7 +13,7 @@ from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QInputDevice, QMouseEvent, QPointingDevice, QTabletEvent
 
 if TYPE_CHECKING:
-    from app.widgets.canvas import SketchCanvas
+    from app.widgets.canvas_base import Canvas
 
 ECHO_SECONDS = 0.5  # an imitated mouse event comes within this time after that of the pen
 LIGHTEST = 0.05  # share of the width that the lightest touch draws
@@ -24,7 +24,7 @@ PENS = (QPointingDevice.PointerType.Pen, QPointingDevice.PointerType.Eraser)
 
 
 class Pointer:
-    def __init__(self, canvas: SketchCanvas) -> None:
+    def __init__(self, canvas: Canvas) -> None:
         self.canvas = canvas
         self.pen_is_down = False
         self._panning: QPoint | None = None

@@ -9,10 +9,10 @@ from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QKeyEvent, QPainter, QPen
 
 from app import theme
-from app.drawing import Affine, Colour, Fill, Item, Move, Path, Stroke
+from app.drawing import Affine, Fill, Item, Move, Path, Stroke
 
 if TYPE_CHECKING:
-    from app.widgets.canvas import SketchCanvas
+    from app.widgets.canvas_base import Canvas
 
 Keys = Qt.KeyboardModifier
 NEAR = 6.0  # view pixels within which a polygon's first corner is hit
@@ -23,7 +23,7 @@ class Tool:
     brush: ClassVar[bool] = True  # shows the brush's ring
     cursor: ClassVar[Qt.CursorShape] = Qt.CursorShape.CrossCursor
 
-    def __init__(self, canvas: SketchCanvas) -> None:
+    def __init__(self, canvas: Canvas) -> None:
         self.canvas = canvas
         self.busy = False
 
@@ -48,13 +48,7 @@ class Tool:
     def stroke(self, tool: str, path: Path) -> Stroke:
         """`path` and its mirror images, with the canvas's brush."""
         paths = tuple(copy.path(path) for copy in self.canvas.copies())
-        return Stroke(tool, paths, self.canvas.width_, self.colour(), self.canvas.layer)
-
-    def colour(self) -> Colour:
-        if self.canvas.layer == "ink":
-            return (0, 0, 0)
-        tint = self.canvas.colour
-        return tint.red(), tint.green(), tint.blue()
+        return Stroke(tool, paths, self.canvas.width_, **self.canvas.marks(tool))
 
 
 class Pen(Tool):
@@ -185,7 +179,7 @@ class Polygon(Tool):
 
     name = "polygon"
 
-    def __init__(self, canvas: SketchCanvas) -> None:
+    def __init__(self, canvas: Canvas) -> None:
         super().__init__(canvas)
         self._corners: list[QPointF] = []
 
@@ -204,7 +198,8 @@ class Polygon(Tool):
     def hover(self, at: QPointF) -> None:
         if self.busy:
             path = tuple(_at(c) for c in (*self._corners, at))
-            self.canvas.paper.preview(self.stroke("line", path))
+            closed = self.canvas.fills and len(path) > 2
+            self.canvas.paper.preview(self.stroke("polygon" if closed else "line", path))
 
     def move(self, at: QPointF, pressure: float, keys: Keys) -> None:
         self.hover(at)
@@ -252,7 +247,7 @@ class Bucket(Tool):
             if self.canvas.layer == "hints":
                 self.canvas.paper.adopt_example()
             seeds = tuple(copy.point(_at(at)) for copy in self.canvas.copies())
-            self.canvas.paper.commit("Fill", Fill(seeds, self.colour(), self.canvas.layer))
+            self.canvas.paper.commit("Fill", Fill(seeds, **self.canvas.marks("bucket")))
 
 
 class Eyedropper(Tool):
@@ -260,10 +255,7 @@ class Eyedropper(Tool):
     cursor = Qt.CursorShape.PointingHandCursor
 
     def press(self, at: QPointF, pressure: float, keys: Keys) -> None:
-        picked = self.canvas.pixel(at)
-        if picked is not None:
-            picked.setAlpha(255)
-            self.canvas.colour_picked.emit(picked)
+        self.canvas.pick(at)
 
     def move(self, at: QPointF, pressure: float, keys: Keys) -> None:
         self.press(at, pressure, keys)
@@ -406,11 +398,7 @@ class Stamp(Tool):
         )
         once = stamp.through(Affine.box((0, 0, width, height), box))
         placed = [item for copy in self.canvas.copies() for item in once.through(copy).items]
-        return tuple(
-            Stroke(item.tool, item.paths, self.canvas.width_, item.colour, item.layer)
-            if isinstance(item, Stroke) and item.layer == "ink" else item
-            for item in placed
-        )  # fmt: skip
+        return self.canvas.stamped(placed)
 
 
 def straightened(a: QPointF, b: QPointF) -> QPointF:

@@ -247,7 +247,7 @@ class ControlPanel(QWidget):
     files_dropped = Signal(list)
 
     def __init__(self, elsewhere: tuple[str, ...] = ()) -> None:
-        """`elsewhere`: roles of pictures that the room shows itself."""
+        """`elsewhere`: roles, and kinds of drawings, that the room shows itself."""
         super().__init__()
         self._elsewhere = elsewhere
         self.fields: dict[str, Field] = {}
@@ -270,9 +270,11 @@ class ControlPanel(QWidget):
             old.deleteLater()
         self.fields, self.wells = {}, {}
         for control in card.controls if card else ():
-            sketched = isinstance(control, kinds.SketchInput)
-            if isinstance(control, kinds.ImageInput) or (sketched and not control.drawn):
-                if control.role not in self._elsewhere:
+            if isinstance(control, kinds.ImageInput) or (
+                isinstance(control, kinds.SketchInput) and not control.drawn
+            ):
+                kind = getattr(control, "kind", "")
+                if control.role not in self._elsewhere and kind not in self._elsewhere:
                     self._add_well(control)
             elif made := field(control):
                 self._add_field(control, made)

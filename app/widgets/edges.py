@@ -19,7 +19,7 @@ from engines.controls import ImageInput, ModelCard, SketchInput
 from engines.job import Picture
 
 
-class _Fitted(QLabel):
+class Fitted(QLabel):
     """A picture as large as there is room."""
 
     def __init__(self, name: str) -> None:
@@ -82,7 +82,7 @@ class EdgesDialog(QDialog):
         holder.setFixedWidth(230)
         holder.setLayout(side)
         side.setContentsMargins(0, 0, 0, 0)
-        self.before, self.after = _Fitted("Photo"), _Fitted("Edges")
+        self.before, self.after = Fitted("Photo"), Fitted("Edges")
         self.before.show_picture(photo)
         body = row(holder, self.before, self.after, space=16)
         body.setStretch(1, 1)

@@ -54,7 +54,7 @@ SYMMETRIES = (
 BRUSHES = (0.5, 24.0)  # sheet pixels
 
 
-def _of(action: QAction, icon_only: bool = True) -> QToolButton:
+def of(action: QAction, icon_only: bool = True) -> QToolButton:
     """A button for an action: its icon, tip, state and name."""
     made = QToolButton()
     made.setDefaultAction(action)
@@ -85,12 +85,12 @@ class TopBar(QFrame):
         live_words.setBuddy(self.live)
         box = row(self.picker, 8, live_words, self.live, 8, space=6)
         for id in ("run", "cancel"):
-            box.addWidget(_of(actions[id], icon_only=False))
+            box.addWidget(of(actions[id], icon_only=False))
         box.addSpacing(4)
         box.addWidget(rule())
         box.addSpacing(4)
         for id in ("undo", "redo"):
-            box.addWidget(_of(actions[id]))
+            box.addWidget(of(actions[id]))
         box.addStretch(1)
         self.copy = button("Copy", "flat")
         self.copy.clicked.connect(actions["copy"].trigger)
@@ -221,15 +221,18 @@ class ToolStrip(QWidget):
     colour_chosen = Signal(QColor)
     symmetry_chosen = Signal(str, int)
 
-    def __init__(self, tools: Iterable[QAction]) -> None:
+    def __init__(self, tools: Iterable[QAction], more: Iterable[QWidget] = ()) -> None:
+        """more: other buttons below the tools"""
         super().__init__()
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(2)
         self.buttons: dict[str, QToolButton] = {}
         for action in tools:
-            made = self.buttons[action.objectName()] = _of(action)
+            made = self.buttons[action.objectName()] = of(action)
             box.addWidget(made)
+        for part in more:
+            box.addWidget(part)
         box.addSpacing(6)
         line = rule(vertical=False)
         line.setFixedWidth(20)
@@ -278,10 +281,12 @@ class ReferenceMenu(Popover):
     removed = Signal()
     opacity_changed = Signal(float)
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, parent: QWidget, traces: bool = True) -> None:
+        """traces: its edges can be put on the sheet"""
         super().__init__(parent)
         self.choose = button("Choose a photo…", icon="open")
         self.edges = button("Turn into edges…", icon="edges")
+        self.edges.setVisible(traces)
         self.remove = button("Remove", icon="delete")
         self.opacity = Slider(0.05, 1.0, 0.05, 0.4)
         say(self.opacity, "setAccessibleName", "Opacity")
@@ -315,17 +320,25 @@ class ReferenceMenu(Popover):
         self.removed.emit()
 
 
-class DrawHead(QWidget):
-    """Over the canvas: lines or colours, brush size, reference photo, photo to edges, new sheet."""
+class CanvasHead(QWidget):
+    """Over a canvas: its two layers, brush size, reference photo, and what else a room has."""
 
     layer_chosen = Signal(str)
     brush_changed = Signal(float)
 
-    def __init__(self, edges: QAction, new: QAction) -> None:
+    def __init__(
+        self,
+        title: str,
+        layer: Segments,
+        first: str,
+        menu: ReferenceMenu,
+        more: Iterable[QWidget],
+        limits: tuple[float, float] = BRUSHES,
+    ) -> None:
+        """limits: of the brush, in sheet pixels; first: the layer to begin on"""
         super().__init__()
-        self.layer = Segments((("ink", "Lines"), ("hints", "Colours")), "Lines or colours")
-        self.layer.show_value("ink")
-        say(self.layer.part("hints"), "setToolTip", "A few strokes of colour tell the model more.")
+        self.layer, self.limits = layer, limits
+        self.layer.show_value(first)
         self.brush = Slider(0, 1, 0.005, 0.35)
         self.brush.setFixedWidth(76)
         say(self.brush, "setAccessibleName", "Brush size")
@@ -335,11 +348,11 @@ class DrawHead(QWidget):
         self.pixels.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.reference = tool("reference", "Reference photo")
         self.reference.setCheckable(True)
-        self.reference_menu = ReferenceMenu(self)
+        self.reference_menu = menu
         self.reference.clicked.connect(self._on_reference)
-        box = row(label("Drawing", "title"), None, self.layer, 2, self.brush, self.pixels, 2,
+        box = row(label(title, "title"), None, self.layer, 2, self.brush, self.pixels, 2,
                   space=4)  # fmt: skip
-        for part in (self.reference, _of(edges), _of(new)):
+        for part in (self.reference, *more):
             box.addWidget(part)
         self.setLayout(box)
         self.setFixedHeight(36)
@@ -351,13 +364,13 @@ class DrawHead(QWidget):
 
     def show_brush(self, pixels: float) -> None:
         self._brush = pixels
-        low, high = BRUSHES
+        low, high = self.limits
         share = ((pixels - low) / (high - low)) ** 0.5 if pixels > low else 0.0
         self.brush.show_number(share)
         self._write()
 
     def show_layers(self, layers: bool) -> None:
-        """Only some models take colours."""
+        """Only some models take both."""
         self.layer.setVisible(layers)
 
     def show_layer(self, layer: str) -> None:
@@ -373,13 +386,21 @@ class DrawHead(QWidget):
         self.reference_menu.open_at(self.reference)
 
     def _on_brush(self, share: float) -> None:
-        low, high = BRUSHES
+        low, high = self.limits
         self._brush = round((low + share**2 * (high - low)) * 2) / 2
         self._write()
         self.brush_changed.emit(self._brush)
 
     def _write(self, *_: object) -> None:
         self.pixels.setText(tr("{n} px", n=f"{self._brush:g}"))
+
+
+class DrawHead(CanvasHead):
+    def __init__(self, edges: QAction, new: QAction) -> None:
+        layer = Segments((("ink", "Lines"), ("hints", "Colours")), "Lines or colours")
+        say(layer.part("hints"), "setToolTip", "A few strokes of colour tell the model more.")
+        menu = ReferenceMenu(layer)
+        super().__init__("Drawing", layer, "ink", menu, (of(edges), of(new)))
 
 
 class PhotoHead(QWidget):
@@ -397,8 +418,8 @@ class PhotoHead(QWidget):
         box.addStretch(1)
         box.addWidget(self.time)
         box.addSpacing(4)
-        self.surprise = _of(surprise)
-        for part in (self.surprise, _of(wipe), _of(fullscreen)):
+        self.surprise = of(surprise)
+        for part in (self.surprise, of(wipe), of(fullscreen)):
             box.addWidget(part)
         self.setFixedHeight(36)
 

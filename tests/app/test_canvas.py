@@ -23,7 +23,8 @@ from PySide6.QtWidgets import QApplication
 
 from app.drawing import Drawing
 from app.pictures import from_qimage, mime_for, view
-from app.raster import Layers, bytes_of
+from app.raster import Layers
+from app.tiles import bytes_of
 from app.widgets.canvas import SketchCanvas
 from app.widgets.canvas_paint import parts
 from engines import edges

@@ -5,7 +5,8 @@ import pytest
 
 from app.drawing import Drawing, Fill, Stroke
 from app.pictures import view
-from app.raster import Layers, touched
+from app.raster import Layers
+from app.tiles import touched
 
 ARC = [(20 + 8 * n, 128 - 60 * np.sin(n / 8), 1.0) for n in range(27)]
 

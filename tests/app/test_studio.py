@@ -746,7 +746,8 @@ def test_any_other_picture_is_offered_as_a_reference(bench, tmp_path):
     bench.studio.open_path(tmp_path / "photo.jpg")
     bench.studio.open_path(tmp_path / "plain.png")
     bench.wait(lambda: len(bench.told["picture_opened"]) == 2)
-    assert [p.size for p in bench.told["picture_opened"]] == [(20, 10), (5, 4)]
+    opened = [(p.size, path.name) for p, path in bench.told["picture_opened"]]
+    assert opened == [((20, 10), "photo.jpg"), ((5, 4), "plain.png")]
 
 
 @pytest.mark.parametrize("name", ["gone.png", "broken.png", "broken.json", "empty folder"])

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -25,7 +26,6 @@ from PySide6.QtWidgets import (
 from app import i18n, pictures, theme
 from app.actions import ACTS
 from app.settings import Settings
-from app.sheet import WAITING
 from app.studio import Studio
 from app.widgets.settings import conflicts
 from app.window import MainWindow
@@ -73,12 +73,15 @@ def negative(job: Job) -> Iterator[Event]:
 
 
 class Bench:
+    scripts: ClassVar = {"pix2pix": negative}
+    cards: ClassVar = (CLOTHES, CATS)
+
     def __init__(self, qtbot, folder: Path, **verdicts: Verdict) -> None:
         self.qtbot, self.folder, self.verdicts = qtbot, folder, verdicts
         self.engine = FakeEngine()
-        self.engine.scripts = {"pix2pix": negative}
-        self.engine.cards = {"edges-to-clothes": CLOTHES, "edges-to-cats": CATS}
-        self.catalogue = Catalogue(CLOTHES, CATS)
+        self.engine.scripts = dict(self.scripts)
+        self.engine.cards = {card.checkpoint.partition("@")[0]: card for card in self.cards}
+        self.catalogue = Catalogue(*self.cards)
         self.settings = Settings(folder / "settings.json")
         self.open()
 
@@ -812,32 +815,3 @@ def test_a_failed_drop_of_nothing_says_so(bench: Bench):
     assert bench.window.notice.text() == "There is no picture on the clipboard."
     bench.window._on_failed("drop", Failed("input", "a.txt is not a picture that Ganvas can read."))
     assert bench.window.notice.text().startswith("a.txt")
-
-
-def test_a_model_of_label_maps_takes_them_as_pictures_not_from_the_canvas(bench: Bench):
-    streets = ModelCard(
-        "pix2pixhd", "Labels to street", rooms=("paint",), checkpoint="streets@beefbeefbeefbeef",
-        controls=(
-            SketchInput("labels", "Label map", "labels", (64, 32), classes=12),
-            SketchInput("objects", "Object map", "labels", (64, 32), optional=True),
-        ),
-    )  # fmt: skip
-    given: list[Job] = []
-
-    def painted(job: Job) -> Iterator[Event]:
-        given.append(job)
-        yield Result((Picture(np.zeros((32, 64, 3), np.uint8)),))
-
-    bench.engine.cards["streets"] = streets
-    bench.engine.scripts["pix2pixhd"] = painted
-    bench.catalogue.put(streets.checkpoint)
-    bench.studio.choose_model(streets.checkpoint)
-    bench.wait(lambda: bench.studio.card == streets)
-    wells = bench.window.room.controls.wells
-    assert list(wells) == ["labels", "objects"]
-    assert bench.viewer.message() == i18n.tr(WAITING)
-    assert not given, "the lines on the canvas are no label map"
-    labels = Picture(np.full((32, 64), 3, np.uint8))
-    bench.window.take_picture(labels)
-    bench.wait(lambda: bool(given))
-    assert given[-1].images == {"labels": labels}

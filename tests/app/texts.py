@@ -9,10 +9,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 ASK = {"tr", "say", "label", "button", "tool", "Section", "Switch", "Act", "Option", "tell",
        "show_message", "set_message", "_button", "QUndoCommand", "Change", "Deletion", "ImageWell",
-       "SheetView", "_Fitted", "Slider", "Choice", "Toggle", "Text", "SketchInput", "ImageInput",
-       "EmptyState", "FacePoints", "Attributes"}  # fmt: skip
+       "SheetView", "Fitted", "Slider", "Choice", "Toggle", "Text", "SketchInput", "ImageInput",
+       "EmptyState", "FacePoints", "Attributes", "CanvasHead", "Segments"}  # fmt: skip
 TABLES = {"PALETTE", "SYMMETRIES", "ROOMS", "STATES", "DEVICES", "WHAT", "OPTIONS", "ACTS",
-          "NAMES_OF_TOOLS", "EMPTY", "WAITING", "GIVEN", "INVITATION"}  # fmt: skip
+          "NAMES_OF_TOOLS", "EMPTY", "WAITING", "GIVEN", "empty", "invitation"}  # fmt: skip
 SAME = {"AtoB", "BtoA", "WebP"}  # values, and a name that is the same everywhere
 PLAIN = SAME | {"setText", "setToolTip", "setAccessibleName", "setPlaceholderText",
                 "setWindowTitle", "set_words"}  # fmt: skip

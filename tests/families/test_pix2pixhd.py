@@ -174,6 +174,22 @@ def test_objects_of_a_map_are_told_apart_by_it() -> None:
     assert bool((found.labels[found.places] == street().pixels).all())
 
 
+def test_what_has_no_number_of_its_own_is_told_apart_as_painted() -> None:
+    labels = street().pixels
+    things = frozenset({2, 3})
+    painted = style.Objects.painted(labels, things)
+    same = style.Objects.numbered(labels, np.zeros_like(labels), things)
+    assert np.array_equal(same.places, painted.places)
+    rows, columns = np.nonzero(labels == 2)
+    numbers = np.zeros(labels.shape, np.int64)
+    numbers[rows[0], columns[0]] = 9  # one pixel of a window is an object of its own
+    cut = style.Objects.numbered(labels, numbers, things)
+    assert len(cut) == len(painted) + 1
+    own = cut.places[rows[0], columns[0]]
+    assert (cut.places == own).sum() == 1 and cut.labels[own] == 2
+    assert np.array_equal(cut.places[labels != 2], painted.places[labels != 2])
+
+
 def test_the_value_most_of_an_object_has() -> None:
     found = style.Objects.of(np.array([[1, 1, 1, 2]]), np.zeros((1, 4)))
     assert found.most(np.array([[7, 3, 7, 0]], np.uint8)).tolist() == [7, 0]

@@ -224,11 +224,11 @@ def _classes(config: Config, given: Picture) -> tuple[np.ndarray, tuple[str, ...
 def _objects(config: Config, job: Job, labels: np.ndarray) -> Objects:
     from engines.families.pix2pixhd.style import Objects
 
-    if "objects" in job.images:
-        numbers = palettes.object_numbers(_sized(job.images["objects"], labels.shape))
-        return Objects.of(labels, numbers)
     known = config.palette in palettes.known()
     things = palettes.palette(config.palette).things if known else frozenset()
+    if "objects" in job.images:
+        numbers = palettes.object_numbers(_sized(job.images["objects"], labels.shape))
+        return Objects.numbered(labels, numbers, things)
     return Objects.painted(labels, things)
 
 

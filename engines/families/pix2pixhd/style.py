@@ -35,6 +35,15 @@ class Objects:
         return cls(places.reshape(labels.shape), rows[first, 1], rows[first, 0])
 
     @classmethod
+    def numbered(cls, labels: np.ndarray, numbers: np.ndarray, things: frozenset[int]) -> Objects:
+        """By a map in which only some objects have a number: what has 0 is told apart as in
+        `painted`."""
+        if not (numbers == 0).any():
+            return cls.of(labels, numbers)
+        rest = cls.painted(labels, things)
+        return cls.of(labels, np.where(numbers == 0, rest.places - len(rest), numbers))
+
+    @classmethod
     def painted(cls, labels: np.ndarray, things: frozenset[int]) -> Objects:
         """Without an object map: regions that touch are one object, and so are all pixels of a
         class of which there are no countable things."""
