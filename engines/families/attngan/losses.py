@@ -4,15 +4,30 @@ to 13), and the adversarial terms."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SMOOTH = 4.0, 5.0, 10.0  # gamma 1, 2, 3 of the paper
 SMALLEST = 1e-8
 Judge = Callable[..., tuple[Tensor, ...]]  # a Discriminator, or what stands for one
+
+
+@dataclass(frozen=True)
+class Smooth:
+    """gamma 1, 2, 3 of the paper: how sharply a word looks, how much the best words count, how
+    sharply the right caption must stand out. With `even`, the mean over words counts and not their
+    sum, by which long captions match anything: for captions of mixed lengths."""
+
+    look: float = 4.0
+    words: float = 5.0
+    choice: float = 10.0
+    even: bool = False
+
+
+PAPER = Smooth()
 
 
 class Looked(NamedTuple):
@@ -25,26 +40,24 @@ class Looked(NamedTuple):
     share: Tensor
 
 
-def look(
-    regions: Tensor, words: Tensor, hide: Tensor, smooth: tuple[float, float, float] = SMOOTH
-) -> Looked:
+def look(regions: Tensor, words: Tensor, hide: Tensor, smooth: Smooth = PAPER) -> Looked:
     """Every picture (J, D, h, w) beside every caption (I, D, T); hide (I, T) bool, true where there
     is no word."""
     seen = regions.flatten(2)
     scores = torch.einsum("jds,idt->jist", seen, words)
     scores = scores.masked_fill(hide[None, :, None], -torch.inf)
-    share = (smooth[0] * scores.softmax(3)).softmax(2)
+    share = (smooth.look * scores.softmax(3)).softmax(2)
     context = torch.einsum("jds,jist->jidt", seen, share)
     cosine = _cosine(context, words[None], 2)
-    rows = (smooth[1] * cosine).masked_fill(hide[None], -torch.inf).logsumexp(2)
-    return Looked(smooth[2] * rows, cosine, share.transpose(2, 3))
+    rows = (smooth.words * cosine).masked_fill(hide[None], -torch.inf).logsumexp(2)
+    if smooth.even:
+        rows = rows - (~hide).sum(1).log()
+    return Looked(smooth.choice * rows, cosine, share.transpose(2, 3))
 
 
-def compare(
-    pictures: Tensor, sentences: Tensor, smooth: tuple[float, float, float] = SMOOTH
-) -> Tensor:
+def compare(pictures: Tensor, sentences: Tensor, smooth: Smooth = PAPER) -> Tensor:
     """(J, D), (I, D) -> (J, I): how well picture j matches sentence i, times gamma 3."""
-    return smooth[2] * _cosine(pictures[:, None], sentences[None], 2)
+    return smooth.choice * _cosine(pictures[:, None], sentences[None], 2)
 
 
 def _cosine(a: Tensor, b: Tensor, axis: int) -> Tensor:
@@ -68,7 +81,7 @@ def damsm(
     sentence: Tensor,
     hide: Tensor,
     same: Tensor | None = None,
-    smooth: tuple[float, float, float] = SMOOTH,
+    smooth: Smooth = PAPER,
 ) -> tuple[Tensor, Tensor]:
     """The loss of words, and that of sentences, each the sum of both directions."""
     told = matching(look(regions, words, hide, smooth).scores, same)

@@ -19,10 +19,10 @@ class TextEncoder(nn.Module):
     """words (B, T) int64, padded with 0; lengths (B,) int64, at least 1 ->
     words (B, sentence, T), zero where padded, and sentences (B, sentence)."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, drop: float = 0.5) -> None:
         super().__init__()
         self.encoder = nn.Embedding(config.words, config.word)
-        self.drop = nn.Dropout(0.5)
+        self.drop = nn.Dropout(drop)
         self.rnn = nn.LSTM(config.word, config.sentence // 2, batch_first=True, bidirectional=True)
 
     def forward(self, words: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:

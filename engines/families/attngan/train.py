@@ -42,9 +42,11 @@ _ENCODERS: dict[str, Any] = {
     "sentence": 128,
     "widths": (32, 64, 128, 160, 192),  # of the image encoder; (0,): Inception-v3
     "side": 64,
+    "drop": 0.1,  # share of the numbers of a word that are left out at random; the paper: 0.5
 }
 _MATCHING: dict[str, Any] = {
-    "smooth": losses.SMOOTH,
+    "smooth": (4.0, 5.0, 10.0),  # gamma 1, 2, 3
+    "even": True,  # the mean over words counts, not their sum
     "clip": 0.25,  # longest gradient of the text encoder's memory
     "move": 0.06,  # how far photos are moved at random, as a share of the side
 }
@@ -59,6 +61,8 @@ _NETWORK: dict[str, Any] = {
 }
 _LOSSES: dict[str, Any] = {
     "matching": 2.0,
+    "smooth": (4.0, 5.0, 10.0),
+    "even": True,
     "divergence": 1.0,
     "slope": 2.0,  # gamma of R1
     "slope_every": 4,  # steps
@@ -81,7 +85,7 @@ class DAMSMTrainer:
         self.recipe, self.data = recipe, data
         network = told(_ENCODERS, recipe.network)
         self.losses = told(_MATCHING, recipe.losses)
-        self.smooth = tuple(float(v) for v in self.losses["smooth"])
+        self.smooth = losses.Smooth(*self.losses["smooth"], self.losses["even"])
         self.config = Config(
             tuple(data.vocabulary),
             len(data.vocabulary),
@@ -91,7 +95,7 @@ class DAMSMTrainer:
             widths=tuple(network["widths"]),
             side=network["side"],
         )
-        self.text_encoder = TextEncoder(self.config)
+        self.text_encoder = TextEncoder(self.config, network["drop"])
         self.image_encoder = image_encoder(self.config)
         self._optimisers: dict[str, torch.optim.Optimizer] = {
             name: torch.optim.AdamW(module.parameters(), 1e-3, (0.5, 0.999), weight_decay=0.01)
@@ -115,8 +119,8 @@ class DAMSMTrainer:
         photo = layers.moved(batch["photo"], float(self.losses["move"]), noise, light=0.0)
         regions, picture = self.image_encoder(photo)
         hide, same = padding(batch["words"], batch["lengths"]), _alike(batch)
-        looked = losses.look(regions.float(), words.float(), hide, self.smooth)  # pyright: ignore
-        whole = losses.compare(picture.float(), sentence.float(), self.smooth)  # pyright: ignore
+        looked = losses.look(regions.float(), words.float(), hide, self.smooth)
+        whole = losses.compare(picture.float(), sentence.float(), self.smooth)
         told, all_of_it = (
             torch.stack(losses.matching(s, same)).sum() for s in (looked.scores, whole)
         )
@@ -140,8 +144,8 @@ class DAMSMTrainer:
             words, sentence = averages["text_encoder"](batch["words"][:8], batch["lengths"][:8])
             regions, picture = averages["image_encoder"](batch["photo"])
             hide = padding(batch["words"][:8], batch["lengths"][:8])
-            scores = losses.look(regions, words, hide, self.smooth).scores  # pyright: ignore
-            scores = scores + losses.compare(picture, sentence, self.smooth)  # pyright: ignore
+            scores = losses.look(regions, words, hide, self.smooth).scores
+            scores = scores + losses.compare(picture, sentence, self.smooth)
         best = scores.topk(3, 0).indices
         return sheet([batch["photo"][:8], *(batch["photo"][row] for row in best)])
 
@@ -161,6 +165,7 @@ class AttnGANTrainer:
         self.losses = told(_LOSSES, recipe.losses)
         if network["norm"] and self.losses["slope"]:
             raise RecipeError("Discriminators with batch norms take no slope; set it to 0.")
+        self.smooth = losses.Smooth(*self.losses["smooth"], self.losses["even"])
         known, self.encoders = _encoders(Path(network["damsm"]), tuple(data.vocabulary))
         self.config = replace(
             known,
@@ -267,7 +272,9 @@ class AttnGANTrainer:
         regions, code = self.encoders.image_encoder(
             layers.moved(pictures[-1], float(self.losses["move"]), noise, light=0.0)
         )
-        told, whole = losses.damsm(regions, code, said.words, said.sentence, said.hide, same)  # pyright: ignore
+        told, whole = losses.damsm(
+            regions, code, said.words, said.sentence, said.hide, same, self.smooth
+        )
         parts = {
             "gan": losses.generator_loss(stages, shown, said.sentence),
             "matching": told + whole,
