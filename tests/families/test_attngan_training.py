@@ -33,10 +33,11 @@ def damsm_recipe(steps: int = 3, batch: int = 12) -> Recipe:
 
 
 def gan_recipe(damsm: Path, steps: int = 2, side: int = 128) -> Recipe:
-    network = {"damsm": str(damsm), "width": 4, "condition": 4, "noise": 4, "judges": 4}
+    network = {"width": 4, "condition": 4, "noise": 4, "judges": 4}
     return Recipe(
         "paint", "attngan.train:AttnGANTrainer", (Stage(steps, (side, side), 3),), {},
         network, {"slope_every": 1}, {"title": "Shapes"}, every={"losses": 1},
+        files={"damsm": str(damsm)},
     )  # fmt: skip
 
 
@@ -74,8 +75,8 @@ def test_other_words_than_the_encoders_are_refused(damsm: Path) -> None:
     data.vocabulary = data.vocabulary[:-1]
     with pytest.raises(RecipeError, match=r"knows 34 words and the data has 33"):
         AttnGANTrainer(gan_recipe(damsm), data)
-    with pytest.raises(RecipeError, match="The encoders are missing: There is no file"):
-        AttnGANTrainer(gan_recipe(Path("nothing.safetensors")), shapes(12))
+    with pytest.raises(RecipeError, match="names no file damsm"):
+        AttnGANTrainer(replace(gan_recipe(damsm), files={}), shapes(12))
     recipe = replace(gan_recipe(damsm), stages=(Stage(1, (96, 96), 3),))
     with pytest.raises(RecipeError, match="64, 128 or 256 pixels square"):
         AttnGANTrainer(recipe, shapes(12))
@@ -121,9 +122,9 @@ def test_matching_learns_which_picture_a_caption_is_of() -> None:
 @pytest.mark.parametrize("name", ["clothes", "emoji"])
 def test_the_shipped_recipes_fit_together(name: str) -> None:
     first = load_recipe(RECIPES / f"words-to-{name}-damsm.toml")
-    then = load_recipe(RECIPES / f"words-to-{name}.toml", ["network.damsm=elsewhere.safetensors"])
+    then = load_recipe(RECIPES / f"words-to-{name}.toml")
     assert DAMSMTrainer(first, shapes(12)).config.widths == (32, 64, 128, 160, 192)
-    assert then.network["damsm"] == "elsewhere.safetensors"
+    assert then.files == {"damsm": f"../{first.name}/model.safetensors"}
     assert {k: v for k, v in first.data.items() if k != "size"} == {
         k: v for k, v in then.data.items() if k != "size"
     }

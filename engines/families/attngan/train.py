@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engines import datasets, layers
-from engines.checkpoint import CheckpointError, fill, open_checkpoint, save
+from engines.checkpoint import fill, open_checkpoint, save
 from engines.families.attngan import config as configs
 from engines.families.attngan import losses
 from engines.families.attngan.config import FIRST, Config, DiscriminatorConfig
@@ -51,7 +51,6 @@ _MATCHING: dict[str, Any] = {
     "move": 0.06,  # how far photos are moved at random, as a share of the side
 }
 _NETWORK: dict[str, Any] = {
-    "damsm": "",  # the file that a DAMSMTrainer made
     "condition": 32,
     "noise": 48,
     "width": 28,
@@ -166,7 +165,7 @@ class AttnGANTrainer:
         if network["norm"] and self.losses["slope"]:
             raise RecipeError("Discriminators with batch norms take no slope; set it to 0.")
         self.smooth = losses.Smooth(*self.losses["smooth"], self.losses["even"])
-        known, self.encoders = _encoders(Path(network["damsm"]), tuple(data.vocabulary))
+        known, self.encoders = _encoders(recipe, tuple(data.vocabulary))
         self.config = replace(
             known,
             condition=network["condition"],
@@ -366,12 +365,13 @@ def _stages(recipe: Recipe) -> int:
     return made
 
 
-def _encoders(path: Path, vocabulary: tuple[str, ...]) -> tuple[Config, AttnGAN]:
-    """The two encoders of a file of DAMSMTrainer, in eval mode and frozen. Raises RecipeError."""
-    try:
-        opened = open_checkpoint(path)
-    except CheckpointError as error:
-        raise RecipeError(f"The encoders are missing: {error} Train the -damsm recipe.") from error
+def _encoders(recipe: Recipe, vocabulary: tuple[str, ...]) -> tuple[Config, AttnGAN]:
+    """The two encoders of the recipe's file "damsm", which DAMSMTrainer made, in eval mode and
+    frozen. Raises RecipeError or CheckpointError."""
+    if "damsm" not in recipe.files:
+        raise RecipeError("The recipe names no file damsm, which holds the trained encoders.")
+    path = Path(recipe.files["damsm"])
+    opened = open_checkpoint(path)
     config = configs.recognise(opened)
     if config is None or not config.words or not config.widths:
         raise RecipeError(f"{path.name} does not hold a text encoder and an image encoder.")
