@@ -1,0 +1,176 @@
+"""The configuration of an AttnGAN model: text encoder, generator and image encoder, each of which
+may be missing. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engines.checkpoint import Checkpoint
+
+FIRST = 64  # side in pixels of the first stage's picture; every further stage doubles it
+END = "<end>"  # word 0 of every vocabulary: the end of a caption, and its padding
+TRUNK = 2048, 768  # channels of Inception-v3 behind its last layer and behind Mixed_6e
+
+
+@dataclass(frozen=True)
+class Config:
+    """vocabulary  the words of a caption by number, "<end>" first; () if no file tells them
+    words       rows of the text encoder's table; 0: there is no text encoder
+    word        numbers that stand for a word in the table
+    sentence    numbers that stand for a word in its sentence, for a sentence and for a region
+    condition, noise   numbers that the generator is given of the sentence, and of chance
+    width       channels of the generator at full size
+    stages      pictures that the generator paints, 64 pixels and up; 0: there is no generator
+    residuals   residual blocks of each stage behind the first
+    single      only the last stage paints a picture (AttnDCGAN)
+    widths      channels of our image encoder, level by level; (0,): Inception-v3; (): none
+    side        pixels at which our image encoder looks
+    aligned     Inception sees pictures enlarged as torch did before 0.4, corner on corner
+    """
+
+    vocabulary: tuple[str, ...] = ()
+    words: int = 5450
+    word: int = 300
+    sentence: int = 256
+    condition: int = 100
+    noise: int = 100
+    width: int = 32
+    stages: int = 3
+    residuals: int = 2
+    single: bool = False
+    widths: tuple[int, ...] = ()
+    side: int = 64
+    aligned: bool = True
+
+    @property
+    def size(self) -> int:
+        """Side in pixels of the last stage's picture."""
+        return FIRST * 2 ** max(self.stages - 1, 0)
+
+    @property
+    def inception(self) -> bool:
+        return self.widths == (0,)
+
+
+@dataclass(frozen=True)
+class DiscriminatorConfig:
+    """size of the pictures that it judges: 64, 128 or 256; sentence as in Config. Ours have no
+    batch norms, so that their slope can be held flat."""
+
+    size: int = 64
+    width: int = 64
+    sentence: int = 256
+    norm: bool = True
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    return asdict(config)
+
+
+def from_dict(body: Mapping[str, Any]) -> Config:
+    made: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
+    return Config(**made)
+
+
+# ---- recognised from names and shapes ------------------------------------------------------------
+
+PARTS = {  # part -> a name that its weights have and no other part's
+    "text_encoder": "rnn.weight_ih_l0_reverse",
+    "generator": "ca_net.fc.weight",
+    "image_encoder": "emb_cnn_code.weight",
+}
+
+
+def places(checkpoint: Checkpoint) -> dict[str, str]:
+    """Part -> what its names begin with in a file of ours, a bare part ("") or a folder of the
+    official files."""
+    made: dict[str, str] = {}
+    for key in checkpoint.keys():  # noqa: SIM118  (a method, not a dict)
+        for part, name in PARTS.items():
+            if key == name or key.endswith(f".{name}"):
+                made[part] = max(made.get(part, ""), key.removesuffix(name), key=_age)
+    return made
+
+
+def _age(stem: str) -> tuple[int, str]:
+    """Of several files of one part the one of the latest epoch counts."""
+    numbers = re.findall(r"\d+", stem)
+    return (int(numbers[-1]) if numbers else -1), stem
+
+
+def recognise(checkpoint: Checkpoint) -> Config | None:
+    """Any of the three parts, and what their shapes say. Not everything must be there: two encoders
+    match pictures and captions, a generator paints what a text encoder has read."""
+    found = places(checkpoint)
+    told = checkpoint.metadata.get("config")
+    told = from_dict(told) if isinstance(told, dict) else Config()
+    made = replace(told, words=0, stages=0, widths=())
+    for part, begin in found.items():
+        read = _READERS[part](checkpoint, begin, made)
+        if read is None:
+            return None
+        made = read
+    return made if found else None
+
+
+def _text(checkpoint: Checkpoint, begin: str, config: Config) -> Config | None:
+    table = checkpoint.shape(f"{begin}encoder.weight")
+    memory = checkpoint.shape(f"{begin}rnn.weight_hh_l0")
+    if not (table and memory) or len(table) != 2 or len(memory) != 2:
+        return None
+    return replace(config, words=table[0], word=table[1], sentence=2 * memory[1])
+
+
+def _generator(checkpoint: Checkpoint, begin: str, config: Config) -> Config | None:
+    condition = checkpoint.shape(f"{begin}ca_net.fc.weight")
+    first = checkpoint.shape(f"{begin}h_net1.fc.0.weight")
+    if not (condition and first) or len(condition) != 2 or len(first) != 2:
+        return None
+    stages = 1
+    while checkpoint.shape(f"{begin}h_net{stages + 1}.att.conv_context.weight"):
+        stages += 1
+    residuals = 0
+    while checkpoint.shape(f"{begin}h_net2.residual.{residuals}.block.0.weight"):
+        residuals += 1
+    return replace(
+        config,
+        sentence=condition[1],
+        condition=condition[0] // 4,
+        noise=first[1] - condition[0] // 4,
+        width=first[0] // 512,
+        stages=stages,
+        residuals=residuals if stages > 1 else Config.residuals,
+        single=checkpoint.shape(f"{begin}img_net.img.0.weight") is not None,
+    )
+
+
+def _image(checkpoint: Checkpoint, begin: str, config: Config) -> Config | None:
+    code = checkpoint.shape(f"{begin}emb_cnn_code.weight")
+    if not code or len(code) != 2:
+        return None
+    if checkpoint.shape(f"{begin}Mixed_7c.branch_pool.conv.weight"):
+        return replace(config, sentence=code[0], widths=(0,))
+    widths: list[int] = []
+    for part in ("near", "far"):
+        level = 0
+        while shape := checkpoint.shape(f"{begin}{part}.{level}.0.weight"):
+            widths.append(shape[0])
+            level += 1
+    return replace(config, sentence=code[0], widths=tuple(widths)) if len(widths) > 3 else None
+
+
+_READERS: dict[str, Callable[[Checkpoint, str, Config], Config | None]] = {
+    "text_encoder": _text,
+    "generator": _generator,
+    "image_encoder": _image,
+}
+
+
+def renamed(checkpoint: Checkpoint) -> Checkpoint:
+    """The checkpoint under the names of our network."""
+    return checkpoint.called(checkpoint.inside(places(checkpoint)))
