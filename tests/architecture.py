@@ -75,8 +75,20 @@ APP = (
     ("desk", "history", "tasks", "export", "opening"),
     ("results", "door"),
     ("studio",),
-    ("window", "room", "draw", "paint", "easel", "sheet", "mapsheet", "mapping", "faces",
-     "portrait", "asking", "actions"),
+    (
+        "window",
+        "room",
+        "draw",
+        "paint",
+        "easel",
+        "sheet",
+        "mapsheet",
+        "mapping",
+        "faces",
+        "portrait",
+        "asking",
+        "actions",
+    ),
 )
 REGISTRY = ("engines.family", "engines.families")  # asks for the families, so that they register
 SEES_WIDGETS = ("app.widgets", "app.window", "app.draw", "app.sheet", "app.asking", "app.actions",

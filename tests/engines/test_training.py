@@ -200,7 +200,7 @@ def test_average_follows_the_weights() -> None:
 def test_pairs_are_found_for_recipes(photos: Path) -> None:
     made = datasets.make_dataset({"kind": "pairs", "folder": "missing", "maker": "grey"}, photos, 0)
     assert len(made) == 6
-    with pytest.raises(datasets.DataError, match="edges, pairs, .*faces"):
+    with pytest.raises(datasets.DataError, match=r"edges, pairs, .*faces"):
         datasets.make_dataset({"kind": "magic"}, photos, 0)
 
 

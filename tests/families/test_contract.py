@@ -64,6 +64,7 @@ TINY: dict[str, list[Any]] = {
             size=(32, 40),
             longest=4,
         ),
+        CaptionConfig(
             "show",
             6,
             ("<pad>", "<start>", "<end>", "<unk>", "a", "hat"),
@@ -72,8 +73,12 @@ TINY: dict[str, list[Any]] = {
             unknown=3,
             padding=0,
             widths=(4, 6),
+            embed=4,
+            hidden=6,
             layers=2,
             size=(16, 16),
+            longest=4,
+        ),
     ],
     "colourise": [ColouriseConfig(bins=5, widths=(4, 6, 8), blocks=1, native=192)],
     "cyclegan": [
