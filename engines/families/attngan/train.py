@@ -177,6 +177,7 @@ class AttnGANTrainer:
         self.generator = Generator(self.config)
         layers.init_weights(self.generator, 0.02)
         self.judges = Judges(self.config, network["judges"], network["norm"])
+        self._bare = self.judges  # without Fabric, in full precision: for slopes
         self._optimisers: dict[str, torch.optim.Optimizer] = {
             "generator": torch.optim.Adam(self.generator.parameters(), 2e-4, (0.5, 0.999)),
             "judges": torch.optim.Adam(self.judges.parameters(), 2e-4, (0.5, 0.999)),
@@ -249,7 +250,7 @@ class AttnGANTrainer:
         gamma, every = float(self.losses["slope"]), int(self.losses["slope_every"])
         if gamma and updates(self._optimisers["judges"]) % every == 0:
             slopes = [
-                _slope(partial(self.judges, n), self._seen(photo, noise), said.sentence)
+                _slope(partial(self._bare, n), self._seen(photo, noise), said.sentence)
                 for n, photo in enumerate(photos)
             ]
             terms += [gamma / 2 * every * slope for slope in slopes]
