@@ -62,7 +62,7 @@ _LOSSES: dict[str, Any] = {
     "matching": 2.0,
     "smooth": (4.0, 5.0, 10.0),
     "even": True,
-    "divergence": 1.0,
+    "divergence": 0.1,
     "slope": 2.0,  # gamma of R1
     "slope_every": 4,  # steps
     "move": 0.125,  # what discriminators see: moves and holes, as shares of the side
@@ -175,7 +175,7 @@ class AttnGANTrainer:
             stages=_stages(recipe),
         )
         self.generator = Generator(self.config)
-        layers.init_weights(self.generator, 0.02)
+        _prepare(self.generator)
         self.judges = Judges(self.config, network["judges"], network["norm"])
         self._bare = self.judges  # without Fabric, in full precision: for slopes
         self._optimisers: dict[str, torch.optim.Optimizer] = {
@@ -328,6 +328,19 @@ class Judges(nn.Module):
 
     def forward(self, number: int, picture: Tensor, *sentences: Tensor) -> tuple[Tensor, ...]:
         return self.stages[number](picture, *sentences)
+
+
+def _prepare(generator: Generator) -> None:
+    """Orthogonal weights, as the official code begins with, and a sentence that begins well above
+    its noise."""
+    layers.init_weights(generator)
+    for layer in generator.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.orthogonal_(layer.weight)
+    fc = generator.ca_net.fc
+    with torch.no_grad():  # mean and log variance, of which gates at first let half through
+        fc.weight.view(4, -1)[0] *= 4.0
+        fc.bias.view(4, -1)[1] = -4.0
 
 
 def _slope(judge: losses.Judge, photo: Tensor, sentence: Tensor) -> Tensor:
