@@ -28,6 +28,9 @@ class Backbone(nn.Module):
     H and W are at least MINIMUM.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, config: Config) -> None:
         super().__init__()
         self.config = config
@@ -42,6 +45,11 @@ class Backbone(nn.Module):
                 _put(self, node.key, _convolution(config, node, before))
             if node.norm:
                 _put(self, node.norm, nn.BatchNorm2d(node.channels, eps=EPS[config.kind]))
+        # kept where the weights are: made anew, a device would be waited for in each step
+        self.range, *scale = SCALES[config.scale]
+        for name, values in zip(("mean", "deviation"), scale, strict=True):
+            tensor = torch.tensor(values).reshape(1, 3, 1, 1)
+            self.register_buffer(name, tensor, persistent=False)
 
     def forward(
         self, x: Tensor, layers: Sequence[str], pooling: Pooling = "max"
@@ -90,20 +98,13 @@ class Backbone(nn.Module):
 
     def enter(self, rgb: Tensor) -> Tensor:
         """RGB (B, 3, H, W) in [0, 1] -> what the first layer takes."""
-        full, mean, deviation = self._scale(rgb)
         x = rgb.flip(1) if self.config.scale == "caffe" else rgb
-        return (x * full - mean) / deviation
+        return (x * self.range - self.mean.to(x.dtype)) / self.deviation.to(x.dtype)
 
     def leave(self, x: Tensor) -> Tensor:
         """The inverse of `enter`; not clamped."""
-        full, mean, deviation = self._scale(x)
-        rgb = (x * deviation + mean) / full
+        rgb = (x * self.deviation.to(x.dtype) + self.mean.to(x.dtype)) / self.range
         return rgb.flip(1) if self.config.scale == "caffe" else rgb
-
-    def _scale(self, like: Tensor) -> tuple[float, Tensor, Tensor]:
-        full, mean, deviation = SCALES[self.config.scale]
-        middle, spread = (like.new_tensor(v).reshape(1, 3, 1, 1) for v in (mean, deviation))
-        return full, middle, spread
 
 
 def _convolution(config: Config, node: Node, before: int) -> nn.Conv2d:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from engines import formats, repairs, unwrap
+from engines import formats, onnxfile, repairs, unwrap
 from engines.arrays import ArraysError, Numpy, Safetensors, TensorInfo
 from engines.inert import InertError, shown
 from engines.objectarrays import ObjectArrays, holds_objects
@@ -214,9 +214,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError("empty", f"{path.name} is empty; please download or copy it again.")
     try:
         kind = formats.sniff(path)
-        if kind not in _OPENERS:
-            raise CheckpointError("not-weights", f"{path.name} {kind}.")
-        opened = _OPENERS[kind](path)
+        opened = _OPENERS[kind](path) if kind in _OPENERS else _open_onnx(path, kind)
     except CheckpointError:
         raise
     except (InertError, ArraysError) as error:
@@ -301,6 +299,16 @@ def _of_torch(file: TorchFile) -> Checkpoint:
         file.unsafe,
         TorchSource(file, found),
     )
+
+
+def _open_onnx(path: Path, kind: str) -> Checkpoint:
+    """A graph of a kind that we know; CheckpointError for any other file."""
+    found = onnxfile.known(path) if "ONNX graph" in kind else None
+    if found is None:
+        raise CheckpointError("not-weights", f"{path.name} {kind}.")
+    graph, names, metadata = found
+    infos = {key: graph.infos[name] for key, name in names.items()}
+    return Checkpoint(path, graph.format, infos, metadata, source=graph, names=names)
 
 
 def _open_torch7(path: Path) -> Checkpoint:

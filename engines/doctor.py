@@ -126,7 +126,7 @@ def _foreign(opened: Checkpoint, seen: Verdict) -> Verdict:
             f"{name} holds {count} of a network that Ganvas does not know (first {shown(first)})."
         )
         return replace(seen, message=message)
-    message = f"{name} is {mark.what}{_room(mark.family)}."
+    message = f"{name} is {mark.what}{mark.advice or _room(mark.family)}."
     return replace(seen, message=message, title=mark.what, family=mark.family)
 
 

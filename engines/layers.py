@@ -41,6 +41,24 @@ class InstanceNorm2d(nn.InstanceNorm2d):
         return instance_norm(input, self.weight, self.bias, self.eps)
 
 
+class Statistics(nn.Module):
+    """A layer without weights whose result tells of a whole picture, of each in a batch; where a
+    picture comes in tiles, engines/tiled.py gives the result for the whole of it instead."""
+
+
+class Moments(Statistics):
+    """(B, C, h, w) -> (mean, deviation) of each channel, (B, C, 1, 1) each, in single precision;
+    the variance divides by n - `correction` and has `eps` added."""
+
+    def __init__(self, correction: int = 0, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.correction, self.eps = correction, eps
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        variance, mean = torch.var_mean(x.float(), (2, 3), correction=self.correction, keepdim=True)
+        return mean, (variance + self.eps).sqrt()
+
+
 def norm_layer(kind: Norm, channels: int) -> nn.Module:
     """Batch norm is affine and keeps running statistics; instance norm neither, as the official
     nets have it."""

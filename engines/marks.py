@@ -27,6 +27,7 @@ PLANNED = {
     "deepdream": "DeepDream",
     "neural_style": "style",
     "fast_style": "fast style",
+    "any_style": "any style",
     "anime": "anime",
     "upscale": "enlarging",
     "face": "face finding",
@@ -36,17 +37,21 @@ PLANNED = {
 @dataclass(frozen=True)
 class Mark:
     """Weights known by names (fnmatch) and shapes (None: any length), all of which must be there.
-    `family` "": no family of ours, ever."""
+    `family` "": no family of ours, ever. `advice`: what to do with it, as the end of a sentence."""
 
     family: str
     what: str
     keys: Keys
+    advice: str = ""
 
 
-def _mark(family: str, what: str, *keys: str | tuple[str, tuple[int | None, ...]]) -> Mark:
-    return Mark(family, what, tuple((k, None) if isinstance(k, str) else k for k in keys))
+def _mark(
+    family: str, what: str, *keys: str | tuple[str, tuple[int | None, ...]], advice: str = ""
+) -> Mark:
+    return Mark(family, what, tuple((k, None) if isinstance(k, str) else k for k in keys), advice)
 
 
+_MICRO = "; open the folder in which its four parts lie"
 MARKS: tuple[Mark, ...] = (
     _mark(
         "anime",
@@ -194,27 +199,31 @@ MARKS: tuple[Mark, ...] = (
         ("conv4.weight", (3, N, 9, 9)),
     ),
     _mark(
-        "fast_style",
-        "an encoder of MicroAST (any picture as style)",
+        "any_style",
+        "an encoder of MicroAST",
         "enc1.0.conv_layer.weight",
         "enc2.0.*weight",
+        advice=_MICRO,
     ),
     _mark(
-        "fast_style",
-        "the decoder of MicroAST (any picture as style)",
+        "any_style",
+        "the decoder of MicroAST",
         "dec1.conv1.conv_layer.weight",
         "dec3.10.*",
+        advice=_MICRO,
     ),
     _mark(
-        "fast_style",
-        "the modulator of MicroAST (any picture as style)",
+        "any_style",
+        "the modulator of MicroAST",
         "weight1.0.conv_layer.weight",
         "bias2.0.conv_layer.weight",
+        advice=_MICRO,
     ),
     _mark(
-        "fast_style",
+        "any_style",
         "a decoder of a pruned VGG-19 for style transfer (WCT)",
         ("conv11.weight", (3, N, 3, 3)),
+        advice="; open the folder in which it lies with its encoder",
     ),
     _mark(
         "neural_style",

@@ -14,9 +14,8 @@ from torch import Tensor
 from engines import backbonenet, backbones
 from engines.backbonenet import Backbone
 from engines.checkpoint import open_checkpoint
+from engines.layers import Moments
 from engines.training import RecipeError
-
-EPS = 1e-5  # of a variance
 
 
 def open_judge(path: str | Path, pictures: Tensor) -> Backbone:
@@ -63,23 +62,13 @@ def maps(net: Backbone, rgb: Tensor, layers: Sequence[str]) -> dict[str, Tensor]
 # ---- looks ---------------------------------------------------------------------------------------
 
 
-def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """(mean, deviation) of each channel of a map (B, C, h, w), each (B, C, 1, 1), in single
-    precision."""
-    variance, mean = torch.var_mean(x.float(), (2, 3), correction=0, keepdim=True)
-    return mean, (variance + EPS).sqrt()
+moments = Moments()  # of a map (B, C, h, w): mean and deviation of each channel
 
 
 def gram(x: Tensor) -> Tensor:
     """(B, C, C): mean over all places of the products of channels, in single precision."""
     flat = x.float().flatten(2)
     return flat @ flat.transpose(1, 2) / flat.shape[2]
-
-
-def adain(x: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
-    """`x` (B, C, h, w) with other moments (Huang & Belongie 2017, eq. 8)."""
-    own, spread = moments(x)
-    return ((x - own) / spread * deviation + mean).to(x.dtype)
 
 
 # ---- losses --------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ LOADS_TORCH = (
     "engines.residualnet",
     "engines.spoiling",
     "engines.tensors",
+    "engines.tiled",
     "engines.training",
     "engines.unet",
     "engines.families",

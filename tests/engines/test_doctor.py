@@ -52,28 +52,25 @@ REAL = {
     "face/yunet_n_320_320.onnx": ("other", "face", "YuNet"),
     "face/yunet_n_dynamic.onnx": ("other", "face", "YuNet"),
     "face/yunet_s_320_320.onnx": ("other", "face", "YuNet"),
-    "fast_style/candy_mobilenet.pth": ("other", "fast_style", "MobileNet"),
-    "fast_style/candy_nc16.model": ("other", "fast_style", "Johnson"),
-    "fast_style/candy_nc8.model": ("other", "fast_style", "Johnson"),
-    "fast_style/mosaic_mobilenet.pth": ("other", "fast_style", "MobileNet"),
-    "fast_style/mosaic_nc16.model": ("other", "fast_style", "Johnson"),
-    "fast_style/mosaic_nc8.model": ("other", "fast_style", "Johnson"),
-    "fast_style/rain-princess_nc16.model": ("other", "fast_style", "Johnson"),
-    "fast_style_onnx/candy.onnx": ("other", "fast_style", "ONNX"),
-    "fast_style_onnx/mosaic.onnx": ("other", "fast_style", "ONNX"),
-    "microast/content_encoder_iter_160000.pth.tar": (
-        "other",
-        "fast_style",
-        "encoder of MicroAST",
-    ),
-    "microast/decoder_iter_160000.pth.tar": ("other", "fast_style", "decoder of MicroAST"),
-    "microast/modulator_iter_160000.pth.tar": ("other", "fast_style", "modulator of MicroAST"),
-    "microast/style_encoder_iter_160000.pth.tar": ("other", "fast_style", "encoder of MicroAST"),
-    "squeezenet/SqueezeNet_fp16.onnx": (
-        "other",
-        "neural_style",
-        "SqueezeNet classifier as an ONNX",
-    ),
+    "fast_style/candy_mobilenet.pth": ("model", "fast_style", "MobileNet"),
+    "fast_style/candy_nc16.model": ("model", "fast_style", "Transformer net, 5"),
+    "fast_style/candy_nc8.model": ("model", "fast_style", "Transformer net, 5"),
+    "fast_style/mosaic_mobilenet.pth": ("model", "fast_style", "MobileNet"),
+    "fast_style/mosaic_nc16.model": ("model", "fast_style", "Transformer net, 5"),
+    "fast_style/mosaic_nc8.model": ("model", "fast_style", "Transformer net, 5"),
+    "fast_style/rain-princess_nc16.model": ("model", "fast_style", "Transformer net, 5"),
+    "fast_style_onnx/candy.onnx": ("model", "fast_style", "Transformer net, 5"),
+    "fast_style_onnx/mosaic.onnx": ("model", "fast_style", "Transformer net, 5"),
+    **{
+        f"microast/{name}_iter_160000.pth.tar": ("other", "any_style", f"{what} of MicroAST; open")
+        for name, what in (
+            ("content_encoder", "encoder"),
+            ("style_encoder", "encoder"),
+            ("decoder", "decoder"),
+            ("modulator", "modulator"),
+        )
+    },
+    "squeezenet/SqueezeNet_fp16.onnx": ("model", "neural_style", "SqueezeNet 1.1"),
     "upscale/ESPCN_x4.pb": ("other", "upscale", "enlarger (ESPCN)"),
     "upscale/FSRCNN_x2.pb": ("other", "upscale", "enlarger (FSRCNN)"),
     "upscale/LapSRN_x2.pb": ("other", "upscale", "enlarger (LapSRN)"),
@@ -81,7 +78,7 @@ REAL = {
     "upscale/swift_srgan_4x.pth.tar": ("other", "upscale", "Swift-SRGAN"),
     "upscale/team34_craft_x4.pth": ("other", "upscale", "CRAFT"),
     **{
-        f"vgg19_16x_wct/{n}SD.pth": ("other", "fast_style", "decoder of a pruned VGG-19")
+        f"vgg19_16x_wct/{n}SD.pth": ("other", "any_style", "decoder of a pruned VGG-19")
         for n in range(1, 6)
     },
     **{f"vgg19_16x_wct/{n}SE.pth": ("model", "neural_style", "Pruned VGG-19") for n in range(1, 6)},
@@ -100,7 +97,7 @@ def test_real_files_of_other_people(name: str) -> None:
     named = "generator.index" if verdict.format == "tensorflow-checkpoint" else path.name
     assert words in verdict.message and named in verdict.message
     assert is_one_sentence(verdict.message) and all(is_one_sentence(n) for n in verdict.notes)
-    if kind == "other" and family not in ("", "captioning", "neural_style"):
+    if kind == "other" and family not in ("", "captioning", "any_style"):
         assert "is not built yet" in verdict.message
     assert json.loads(json.dumps(verdict.to_dict()))["kind"] == kind
 

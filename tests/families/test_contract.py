@@ -17,6 +17,8 @@ from engines.backbones import Config as BackboneConfig
 from engines.controls import Choice, ImageInput, ModelCard, SketchInput, checked
 from engines.engine import Engine
 from engines.families.ageing.config import Config as AgeingConfig
+from engines.families.anystyle.config import Config as AnyStyleConfig
+from engines.families.anystyle.config import MicroConfig, Pair, WCTConfig
 from engines.families.captioning.config import Config as CaptionConfig
 from engines.families.colourise.config import Config as ColouriseConfig
 from engines.families.cyclegan.config import Config as CycleConfig
@@ -24,6 +26,7 @@ from engines.families.cyclegan.config import JudgeConfig, MobileConfig, PlainCon
 from engines.families.dagan.config import Config as DAGANConfig
 from engines.families.enlarge.config import Config as EnlargeConfig
 from engines.families.fader.config import Config as FaderConfig
+from engines.families.faststyle.config import Config as FastStyleConfig
 from engines.families.genegan.config import Config as GeneGANConfig
 from engines.families.icgan.config import Config as IcGANConfig
 from engines.families.pix2pix.config import (
@@ -81,6 +84,11 @@ TINY: dict[str, list[Any]] = {
         ),
     ],
     "colourise": [ColouriseConfig(bins=5, widths=(4, 6, 8), blocks=1, native=192)],
+    "any_style": [
+        AnyStyleConfig((4, 6, 8), (1, 2, 1), ((8, 6), (6,), (4, 3)), (True, True, False)),
+        MicroConfig((4, 8, 16)),
+        WCTConfig((Pair((4, 6), (2, 1), (6, 5, 3)), Pair((4,), (1,), (3,)))),
+    ],
     "cyclegan": [
         CycleConfig(ResNetConfig(width=4, blocks=1), ResNetConfig(width=4, blocks=2)),
         CycleConfig(
@@ -107,6 +115,11 @@ TINY: dict[str, list[Any]] = {
     "dagan": [
         DAGANConfig(width=4, locate=(4, 6), blocks=1, judges=2),
         DAGANConfig("Smile", 4, (4, 6), region=0, steep=1.0, classes=1, blocks=0, judges=0),
+    ],
+    "fast_style": [
+        FastStyleConfig("plain", (4, 6, 8), 1, "stripes"),
+        FastStyleConfig("torch", (4, 6, 8), 2),
+        FastStyleConfig("mobilenet", (4, 6, 8), 1),
     ],
     "genegan": [
         GeneGANConfig(width=4, object=4),

@@ -15,11 +15,11 @@ import pytest
 import torch
 from PIL import Image
 
-from engines import checkpoint, doctor, images, layers, training, unpaireddata
+from engines import checkpoint, doctor, images, layers, tiled, training, unpaireddata
 from engines.checkpoint import open_checkpoint
 from engines.datasets import DataError, make_dataset
 from engines.engine import Engine
-from engines.families.cyclegan import measure, net, tiled, train
+from engines.families.cyclegan import measure, net, train
 from engines.families.cyclegan.config import Config, JudgeConfig, PlainConfig
 from engines.family import candidates, families
 from engines.job import Job, Picture, Progress, Result

@@ -13,8 +13,9 @@ from engines import backbonenet, backbones, checkpoint
 from engines.backbones import Config as BackboneConfig
 from engines.datasets import DataError
 from engines.engine import Engine
+from engines.families.anystyle.net import exchanged
 from engines.job import Job, Picture, Result
-from engines.perceptual import adain, content_loss, gram, gram_loss, moment_loss, moments, normalise
+from engines.perceptual import content_loss, gram, gram_loss, moment_loss, moments, normalise
 from engines.styledata import make, recoloured
 from engines.training import RecipeError, train_file
 
@@ -92,7 +93,7 @@ def test_losses_are_what_the_papers_say() -> None:
     noise = torch.Generator().manual_seed(0)
     x, y = (torch.rand((2, 5, 8, 6), generator=noise) + n for n in (0, 1))
     mean, deviation = moments(y)
-    moved = adain(x, mean, deviation)
+    moved = exchanged(x, moments(x), (mean, deviation))
     assert torch.allclose(moments(moved)[0], mean, atol=1e-4)
     assert torch.allclose(moments(moved)[1], deviation, atol=1e-3)
     assert float(moment_loss({"a": moved}, {"a": y})) < 1e-5

@@ -12,15 +12,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from engines import backbonenet, backbones, checkpoint, images
+from engines import backbonenet, backbones, checkpoint, images, styling
 from engines.backbones import Config
 from engines.controls import ControlError
 from engines.engine import Engine, EngineError
-from engines.families.style import pictures
 from engines.families.style.config import (
     Setting,
     default_setting,
-    final_size,
     ladder,
     terms,
     text,
@@ -172,7 +170,7 @@ def test_coarse_to_fine_doubles_the_size_and_halves_the_steps() -> None:
     assert ladder((1000, 500), False, 200) == [((1000, 500), 200)]
     assert ladder((1000, 500), True, 200, begin=500) == [((500, 250), 200), ((1000, 500), 100)]
     assert ladder((1000, 500), True, 12, begin=5000)[0] == ((1000, 500), 12)
-    assert final_size((300, 200), 512) == (300, 200)
+    assert styling.final_size((300, 200), 512) == (300, 200)
 
 
 def test_a_style_takes_the_colours_of_the_photo() -> None:
@@ -181,7 +179,7 @@ def test_a_style_takes_the_colours_of_the_photo() -> None:
     style = rng.integers(60, 200, (24, 20, 4)).astype(np.uint8)
     style[:, 10:, 3] = 0
     style[:, :10, 3] = 255
-    made = pictures.matched(Picture(style), photo)
+    made = styling.matched(Picture(style), photo)
     shown = made.pixels[:, :10, :3].reshape(-1, 3).astype(float)
     known = photo.pixels.reshape(-1, 3).astype(float)
     assert np.allclose(shown.mean(0), known.mean(0), atol=2)

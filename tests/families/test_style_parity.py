@@ -12,11 +12,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engines import tensors
+from engines import styling, tensors
 from engines.backbonenet import Backbone
 from engines.backbones import Config
-from engines.families.style import pictures
-from engines.families.style.config import Setting, default_setting, final_size
+from engines.families.style.config import Setting, default_setting
 from engines.families.style.descent import Descent, Method
 from engines.families.style.objective import Features, Objective, Region, Targets, blended
 from engines.job import Picture
@@ -125,8 +124,8 @@ def test_lbfgs_takes_the_steps_of_the_reference(case: tuple[Any, Any, Backbone])
 def test_pictures_are_made_smaller_as_in_the_reference() -> None:
     manifest, golden = parity.case(CASE)
     given = parity.source("input:ns.png").integers(0, 256, (60, 90, 3), np.int64).astype(np.uint8)
-    size = final_size((90, 60), 48)
-    made = pictures.sized(Picture(given), size).pixels
+    size = styling.final_size((90, 60), 48)
+    made = styling.sized(Picture(given), size).pixels
     planes = torch.from_numpy(made.copy()).permute(2, 0, 1)[None].flip(1)
     parity.check(planes - MEAN, "preprocess", manifest, golden)
 
@@ -144,7 +143,7 @@ def test_pictures_are_read_out_as_in_the_reference_but_rounded() -> None:
 def test_original_colours_are_those_of_the_photo_in_ycbcr() -> None:
     rng = np.random.default_rng(0)
     result, photo = (Picture(rng.integers(60, 190, (9, 8, 3), np.uint8)) for _ in range(2))
-    made = Image.fromarray(pictures.with_colours_of(result, photo).pixels).convert("YCbCr")
+    made = Image.fromarray(styling.with_colours_of(result, photo).pixels).convert("YCbCr")
     luma = Image.fromarray(result.pixels).convert("YCbCr").getchannel(0)
     chroma = Image.fromarray(photo.pixels).convert("YCbCr")
     found = np.asarray(made).astype(int)

@@ -1,27 +1,28 @@
-"""Huang & Belongie 2017, "Arbitrary Style Transfer in Real-time with Adaptive Instance
-Normalization": any picture as style, one pass for a photo."""
+"""Any picture as style, in one pass for a photo: AdaIN (Huang & Belongie 2017), MicroAST (Wang et
+al. 2023), and whitening and colouring (Li et al. 2017) on pruned VGGs (Wang et al. 2020)."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from engines import images
-from engines.controls import ImageInput, ModelCard, SizeRule, Slider
+from engines import styling
+from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, Slider
 from engines.families.anystyle import config as configs
-from engines.families.anystyle.config import Config
+from engines.families.anystyle.config import AnyConfig, WCTConfig
 from engines.family import Family, Model, register
-from engines.job import Event, Job, Result
+from engines.job import Event, Job
 
 if TYPE_CHECKING:
     from torch import nn
 
     from engines.checkpoint import Checkpoint
 
-PAPER = (
-    "Huang & Belongie 2017, Arbitrary Style Transfer in Real-time with Adaptive Instance "
-    "Normalization"
+WHAT = (  # the pictures of style, and how much each of them counts
+    ("Style", "Amount of the style"),
+    ("Second style", "Amount of the second style"),
+    ("Third style", "Amount of the third style"),
+    ("Fourth style", "Amount of the fourth style"),
 )
 
 
@@ -30,47 +31,82 @@ class AnyStyle(Family):
     trainer = "train:AnyStyleTrainer"
     shrinks = True
 
-    def recognise(self, checkpoint: Checkpoint) -> Config | None:
+    def recognise(self, checkpoint: Checkpoint) -> AnyConfig | None:
         return configs.recognise(checkpoint)
 
-    def build(self, config: Config) -> nn.Module:
-        from engines.families.anystyle import net
+    def build(self, config: AnyConfig) -> nn.Module:
+        from engines.families.anystyle.build import build
 
-        return net.AnyStyle(config)
+        return build(config)
 
-    def to_dict(self, config: Config) -> dict[str, Any]:
+    def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
+        return configs.renamed(checkpoint)
+
+    def to_dict(self, config: AnyConfig) -> dict[str, Any]:
         return configs.to_dict(config)
 
-    def card(self, config: Config) -> ModelCard:
+    def from_dict(self, body: Mapping[str, Any]) -> AnyConfig:
+        return configs.from_dict(body)
+
+    def card(self, config: AnyConfig) -> ModelCard:
         return ModelCard(
             self.id,
             self.title,
-            controls=(
-                ImageInput("photo", "Photo"),
-                ImageInput("style", "Style"),
-                Slider("strength", "Style strength", 0, 1, 0.01, 1.0),
-            ),
+            controls=(*_pictures(), *_ways()),
             size=SizeRule(2 * config.multiple_of, config.multiple_of),
             rooms=("style",),
+            half_ok=not isinstance(config, WCTConfig),
             network=config.title,
-            paper=PAPER,
+            paper=config.paper,
         )
 
     def run(self, model: Model, job: Job) -> Iterator[Event]:
-        from engines import tensors
+        """A Progress after each tile where there are tiles; one picture, or those of a strip."""
+        from engines.families.anystyle import painting
 
-        start = time.perf_counter()
-        given, alpha = images.split_alpha(job.images["photo"])
-        step = model.config.multiple_of
-        x, crop = tensors.pad_to_multiple(
-            tensors.to_tensor(given, 3, model.device, low=0), step, 2 * step
-        )
-        style, _ = tensors.pad_to_multiple(
-            tensors.to_tensor(job.images["style"], 3, model.device, low=0), step, 2 * step
-        )
-        made = model(x, model(style), float(str(job.values["strength"])))
-        picture = tensors.to_picture(crop(made), low=0)
-        yield Result((images.with_alpha(picture, alpha),), seconds=time.perf_counter() - start)
+        yield from painting.run(model, job)
+
+
+def _pictures() -> Iterator[Control]:
+    yield ImageInput("photo", "Photo")
+    for number, (name, amount) in enumerate(WHAT, 1):
+        end = "" if number == 1 else str(number)
+        yield ImageInput(f"style{end}", name, optional=number > 1)
+        yield Slider(f"amount{end}", amount, 0, 1, 0.01, 1.0,
+                     help="How much this style counts among the others.")  # fmt: skip
+
+
+def _ways() -> Iterator[Control]:
+    yield Slider("strength", "Style strength", 0, 1, 0.01, 1.0,
+                 help="From the photo as it is to all of the style.")  # fmt: skip
+    yield Choice(
+        "colours",
+        "Colours",
+        (
+            ("style", "From the style"),
+            ("luminance", "Keep those of the photo"),
+            ("match", "Bring the style to those of the photo"),
+        ),
+        "style",
+    )
+    yield Slider(
+        "scale",
+        "Style scale",
+        0.25,
+        3,
+        0.05,
+        1.0,
+        help="Size of the brush strokes: the style's longer side against the photo's.",
+    )
+    yield styling.LONGEST
+    yield styling.TILES
+    yield Choice(
+        "strip",
+        "Strip of mixes",
+        (("1", "One picture"), ("3", "3 pictures"), ("5", "5 pictures"), ("7", "7 pictures")),
+        "1",
+        help="Leads from the first style to the second.",
+    )
 
 
 register(AnyStyle())

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from engines import checkpoint
 from engines.families.anystyle.config import Config, to_dict
-from engines.families.anystyle.net import AnyStyle, dressed, look_of
+from engines.families.anystyle.net import AdaIN, dressed, look_of
 from engines.job import Picture
 from engines.perceptual import (
     content_loss,
@@ -21,6 +21,7 @@ from engines.perceptual import (
     gram_loss,
     maps,
     moment_loss,
+    moments,
     open_judge,
     total_variation,
 )
@@ -45,7 +46,7 @@ class AnyStyleTrainer:
         count = len(stages)
         self.config = Config(judge.config.widths[:count], (*judge.config.depths[: count - 1], 1),
                              stages, tuple(network["skips"]), judge.config.scale)  # fmt: skip
-        self.net = AnyStyle(self.config)
+        self.net = AdaIN(self.config)
         state = judge.state_dict()
         kept = self.net.encoder.state_dict()
         self.net.encoder.load_state_dict({key: state[key] for key in kept})
@@ -87,8 +88,10 @@ class AnyStyleTrainer:
             known = maps(judge, torch.cat((photo, style)), layers)
             mine = {name: one[: len(photo)] for name, one in known.items()}
             aim = {name: one[len(photo) :] for name, one in known.items()}
-            look = look_of([aim[name] for name in self.config.levels])
-            levels = dressed([mine[n] for n in self.config.levels], look, self.config.channels)
+            look = look_of([moments(aim[name]) for name in self.config.levels])
+            levels = [mine[name] for name in self.config.levels]
+            own = [moments(level) for level in levels]
+            levels = dressed(levels, own, look, self.config.channels)
         made = self.decoder(levels).float()
         with fabric.autocast():
             found = maps(judge, made, layers)
@@ -105,8 +108,8 @@ class AnyStyleTrainer:
         descend(fabric, torch.stack(weighted).sum(), self._optimisers["decoder"])
         return {name: value.detach() for name, value in losses.items()}
 
-    def _net(self, averages: Mapping[str, nn.Module]) -> AnyStyle:
-        net = AnyStyle(self.config)
+    def _net(self, averages: Mapping[str, nn.Module]) -> AdaIN:
+        net = AdaIN(self.config)
         state = {f"encoder.{k}": v for k, v in self.net.encoder.state_dict().items()}
         state |= {f"decoder.{k}": v for k, v in averages["decoder"].state_dict().items()}
         net.load_state_dict({key: value.cpu() for key, value in state.items()})

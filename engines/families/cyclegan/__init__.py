@@ -32,8 +32,6 @@ TILED = (
     "The picture was translated in tiles without seams; the balance of its colours, which comes "
     "from windows of it, may differ a little from that of one pass."
 )
-TILE = 768  # pixels: side of a tile where memory decides, before its overlap
-WINDOWS = 24  # of the first pass over a picture in tiles, where memory does not decide
 
 
 class CycleGAN(Family):
@@ -141,12 +139,11 @@ def _translated(model: Model, job: Job, given: Picture, part: str) -> Generator[
     """One direction, at the size of `given`: whole, or in tiles with a Progress for each."""
     import torch
 
-    from engines import tensors
-    from engines.families.cyclegan import tiled
+    from engines import tensors, tiled
 
     rule = model.config.multiple_of, model.config.minimum
     x, crop = tensors.pad_to_multiple(tensors.to_tensor(given, 3, model.device), *rule)
-    side, count = _plan(model, x, str(job.values["tiles"]), part)
+    side, count = tiled.plan(model, x, (part,), str(job.values["tiles"]))
     if not side:
         return _Made(tensors.to_picture(crop(model(x, part))))
 
@@ -165,28 +162,6 @@ def _translated(model: Model, job: Job, given: Picture, part: str) -> Generator[
     for done in tiled.tiles(x, run, made, side, reach, multiple):
         yield Progress(done, total, "Translating in tiles")
     return _Made(tensors.to_picture(crop(made)), (TILED,))
-
-
-def _plan(model: Model, x: Tensor, asked: str, part: str) -> tuple[int, int]:
-    """(side of a tile, 0 for one pass over all; windows of the first pass)."""
-    from engines import executor, memory
-
-    if asked.isdigit():
-        side = int(asked)
-        return (side if max(x.shape[-2:]) > side else 0), WINDOWS
-    if x.numel() < executor.LARGE:  # a prediction takes seconds the first time
-        return 0, 0
-    free = memory.free_bytes(model.device)
-    if asked == "off" or free is None:
-        return 0, 0
-    needed = memory.pass_bytes(model.module, (x, part), {})
-    if needed is None or needed <= free:
-        return 0, 0
-    window = x[..., :256, :256]
-    one = memory.pass_bytes(model.module, (window, part), {}) or free
-    fitting = int(0.7 * free / max(one, 1))
-    side = min(TILE, int(fitting**0.5) * 256 - 256)
-    return max(256, side // 256 * 256), min(max(fitting, 4), 64)
 
 
 def _consistency(

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from engines.checkpoint import Checkpoint
 
 Shape = tuple[int, ...]
-Kind = Literal["plain", "mobilenet"]
+Kind = Literal["plain", "torch", "mobilenet"]
+BORDER = 8  # pixels a side that each block of a "torch" net uses up
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Config:
 
     @property
     def title(self) -> str:
-        return "Transformer net" if self.kind == "plain" else "Transformer net of bottlenecks"
+        bottlenecks = " of MobileNet bottlenecks" if self.kind == "mobilenet" else ""
+        return f"Transformer net{bottlenecks}, {self.blocks} blocks"
 
 
 def to_dict(config: Config) -> dict[str, Any]:
@@ -47,15 +49,22 @@ def from_dict(body: Mapping[str, Any]) -> Config:
     return Config(**given)
 
 
+def renamed(checkpoint: Checkpoint) -> Checkpoint:
+    """Without the statistics that instance norms of old torch kept and never used."""
+    unused = re.compile(r"\bin\d\.(running_(mean|var)|num_batches_tracked)$")
+    return checkpoint.called({k: k for k in checkpoint.infos if not unused.search(k)})
+
+
 # ---- recognising ---------------------------------------------------------------------------------
 
 
 def recognise(checkpoint: Checkpoint) -> Config | None:
     """By every weight: none may lack, none be over."""
-    given = checkpoint.shapes()
+    given = renamed(checkpoint).shapes()
     told = checkpoint.metadata.get("config", {}).get("style", "")
     kinds: tuple[tuple[Kind, str], ...]
-    kinds = (("plain", "conv1.conv2d.weight"), ("mobilenet", "conv1.weight"))
+    kinds = (("plain", "conv1.conv2d.weight"), ("torch", "conv1.conv2d.weight"),
+             ("mobilenet", "conv1.weight"))  # fmt: skip
     for kind, first in kinds:
         config = _guess(given, kind, first, str(told))
         if config and dict(shapes(config)) == given:
@@ -64,7 +73,7 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
 
 
 def _guess(given: Mapping[str, Shape], kind: Kind, first: str, style: str) -> Config | None:
-    inner = ".conv2d.weight" if kind == "plain" else ".conv3.weight"
+    inner = ".conv3.weight" if kind == "mobilenet" else ".conv2d.weight"
     rows = (given.get(first), given.get(f"conv2{inner}"), given.get(f"conv3{inner}"))
     if any(row is None or len(row) != 4 for row in rows):
         return None
@@ -75,7 +84,7 @@ def _guess(given: Mapping[str, Shape], kind: Kind, first: str, style: str) -> Co
 
 def shapes(config: Config) -> Iterator[tuple[str, Shape]]:
     """Every weight by its key."""
-    yield from _plain(config) if config.kind == "plain" else _mobilenet(config)
+    yield from _mobilenet(config) if config.kind == "mobilenet" else _plain(config)
 
 
 def _convolution(key: str, out: int, into: int, kernel: int) -> Iterator[tuple[str, Shape]]:
@@ -93,7 +102,9 @@ def _plain(config: Config) -> Iterator[tuple[str, Shape]]:
     steps = (("conv1", "in1", a, 3, 9), ("conv2", "in2", b, a, 3), ("conv3", "in3", c, b, 3),
              ("deconv1", "in4", b, c, 3), ("deconv2", "in5", a, b, 3))  # fmt: skip
     for key, norm, out, into, kernel in steps:
-        yield from _convolution(key, out, into, kernel)
+        turned = config.kind == "torch" and key.startswith("deconv")  # a transposed convolution
+        yield f"{key}.conv2d.weight", (into, out, 3, 3) if turned else (out, into, kernel, kernel)
+        yield f"{key}.conv2d.bias", (out,)
         yield from _norm(norm, out)
     yield from _convolution("deconv3", 3, a, 9)
     for number in range(1, config.blocks + 1):

@@ -16,6 +16,7 @@ from engines.backbones import (
     find_layer,
 )
 from engines.controls import ControlError
+from engines.styling import final_size
 
 STYLES = 4  # pictures of style that one job may mix
 SMALLEST_SCALE = 192  # pixels of the longer side that coarse to fine begins with, at least
@@ -95,12 +96,6 @@ def text(found: Terms) -> str:
 
 
 # ---- sizes ---------------------------------------------------------------------------------------
-
-
-def final_size(size: tuple[int, int], longest: int) -> tuple[int, int]:
-    """`size` (width, height) made smaller, never larger, until no side is above `longest`."""
-    share = min(1.0, longest / max(size))
-    return max(1, int(size[0] * share)), max(1, int(size[1] * share))
 
 
 def ladder(

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engines import images, memory, tensors
+from engines import images, memory, styling, tensors
 from engines.controls import ControlError
-from engines.families.style import pictures
 from engines.families.style.budget import Room, estimate, room
-from engines.families.style.config import STYLES, Setting, final_size, ladder, to_setting
+from engines.families.style.config import STYLES, Setting, ladder, to_setting
 from engines.families.style.descent import Descent, Method
 from engines.families.style.objective import Features, Objective, Region, Targets, blended
 from engines.family import Model
@@ -76,7 +75,7 @@ def _estimate(model: Model, plan: _Plan) -> Estimate:
 
 def _planned(model: Model, job: Job, photo: Picture) -> _Plan:
     setting = to_setting(model.config, job.values)
-    size = final_size(job.size or photo.size, round(_number(job, "longest")))
+    size = styling.final_size(job.size or photo.size, round(_number(job, "longest")))
     before = job.images.get("progress")
     begin = max(before.size) if before is not None else 0
     method: Method = "adam" if job.values["method"] == "adam" else "lbfgs"
@@ -183,12 +182,12 @@ def _shown(x: Tensor, job: Job, plan: _Plan) -> Picture:
     made = tensors.to_picture(x, 0, 255)
     if job.values["colours"] != "luminance":
         return made
-    return pictures.with_colours_of(made, pictures.sized(plan.photo, made.size))
+    return styling.with_colours_of(made, styling.sized(plan.photo, made.size))
 
 
 def _tensor(model: Model, picture: Picture, size: Size) -> Tensor:
     """(1, 3, H, W) RGB from 0 to 255."""
-    return tensors.to_tensor(pictures.sized(images.flatten(picture), size), 3, model.device,
+    return tensors.to_tensor(styling.sized(images.flatten(picture), size), 3, model.device,
                              low=0.0, high=255.0)  # fmt: skip
 
 
@@ -240,8 +239,8 @@ def _style(job: Job, plan: _Plan, picture: Picture, size: Size) -> Picture:
     """The style at its scale, in the colours that are asked for."""
     share = _number(job, "scale") * max(size) / max(picture.size)
     wide, high = (max(1, int(n * share)) for n in picture.size)
-    picture = pictures.sized(picture, (wide, high))
-    return pictures.matched(picture, plan.photo) if job.values["colours"] == "match" else picture
+    picture = styling.sized(picture, (wide, high))
+    return styling.matched(picture, plan.photo) if job.values["colours"] == "match" else picture
 
 
 def _alpha(model: Model, picture: Picture) -> Tensor | None:

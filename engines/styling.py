@@ -1,4 +1,5 @@
-"""Pictures before and after a style transfer: sizes and colours. Imports no torch."""
+"""Pictures before and after a style transfer, of whatever family: sizes and colours. Imports no
+torch."""
 
 from __future__ import annotations
 
@@ -6,7 +7,8 @@ import numpy as np
 from PIL import Image
 
 from engines import images
-from engines.job import Picture
+from engines.controls import Choice, Slider
+from engines.job import Job, Picture
 
 
 def sized(picture: Picture, size: tuple[int, int]) -> Picture:
@@ -17,12 +19,26 @@ def sized(picture: Picture, size: tuple[int, int]) -> Picture:
     return Picture(np.asarray(image.resize(size, Image.Resampling.BILINEAR)))
 
 
+def final_size(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """`size` (width, height) made smaller, never larger, until no side is above `longest`."""
+    share = min(1.0, longest / max(size))
+    return max(1, int(size[0] * share)), max(1, int(size[1] * share))
+
+
 def with_colours_of(result: Picture, photo: Picture) -> Picture:
     """The brightness of `result` with the colours of `photo`, both RGB of one size (Gatys et al.
     2016, Preserving Color in Neural Artistic Style Transfer, 4.2; in YCbCr as the reference)."""
     luma, *_ = Image.fromarray(result.pixels).convert("YCbCr").split()
     _, *chroma = Image.fromarray(photo.pixels).convert("YCbCr").split()
     return Picture(np.asarray(Image.merge("YCbCr", (luma, *chroma)).convert("RGB")))
+
+
+def blended(photo: Picture, made: Picture, strength: float) -> Picture:
+    """Of two RGB pictures of one size: 0 the one, 1 the other."""
+    if strength >= 1:
+        return made
+    mixed = photo.pixels * (1 - strength) + made.pixels * strength
+    return Picture(np.rint(mixed).astype(np.uint8))
 
 
 def matched(style: Picture, photo: Picture) -> Picture:
@@ -46,3 +62,40 @@ def _spread(rgb: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.
     covariance = (centred * w[:, None]).T @ centred / w.sum() + 1e-5 * np.eye(3)
     values, axes = np.linalg.eigh(covariance)
     return mean, axes * np.sqrt(values) @ axes.T
+
+
+# ---- what families of fast style share -----------------------------------------------------------
+
+TILED = "Painting in tiles"
+IN_TILES = (
+    "The picture was painted in tiles without seams; the balance of its colours, which comes from "
+    "windows of it, may differ a little from that of one pass."
+)
+LONGEST = Slider(
+    "longest",
+    "Longest side",
+    64,
+    8192,
+    1,
+    512,
+    unit="px",
+    help="Larger photos are made smaller, smaller ones stay as they are.",
+)
+TILES = Choice(
+    "tiles",
+    "Tiles",
+    (
+        ("auto", "Where memory is short"),
+        ("off", "Never"),
+        ("256", "256 pixels"),
+        ("512", "512 pixels"),
+        ("1024", "1024 pixels"),
+    ),
+    "auto",
+    help="Large pictures are painted piece by piece; the pieces meet without seams.",
+)
+
+
+def number(job: Job, name: str) -> float:
+    """A slider's value in a checked job."""
+    return float(str(job.values[name]))
