@@ -14,7 +14,7 @@ import numpy as np
 from PySide6.QtGui import QColor, QIcon, QPixmap
 
 from app import theme
-from app.drawing import Drawing
+from app.drawing import Drawing, Raster
 from app.easel import Easel
 from app.labels import LabelLayers, Legend
 from app.paint import PaintRoom
@@ -267,6 +267,15 @@ class MapSheet(Easel):
         self.set_example(None)
         self.canvas.import_map("Label map", drawing.scaled((size[0], size[1])))
         self.canvas.zoom_fit()
+
+    def lay_objects(self, objects: Picture) -> None:
+        """The numbers of objects, stretched onto the map."""
+        rect = (0.0, 0.0, float(self.size()[0]), float(self.size()[1]))
+        self.canvas.paper.commit("Object map", Raster(objects, rect, "objects"))
+
+    def takes_objects(self) -> bool:
+        card = self.studio.card
+        return card is not None and "objects" in map(_layer, self.sketches(card))
 
     def coloured(self, labels: Picture) -> Picture:
         return coloured(labels, self.canvas.legend)

@@ -319,6 +319,13 @@ def coloured(labels: Picture, using: Palette) -> Picture:
     return Picture(using.table[labels.pixels])
 
 
+def save_labels(labels: Picture, using: Palette, path: Path) -> None:
+    """The map (H, W) as a PNG of its class numbers, which shows them in the palette's colours."""
+    image = Image.fromarray(labels.pixels)
+    image.putpalette(using.table.ravel().tolist())
+    image.save(path, "PNG")
+
+
 def unseen(labels: np.ndarray, classes: int) -> float:
     """Share of pixels whose number is none of a model's classes 0 .. classes - 1."""
     return float((labels >= classes).mean())
