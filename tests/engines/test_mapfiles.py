@@ -13,6 +13,7 @@ from engines import mapfiles, palettes
 from engines.images import ImageError
 from engines.job import Picture
 
+SAMPLES = Path(__file__).parent.parent.parent / "resources" / "samples"
 FACADES = palettes.palette("facades")
 
 
@@ -87,9 +88,8 @@ def test_someone_elses_colours_become_classes_by_a_table() -> None:
     theirs = np.array([[0, 0, 0], [250, 250, 250], [10, 200, 90], [200, 0, 160]])
     picture = noisy(theirs[house()], 3)
     file = mapfiles.of_picture(picture)
-    assert mapfiles.meaning(mapfiles.of_picture(Picture(theirs[house()].astype(np.uint8))), FACADES) == (
-        "colours", False,
-    )  # fmt: skip
+    clean = mapfiles.of_picture(Picture(theirs[house()].astype(np.uint8)))
+    assert mapfiles.meaning(clean, FACADES) == ("colours", False)
     found = mapfiles.table(file, "colours", FACADES)
     assert len(found) == 3  # noise is none of them
     wanted = {}
@@ -102,8 +102,11 @@ def test_someone_elses_colours_become_classes_by_a_table() -> None:
 
 def test_a_photo_is_none_of_it() -> None:
     ramp = np.linspace(0, 255, 60 * 80 * 3).reshape(60, 80, 3)
-    for picture in (noisy(ramp, 30), Picture(ramp.astype(np.uint8))):
-        assert mapfiles.meaning(mapfiles.of_picture(picture), FACADES) == ("photo", True)
+    grey = Picture(noisy(ramp, 20).pixels[..., 0])
+    for file in (mapfiles.of_picture(noisy(ramp, 20)), mapfiles.of_picture(grey)):
+        assert mapfiles.meaning(file, FACADES) == ("photo", True)
+    for photo in SAMPLES.glob("*.jpg"):
+        assert mapfiles.meaning(mapfiles.open_map(photo), FACADES) == ("photo", True)
 
 
 def test_a_damaged_file_is_refused() -> None:
