@@ -155,7 +155,11 @@ class LabelCanvas(Canvas):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
         layers = self.paper.lying()
         painter.setOpacity(FAINT if layers is self.paper.example else 1.0)
-        painter.drawImage(target, layers.shown("shown", factor), source)
+        shown = layers.shown("shown", factor)
+        if smooth:
+            painter.drawImage(target, shown, source)
+        else:  # all of it, so that its squares lie the same whatever part is painted
+            painter.drawImage(self.view.area(), shown, QRectF(shown.rect()))
         painter.setOpacity(1.0)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
 
