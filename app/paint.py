@@ -25,8 +25,8 @@ class PaintRoom(Room):
     example_wanted = Signal()
 
     def __init__(self, actions: Actions) -> None:
-        shared = (actions[id] for id in ("surprise", "wipe", "fullscreen"))
-        super().__init__(PhotoHead(*shared), "How well the map fits", elsewhere=("labels",))
+        head = PhotoHead(actions["surprise"], actions["wipe"], actions["fullscreen"])
+        super().__init__(head, "How well the map fits", elsewhere=("labels",))
         self.zoomed = self.canvas = LabelCanvas()
         say(self.canvas, "setAccessibleName", "Label map")
         self.open = tool("open", "Open a label map…")
