@@ -247,18 +247,56 @@ class Asking(QObject):
             act.setChecked(id == now)
             act.triggered.connect(lambda _=False, id=id: sheet.choose_palette(id))
         menu.addSeparator()
-        menu.addAction(tr("Open a palette file…")).triggered.connect(lambda: self.for_palette())
-        menu.addAction(tr("Open a label map…")).triggered.connect(lambda: self.for_map())
+        objects = sheet.takes_objects()
+        for text, act, enabled in (
+            ("Open a label map…", self.for_map, True),
+            ("Open an object map…", self.for_objects, objects),
+            ("Save the label map…", self.for_map_copy, sheet.given() is not None),
+            ("Open a palette file…", self.for_palette, True),
+        ):
+            made = menu.addAction(tr(text))
+            made.setEnabled(enabled)
+            made.triggered.connect(lambda _=False, act=act: act())
         anchor = self.window.paint.legend.palettes
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(anchor.mapToGlobal(QPoint(0, anchor.height() + 4)))
 
     def for_palette(self) -> None:
         """One's own classes, as a JSON file of names and colours."""
+        for path in self._open_names(tr("Open a palette file"), ["JSON (*.json)"])[:1]:
+            self.add_palette(path)
+
+    def add_palette(self, path: str) -> None:
         from engines import palettes
 
-        for path in self._open_names(tr("Open a palette file"), ["JSON (*.json)"])[:1]:
-            self.studio.background.do(lambda path=path: palettes.add(Path(path)), self._on_palette)
+        self.studio.background.do(lambda: palettes.add(Path(path)), self._on_palette)
+
+    def for_objects(self) -> None:
+        """A map in which every object has a number of its own."""
+        from engines import palettes
+
+        for path in self._open_pictures(tr("Open an object map"))[:1]:
+            self.studio.background.do(
+                lambda path=path: palettes.open_objects(Path(path)),
+                lambda a: self._on_photo(a, self.window.map.lay_objects),
+            )
+
+    def for_map_copy(self) -> None:
+        """The map as a PNG of class numbers, in the palette's colours."""
+        from engines import palettes
+
+        labels, legend = self.window.map.given(), self.window.map.canvas.legend
+        name = str(self._folder() / "labels.png")
+        path, _ = QFileDialog.getSaveFileName(
+            self.window, tr("Save the label map"), name, FILTERS["png"]
+        )
+        if path and labels is not None:
+            self._keep_folder(path)
+            using = palettes.named(legend.id, len(legend))
+            self.studio.background.do(
+                lambda: palettes.save_labels(labels, using, Path(path)),
+                lambda a: self._on_copied(path, a),
+            )
 
     def _on_palette(self, answer: Any) -> None:
         if isinstance(answer, Exception):

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.background import Background, sentence
 from app.export import What, export
-from app.opening import Folder, Recipe, open_file
+from app.opening import Folder, PaletteFile, Recipe, open_file
 from app.tasks import Tasks
 from app.worker import EngineWorker
 from engines.job import Failed, Job, Picture, save_png
@@ -30,6 +30,7 @@ class Door(QObject):
     failed = Signal(str, object)  # place, Failed
     recipe_opened = Signal(object, object)  # Job, Picture | None
     picture_opened = Signal(object, object)  # Picture, the Path it came from
+    palette_opened = Signal(str)  # path
     folder_opened = Signal(str, int)  # path, pictures in it
     reported = Signal(object)  # Verdict
     tie = Signal(object)  # Verdict
@@ -71,6 +72,8 @@ class Door(QObject):
             self.failed.emit("drop", Failed("input", sentence(answer)))
         elif isinstance(answer, Recipe):
             self.recipe_opened.emit(answer.job, answer.picture)
+        elif isinstance(answer, PaletteFile):
+            self.palette_opened.emit(str(path))
         elif isinstance(answer, Folder):
             self.folder_opened.emit(str(path), answer.pictures)
         elif isinstance(answer, Picture):

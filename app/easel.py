@@ -14,7 +14,6 @@ from app.results import Shown
 from app.room import home
 from app.samples import Sample
 from app.studio import Studio
-from app.widgets.canvas_base import Canvas
 from app.widgets.toolbar import SYMMETRIES, StampMenu
 from engines.controls import ImageInput, ModelCard, SketchInput
 from engines.job import Failed, Job, Picture
@@ -35,10 +34,12 @@ class Easel(QObject):
     empty: ClassVar[str]
     steps: ClassVar[tuple[float, ...]]
 
+    canvas: Any  # a Canvas; the subclass says which
+
     def __init__(self, room: Any, studio: Studio, brushes: dict[str, float]) -> None:
         super().__init__(room)
         self.room, self.studio = room, studio
-        self.canvas: Canvas = room.canvas
+        self.canvas = room.canvas
         self.reference: Picture | None = None
         self._opacity = 0.4
         self._example: dict[str, Any] | None = None
@@ -64,6 +65,10 @@ class Easel(QObject):
 
     # ---- what the subclass says -----------------------------------------------------------------
 
+    def adopt(self, card: ModelCard | None) -> None:
+        """Another model: say where its pictures come from."""
+        raise NotImplementedError
+
     def given(self) -> Picture | None:
         """What the model is given of the sheet; None while it is empty."""
         raise NotImplementedError
@@ -78,6 +83,18 @@ class Easel(QObject):
 
     def is_drawn(self, control: SketchInput) -> bool:
         """Whether this canvas draws a model's input."""
+        raise NotImplementedError
+
+    def take_photo(self, picture: Picture) -> bool:
+        """Lay a photo under or over the drawing; False if an image well took it instead."""
+        raise NotImplementedError
+
+    def fit(self) -> None:
+        """Bring the drawing closer to what the model knows."""
+        raise NotImplementedError
+
+    def swap(self) -> None:
+        """What was drawn with before."""
         raise NotImplementedError
 
     def drawing_of(self, job: Job) -> dict[str, Any] | None:

@@ -56,14 +56,15 @@ class Legend:
         table[: len(rgb)] = 0xFF000000 | rgb[:, 0] << 16 | rgb[:, 1] << 8 | rgb[:, 2]
         return table
 
-    def lit(self, number: int) -> np.ndarray:
+    def lit(self, number: int = -1) -> np.ndarray:
         """The tints with all others faded towards grey."""
         bytes_ = self.tints.view(np.uint8).reshape(256, 4).astype(np.float32)
         grey = bytes_[:, :3].mean(1, keepdims=True)
         faded = 0.22 * bytes_[:, :3] + 0.28 * grey + 0.5 * 46
         made = np.full((256, 4), 255, np.uint8)
         made[:, :3] = np.round(faded)
-        made[number] = bytes_[number]
+        if number >= 0:
+            made[number] = bytes_[number]
         return made.view(np.uint32)[:, 0]
 
 
@@ -71,16 +72,17 @@ class LabelLayers(Tiled):
     """labels: the class of every pixel. objects: the number of the object it belongs to, 0 for
     whatever it touches. looks: the look chosen for it, 0 for none. shown: all that in colours.
 
-    tints (256,) uint32: the colour of every number on the layer `showing`
+    tints (256,) uint32: the colour of every class
+    looks (256,) uint32: the colour of every look but 0; None while looks are not shown
     """
 
     main = "labels"
     continues = True
 
     def __init__(
-        self, size: tuple[int, int], tints: np.ndarray = GREYS, showing: str = "labels"
+        self, size: tuple[int, int], tints: np.ndarray = GREYS, looks: np.ndarray | None = None
     ) -> None:
-        self.tints, self.showing = tints, showing
+        self.tints, self.looks = tints, looks
         self._pale = QRegion()  # where the colours are not those of the numbers any more
         super().__init__(size)
 
@@ -138,8 +140,9 @@ class LabelLayers(Tiled):
 
     # ---- colours --------------------------------------------------------------------------------
 
-    def show_as(self, tints: np.ndarray, showing: str = "labels") -> None:
-        self.tints, self.showing = tints, showing
+    def show_as(self, tints: np.ndarray, looks: np.ndarray | None = None) -> None:
+        """In these tints of the classes, with those of the looks over them if there are any."""
+        self.tints, self.looks = tints, looks
         self.soil(self.rect, ())
 
     def soil(self, area: QRect, layers: Iterable[str]) -> None:
@@ -162,7 +165,10 @@ class LabelLayers(Tiled):
         area = area.adjusted(0, 0, 1, 1) & self.rect
         here = inside(area)
         shown, labels = self.numbers("shown")[here], self.numbers("labels")[here]
-        shown[...] = np.take(self.tints, self.numbers(self.showing)[here], mode="clip")
+        shown[...] = np.take(self.tints, labels, mode="clip")
+        if self.looks is not None:
+            looks = self.numbers("looks")[here]
+            shown[looks > 0] = self.looks[looks[looks > 0]]
         if "objects" not in self.used:
             return
         objects = self.numbers("objects")[here]

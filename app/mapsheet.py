@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from PySide6.QtGui import QColor, QIcon, QPixmap
 
-from app.drawing import Drawing
+from app import theme
+from app.drawing import Drawing, Raster
 from app.easel import Easel
 from app.labels import LabelLayers, Legend
 from app.paint import PaintRoom
@@ -24,6 +25,7 @@ from app.widgets.canvas_paper import Paper
 from engines.controls import ModelCard, SketchInput
 from engines.job import Job, Picture
 
+NOTHING = 255  # where a stamp paints nothing
 SHEETS = "map:"  # before the palette, the role under which the desk keeps a sheet not in use
 LOOKS = ((46, 50, 58), (255, 180, 84), (91, 192, 190), (255, 107, 107), (140, 160, 255),
          (198, 140, 255), (140, 210, 110), (255, 214, 120), (120, 200, 255), (255, 150, 200),
@@ -45,11 +47,13 @@ class MapSheet(Easel):
         self._waiting: dict[str, tuple[Picture, dict[str, Any]]] = {}  # of the last session
         self._labels = {"labels": 0, "looks": 1}  # the number that is painted on each layer
         self._other = 0  # the class that X brings back
+        self._shown = 0  # of the examples
         self._native = (256, 256)  # the sheet that the model knows
         room.legend.chosen.connect(self.choose_label)
         room.legend.pointed.connect(self.canvas.light)
         room.apart.toggled.connect(self._on_apart)
         room.key_pressed.connect(self.choose_label)
+        room.example_wanted.connect(self.next_example)
         self.canvas.label_picked.connect(self.choose_label)
         self.canvas.hovered.connect(room.legend.show_below)
 
@@ -68,6 +72,7 @@ class MapSheet(Easel):
         self._on_apart()
         if "labels" in sketches:
             self._take_classes(card, sketches["labels"], sketches.get("looks"))
+            self.room.example.setVisible(bool(self.fitting(card)))
             self.offer_example(card)
         self.invite(card)
 
@@ -145,7 +150,8 @@ class MapSheet(Easel):
     def _show_legend(self) -> None:
         looks = self._layer == "looks"
         legend = self.canvas.looks if looks else self.canvas.legend
-        self.room.legend.show_legend(legend, "Looks" if looks else "Classes")
+        title = "Looks" if looks else "Classes"
+        self.room.legend.show_legend(legend, title, len(self.canvas.legend))
         self.choose_label(self._labels[self._layer])
 
     def choose_label(self, number: int) -> None:
@@ -182,6 +188,19 @@ class MapSheet(Easel):
 
     def fitting(self, card: ModelCard) -> list[Sample]:
         return maps(self.canvas.legend.id)
+
+    def next_example(self) -> None:
+        """Another map to begin with; over what was painted it is a step that can be undone."""
+        found = maps(self.canvas.legend.id)
+        if not found:
+            return
+        self._shown = (self._shown + 1) % len(found)
+        drawing = Drawing.from_json(found[self._shown].drawing)
+        if self.canvas.is_empty():
+            self.set_example(drawing.to_json())
+            self._on_edited()
+        else:
+            self.canvas.import_map("Example", drawing.scaled(self.size()))
 
     def set_example(self, drawing: dict[str, Any] | None) -> None:
         super().set_example(drawing)
@@ -249,6 +268,15 @@ class MapSheet(Easel):
         self.canvas.import_map("Label map", drawing.scaled((size[0], size[1])))
         self.canvas.zoom_fit()
 
+    def lay_objects(self, objects: Picture) -> None:
+        """The numbers of objects, stretched onto the map."""
+        rect = (0.0, 0.0, float(self.size()[0]), float(self.size()[1]))
+        self.canvas.paper.commit("Object map", Raster(objects, rect, "objects"))
+
+    def takes_objects(self) -> bool:
+        card = self.studio.card
+        return card is not None and "objects" in map(_layer, self.sketches(card))
+
     def coloured(self, labels: Picture) -> Picture:
         return coloured(labels, self.canvas.legend)
 
@@ -297,6 +325,8 @@ def _layer(control: SketchInput) -> str:
 
 def _drawn_small(sample: Sample, legend: Legend) -> QIcon:
     drawing = Drawing.from_json(sample.drawing)
-    layers = LabelLayers(drawing.size, legend.tints)
-    layers.render(drawing)
-    return QIcon(QPixmap.fromImage(layers.images["shown"]))
+    tints = legend.tints.copy()
+    tints[NOTHING] = theme.colour("panel").rgb()
+    layers = LabelLayers(drawing.size, tints)
+    layers.render(replace(drawing, ground=NOTHING))
+    return QIcon(QPixmap.fromImage(layers.shown("shown", 1)))

@@ -5,6 +5,7 @@ Runs in the background thread.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,11 +27,16 @@ class Recipe:
 
 
 @dataclass(frozen=True)
+class PaletteFile:
+    """What the numbers of a label map mean, as a file of one's own."""
+
+
+@dataclass(frozen=True)
 class Folder:
     pictures: int
 
 
-def open_file(path: Path) -> Recipe | Picture | Folder | None:
+def open_file(path: Path) -> Recipe | Picture | PaletteFile | Folder | None:
     """None: neither picture nor recipe, so perhaps weights. Raises ValueError with one sentence."""
     if path.is_dir():
         files = pictures_in(path)
@@ -43,7 +49,8 @@ def open_file(path: Path) -> Recipe | Picture | Folder | None:
         raise JobError(f"{path.name} is not there any more.")
     suffix = path.suffix.lower()
     if suffix == ".json":
-        return Recipe(Job.from_json(path.read_text("utf-8", errors="replace")))
+        text = path.read_text("utf-8", errors="replace")
+        return PaletteFile() if _is_palette(text) else Recipe(Job.from_json(text))
     if suffix not in PICTURES:
         return None
     if suffix == ".png":
@@ -60,6 +67,14 @@ def open_picture(path: Path) -> Picture:
     from engines import images
 
     return images.open_picture(path)
+
+
+def _is_palette(text: str) -> bool:
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return False
+    return isinstance(body, dict) and "classes" in body
 
 
 def pictures_in(folder: Path) -> list[Path]:

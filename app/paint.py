@@ -22,10 +22,11 @@ BRUSHES = (1.0, 200.0)  # sheet pixels
 class PaintRoom(Room):
     key_pressed = Signal(int)  # the class of a key
     map_wanted = Signal()
+    example_wanted = Signal()
 
     def __init__(self, actions: Actions) -> None:
-        shared = (actions[id] for id in ("surprise", "wipe", "fullscreen"))
-        super().__init__(PhotoHead(*shared), "How well the map fits", elsewhere=("labels",))
+        head = PhotoHead(actions["surprise"], actions["wipe"], actions["fullscreen"])
+        super().__init__(head, "How well the map fits", elsewhere=("labels",))
         self.zoomed = self.canvas = LabelCanvas()
         say(self.canvas, "setAccessibleName", "Label map")
         self.open = tool("open", "Open a label map…")
@@ -36,7 +37,9 @@ class PaintRoom(Room):
         more = (self.open, of(actions["new"]))
         self.head = CanvasHead("Label map", layer, "labels", menu, more, BRUSHES)
         self.apart = tool("apart", "Every stroke becomes an object of its own", checkable=True)
-        self.strip = ToolStrip([actions[id] for id in TOOLS], [self.apart])
+        self.example = tool("example", "Another example")
+        self.example.clicked.connect(self.example_wanted)
+        self.strip = ToolStrip([actions[id] for id in TOOLS], [self.apart, self.example])
         self.strip.colour.hide()
         self.legend = LegendPanel()
         for number, key in enumerate(KEYS):

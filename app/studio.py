@@ -54,6 +54,7 @@ class Studio(QObject):
     status_changed = Signal(object)  # Status
     canvas_sheet_wanted = Signal(tuple)  # (width, height)
     picture_opened = Signal(object, object)  # Picture that came by drop or file, its Path
+    palette_opened = Signal(str)  # path of a palette of classes
     folder_opened = Signal(str, int)  # a folder and how many pictures it holds; see run_batch
     tool_result = Signal(object, object)  # Job, Result
     process_preview = Signal(int, object)  # task, Picture
@@ -113,7 +114,8 @@ class Studio(QObject):
         results.preview.connect(self.preview_shown)
         for name in ("failed", "tool_result", "status_changed"):
             getattr(results, name).connect(getattr(self, name))
-        for name in ("failed", "picture_opened", "folder_opened", "reported", "tie", "exported"):
+        for name in ("failed", "picture_opened", "palette_opened", "folder_opened", "reported",
+                     "tie", "exported"):  # fmt: skip
             getattr(door, name).connect(getattr(self, name))
         door.recipe_opened.connect(self.restore)
         door.model_added.connect(self._on_model_added)

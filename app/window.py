@@ -290,6 +290,7 @@ class MainWindow(QMainWindow):
         studio.tie.connect(self.asking.tie)
         studio.model_missing.connect(self._on_missing)
         studio.picture_opened.connect(self.take_picture)
+        studio.palette_opened.connect(self.asking.add_palette)
         studio.folder_opened.connect(self._on_folder)
         studio.exported.connect(self._on_exported)
         studio.settings.changed.connect(self._on_setting)

@@ -108,8 +108,8 @@ def _plain(count: int) -> Palette:
     """Classes of which only the number is known, in colours far from each other."""
     count = min(max(count, 1), FILLED)
     place = np.arange(count)
-    hue, pale, dark = place * 0.618034 % 1, place % 2, place // 2 % 2
-    hsv = np.stack((180 * hue, 200 - 80 * pale, 230 - 60 * dark), 1)
+    hue, pale, dark = place * 0.618034 % 1, place % 2, place % 3
+    hsv = np.stack((180 * hue, 230 - 80 * pale, 240 - 50 * dark), 1)
     rgb = cv2.cvtColor(hsv[None].astype(np.uint8), cv2.COLOR_HSV2RGB)[0]
     colours = tuple((int(r), int(g), int(b)) for r, g, b in rgb)
     return Palette(f"{count} classes", "", tuple(f"Class {n}" for n in range(count)), colours)
@@ -317,6 +317,13 @@ def sizes(labels: np.ndarray) -> np.ndarray:
 def coloured(labels: Picture, using: Palette) -> Picture:
     """The label map in the palette's colours, (H, W, 3)."""
     return Picture(using.table[labels.pixels])
+
+
+def save_labels(labels: Picture, using: Palette, path: Path) -> None:
+    """The map (H, W) as a PNG of its class numbers, which shows them in the palette's colours."""
+    image = Image.fromarray(labels.pixels)
+    image.putpalette(using.table.ravel().tolist())
+    image.save(path, "PNG")
 
 
 def unseen(labels: np.ndarray, classes: int) -> float:

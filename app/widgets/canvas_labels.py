@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRectF, Signal
 from PySide6.QtGui import QColor, QPainter
 
@@ -131,9 +132,12 @@ class LabelCanvas(Canvas):
 
     # ---- showing --------------------------------------------------------------------------------
 
-    def _tints(self) -> tuple[Any, str]:
-        legend = self.looks if self.layer == "looks" else self.legend
-        return legend.tints if self._lit < 0 else legend.lit(self._lit), self.layer
+    def _tints(self) -> tuple[np.ndarray, np.ndarray | None]:
+        """Of the classes, faded below looks; and of the looks, if those are painted."""
+        if self.layer == "looks":
+            looks = self.looks.tints if self._lit < 0 else self.looks.lit(self._lit)
+            return self.legend.lit(), looks
+        return self.legend.tints if self._lit < 0 else self.legend.lit(self._lit), None
 
     def _show_tints(self) -> None:
         for layers in (self.paper.layers, self.paper.example):
@@ -151,7 +155,11 @@ class LabelCanvas(Canvas):
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
         layers = self.paper.lying()
         painter.setOpacity(FAINT if layers is self.paper.example else 1.0)
-        painter.drawImage(target, layers.shown("shown", factor), source)
+        shown = layers.shown("shown", factor)
+        if smooth:
+            painter.drawImage(target, shown, source)
+        else:  # all of it, so that its squares lie the same whatever part is painted
+            painter.drawImage(self.view.area(), shown, QRectF(shown.rect()))
         painter.setOpacity(1.0)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
 

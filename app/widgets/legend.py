@@ -9,7 +9,6 @@ from PySide6.QtCore import QModelIndex, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QKeyEvent,
-    QKeySequence,
     QMouseEvent,
     QPainter,
     QPen,
@@ -122,7 +121,7 @@ class LegendPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.legend = Legend()
+        self.legend, self._rows_of = Legend(), 1
         self.label = self.below = -1
         self.title = Section("Classes")
         self.search = QLineEdit()
@@ -158,8 +157,9 @@ class LegendPanel(QWidget):
         signals.changed.connect(self._fill)
         theme.signals.changed.connect(self.list.viewport().update)
 
-    def show_legend(self, legend: Legend, title: str) -> None:
-        self.legend = legend
+    def show_legend(self, legend: Legend, title: str, rows_of: int = 0) -> None:
+        """rows_of: as high as so many entries need, if that is more"""
+        self.legend, self._rows_of = legend, max(len(legend), rows_of)
         say(self.title, "set_words", title)
         self.search.setVisible(len(legend) > SEARCHED)
         self.search.clear()
@@ -186,8 +186,7 @@ class LegendPanel(QWidget):
     def key(self, number: int) -> str:
         if number >= len(KEYS):
             return ""
-        native = QKeySequence.SequenceFormat.NativeText
-        return QKeySequence(KEYS[number]).toString(native)
+        return KEYS[number].replace("Shift+", "⇧")
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -202,7 +201,7 @@ class LegendPanel(QWidget):
     def _fit(self) -> None:
         """As high as the classes need, and no higher than a few rows."""
         columns = max((self.width() - BAR) // WIDE, 1)
-        rows = min(-(-len(self.legend) // columns), ROWS)
+        rows = min(-(-self._rows_of // columns), ROWS)
         self.list.setFixedHeight(rows * HIGH + 4)
 
     def _fill(self, *_: object) -> None:

@@ -350,7 +350,7 @@ class CanvasHead(QWidget):
         self.reference.setCheckable(True)
         self.reference_menu = menu
         self.reference.clicked.connect(self._on_reference)
-        box = row(label(title, "title"), None, self.layer, 2, self.brush, self.pixels, 2,
+        box = row(label(title, "title"), 4, None, self.layer, 2, self.brush, self.pixels, 2,
                   space=4)  # fmt: skip
         for part in (self.reference, *more):
             box.addWidget(part)

@@ -320,6 +320,37 @@ def test_a_table_is_read_by_name_or_number(tmp_path: Path):
             read_table(tmp_path / "c.json", names)
 
 
+def test_objects_come_from_a_file_and_the_map_goes_into_one(bench: PaintBench, tmp_path: Path):
+    bench.act("new")
+    bench.rectangle(WINDOW, (0, 0), (64, 64))
+    numbers = np.tile(np.arange(32) // 16 * 700 + 3, (32, 1)).astype(np.uint16)
+    Image.fromarray(numbers).save(tmp_path / "objects.png")
+    bench.window.map.lay_objects(palettes.open_objects(tmp_path / "objects.png"))
+    objects = bench.settled().images["objects"].pixels
+    assert (objects[:, :32] == 0).all() and (objects[:, 32:] == 1).all()
+    assert bench.window.map.takes_objects()
+    using = palettes.palette("facades")
+    palettes.save_labels(bench.window.map.given(), using, tmp_path / "map.png")
+    assert np.array_equal(palettes.stored_numbers(tmp_path / "map.png"), bench.labels())
+    seen = np.asarray(Image.open(tmp_path / "map.png").convert("RGB"))
+    assert seen[5, 5].tolist() == list(using.colours[WINDOW])
+
+
+def test_another_example_is_faint_on_an_empty_sheet_and_a_step_over_a_painted_one(
+    bench: PaintBench,
+):
+    first = bench.labels()
+    bench.qtbot.mouseClick(bench.window.paint.example, LEFT)
+    second = bench.labels()
+    assert bench.canvas.is_empty() and not np.array_equal(first, second)
+    bench.rectangle(WINDOW, (0, 0), (20, 20))
+    painted = bench.labels()
+    bench.qtbot.mouseClick(bench.window.paint.example, LEFT)
+    assert not np.array_equal(bench.labels(), painted)
+    bench.act("undo")
+    assert np.array_equal(bench.labels(), painted)
+
+
 # ---- classes that a model does not know ----------------------------------------------------------
 
 
@@ -339,7 +370,8 @@ def test_a_model_without_names_takes_ones_own_palette(bench: PaintBench, tmp_pat
     bench.rectangle(4, (4, 4), (20, 20))
     body = {"title": "Mine", "classes": [["soil", "#553311"], ["leaf", "#22aa22"]]}
     (tmp_path / "mine.json").write_text(json.dumps(body))
-    bench.window.asking._on_palette(palettes.add(tmp_path / "mine.json"))
+    bench.drop(bench.canvas, urls(tmp_path / "mine.json"))
+    bench.wait(lambda: bench.canvas.legend.id == "mine")
     assert bench.canvas.legend.names == ("soil", "leaf", "Class 2", "Class 3", "Class 4")
     assert bench.labels()[10, 10] == 4  # the map is taken along
     assert "mine" in palettes.known()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import parity
@@ -124,3 +125,26 @@ def test_a_palette_of_ones_own() -> None:
 
 def test_classes_a_model_never_saw_are_counted() -> None:
     assert palettes.unseen(np.array([[0, 11, 12, 255]], np.uint8), 12) == 0.5
+
+
+def test_ones_own_palette_is_kept_and_hides_none_of_ours(home: Path, tmp_path: Path) -> None:
+    body = {"title": "Mine", "classes": [["soil", "#553311"], ["leaf", "#22aa22"]]}
+    (tmp_path / "mine.json").write_text(json.dumps(body))
+    made = palettes.add(tmp_path / "mine.json")
+    assert palettes.palette("mine") == made and made.names == ("soil", "leaf")
+    assert home in palettes.own_folder().parents
+    (tmp_path / "facades.json").write_text(json.dumps(body))
+    with pytest.raises(ImageError, match="facades already"):
+        palettes.add(tmp_path / "facades.json")
+    assert len(palettes.palette("facades")) == 12
+
+
+def test_classes_without_names_have_numbers_and_colours_far_apart() -> None:
+    plain = palettes.named("", 40)
+    assert plain.id == "40 classes" and plain.names[39] == "Class 39"
+    colours = np.array(plain.colours[:12], int)
+    apart = np.abs(colours[:, None] - colours[None]).sum(2)
+    assert apart[~np.eye(12, dtype=bool)].min() > 40
+    longer = palettes.named("facades", 14)
+    assert longer.names[:12] == palettes.palette("facades").names
+    assert longer.names[12:] == ("Class 12", "Class 13") and len(longer.colours) == 14
