@@ -16,7 +16,6 @@ import numpy as np
 
 from engines import images
 from engines.controls import Choice, ImageInput, ModelCard, SizeRule
-from engines.families.enlarge import config as configs
 from engines.families.enlarge.config import Config
 from engines.family import Family, Model, register
 from engines.job import Event, Job, Picture, Progress, Result
@@ -30,6 +29,8 @@ PAPER = (
     "Wang et al. 2021, Real-ESRGAN: Training Real-World Blind Super-Resolution with Pure Synthetic "
     "Data"
 )
+PURPOSES = ("SR", "Restoration", "FaceSR")
+CHANNELS = ((1, 1), (3, 3), (4, 4), (4, 3))  # in and out
 TILE = 256  # pixels: side of a tile on a CPU, where it takes a second or more
 LARGE_TILE = 768  # on a graphics card
 LARGEST = 2**28  # pixels of a result
@@ -39,7 +40,17 @@ class Enlarge(Family):
     id, title = "enlarge", "Enlarger"
 
     def recognise(self, checkpoint: Checkpoint) -> Config | None:
-        return configs.recognise(checkpoint)
+        """What spandrel makes of names and shapes. None too for what it knows and we do not use:
+        inpainting, other numbers of channels."""
+        if not any(len(shape) == 4 for shape in checkpoint.shapes().values()):
+            return None
+        from engines.families.enlarge import net
+
+        found = net.described(checkpoint)
+        if found is None or found.purpose not in PURPOSES:
+            return None
+        config = net.configured(found)
+        return config if (config.inputs, config.outputs) in CHANNELS else None
 
     def build(self, config: Config) -> nn.Module:
         from engines.families.enlarge import net

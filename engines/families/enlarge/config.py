@@ -1,18 +1,9 @@
-"""The configuration of an enlarger, and how it is recognised. Imports no torch at once.
-
-What a file is, spandrel tells: it reads architecture and hyper-parameters from names and shapes.
-It is given tensors without numbers, and builds the network without allocating any.
-"""
+"""The configuration of an enlarger. Imports no torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from engines.checkpoint import Checkpoint
-
-PURPOSES = ("SR", "Restoration", "FaceSR")
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -37,18 +28,3 @@ class Config:
     square: bool = False
     tiles: bool = True
     half: bool = True
-
-
-def recognise(checkpoint: Checkpoint) -> Config | None:
-    """None too for what spandrel knows and we do not use: inpainting, other numbers of
-    channels."""
-    if not any(len(shape) == 4 for shape in checkpoint.shapes().values()):
-        return None
-    from engines.families.enlarge import net
-
-    found = net.described(checkpoint)
-    if found is None or found.purpose not in PURPOSES:
-        return None
-    config = net.configured(found)
-    wanted = (config.inputs, config.outputs)
-    return config if wanted in ((1, 1), (3, 3), (4, 4), (4, 3)) else None
