@@ -25,7 +25,7 @@ from engines.controls import (
 from engines.families.stargan import config as configs
 from engines.families.stargan.config import RAFD, Config
 from engines.family import Family, Model, register
-from engines.job import Event, Job, Picture, Result
+from engines.job import Event, Job, Picture, Result, Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,26 +80,27 @@ class StarGAN(Family):
         )
 
     def run(self, model: Model, job: Job) -> Iterator[Event]:
-        from engines import tensors
-
         start = time.perf_counter()
-        seen = _look(model, job)
-        own, notes = _own(model.config, job, seen)
-        strengths = [float(v) for v in job.values["attributes"]]  # pyright: ignore
+        config, seen = model.config, _look(model, job)
+        own, notes = _own(config, job, seen)
+        strengths = redraw.numbers(job, "attributes")
         mask = _mask(seen.cut, job.images.get("mask"))
+        texts, values = (), ()
         if job.values["targets"] == "all":
-            made, texts = _all(model, seen.x, own, mask), model.config.labels
+            made, texts = _all(model, seen.x, own, mask), config.labels
+            values = tuple(_alone(config, own, index) for index in range(len(texts)))
         else:
-            steps = configs.passes(model.config, own, strengths)
-            made, texts = _edited(model, seen.x, own, steps, mask), ()
-            notes += _beyond(model.config, configs.target(model.config, own, strengths))
-        output = str(job.values["output"])
-        pictures = tuple(faces.result(seen.cut, tensors.to_picture(x), output) for x in made)
+            steps = configs.passes(config, own, strengths)
+            made = _edited(model, seen.x, own, steps, mask)
+            notes += _beyond(config, configs.target(config, own, strengths))
+        pictures = tuple(redraw.finished(seen.cut, x, job) for x in made)
         yield Result(
             pictures,
             texts,
             seconds=time.perf_counter() - start,
             notes=(*seen.cut.notes, *notes),
+            fit=seen.cut.fit,
+            values=values,
         )
 
 
@@ -184,28 +185,20 @@ class _Seen:
 
 
 def _look(model: Model, job: Job) -> _Seen:
-    """The face of the job; that of the last job is remembered, so that a slider finds it ready."""
-    import torch
-
-    from engines import tensors
-
-    config, photo = model.config, job.images["face"]
+    """The face of the job, and what the model sees in it."""
+    config = model.config
     side = config.size or int(str(job.values["side"]))
-    points = [float(v) for v in job.values["points"] or ()]  # pyright: ignore
-    key = (photo.digest, side, *points)
-    if model.memo.get("face", (None, None))[0] != key:
-        cut = faces.cut(photo, template(config, side), points)
-        x = tensors.to_tensor(cut.crop, 3, model.device, torch.float32)
-        labels = None
-        if config.sees:
-            labels = tuple(configs.shown(config, model(x)[0].tolist()))
-        model.memo["face"] = key, _Seen(cut, x, labels)
-    return model.memo["face"][1]
+
+    def see(cut: faces.Cut, x: Tensor) -> _Seen:
+        labels = tuple(configs.shown(config, model(x)[0].tolist())) if config.sees else None
+        return _Seen(cut, x, labels)
+
+    return redraw.look(model, job.images["face"], redraw.points(job), template(config, side), see)
 
 
 def _own(config: Config, job: Job, seen: _Seen) -> tuple[list[float], tuple[str, ...]]:
     """The labels that the photo has, and what to tell of them."""
-    has = [float(v) for v in job.values["has"]]  # pyright: ignore
+    has = redraw.numbers(job, "has")
     if seen.labels is not None and job.values["own"] == "seen":
         shown = [label for label, on in zip(config.labels, seen.labels) if on]
         return list(seen.labels), (f"The model sees: {', '.join(shown).lower() or 'none'}.",)
@@ -242,6 +235,16 @@ def _all(model: Model, x: Tensor, own: Sequence[float], mask: np.ndarray | None)
     ]
     made = _pass(model, x, own, vectors, mask)
     return [one[None] for one in made]
+
+
+def _alone(config: Config, own: Sequence[float], index: int) -> dict[str, Value]:
+    """The values of a job that makes the `index`-th of all targets alone; none where the photo has
+    a label by half."""
+    if own[index] not in (0.0, 1.0):
+        return {}
+    strengths = [0.0] * len(own)
+    strengths[index] = 1.0 if configs.group_of(config, index) or not own[index] else -1.0
+    return {"targets": "one", "attributes": strengths}
 
 
 def _pass(
