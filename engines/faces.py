@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from engines import images
 from engines.controls import Choice, Control, FacePoints, FaceTemplate, ImageInput
 from engines.facefinder import Face, find
 from engines.images import ImageError, flatten
@@ -39,6 +40,7 @@ CONTROLS: tuple[Control, ...] = (
         help="Whole photo: the face is blended back at full size. Face alone: what the model made, "
         "at its own size.",
     ),
+    ImageInput("mask", "Only where it is painted", optional=True, over=True),
 )
 
 # measured as the mean of the aligned training portraits of the starter models
@@ -165,6 +167,38 @@ def paste(cut: Cut, edited: Picture) -> Picture:
     return Picture(pixels)
 
 
+def outline(points: Sequence[float], template: FaceTemplate) -> tuple[tuple[float, float], ...]:
+    """Corners, in pixels of the photo, of the crop that a model sees; () where points lie on one
+    place."""
+    try:
+        back = cv2.invertAffineTransform(_similarity(points, template))
+    except ImageError:
+        return ()
+    width, height = template.size
+    corners = ((0, 0), (width, 0), (width, height), (0, height))
+    return tuple(
+        (float(a * x + b * y + c), float(d * x + e * y + f))
+        for x, y in corners
+        for (a, b, c), (d, e, f) in [back.tolist()]
+    )
+
+
+def painted(cut: Cut, mask: Picture | None) -> np.ndarray | None:
+    """A mask of the photo as it lies on the crop, (H, W) float32 in [0, 1]: how opaque it is, or
+    where nothing is transparent how bright. It may be smaller or larger than the photo."""
+    if mask is None:
+        return None
+    grey = images.to_grey(mask).pixels
+    if mask.channels == 4 and mask.pixels[..., 3].min() < 255:
+        grey = mask.pixels[..., 3]
+    scale = np.divide(mask.size, cut.photo.size)
+    matrix = cut.matrix.copy()
+    matrix[:, :2] = matrix[:, :2] / scale
+    matrix[:, 2] += matrix[:, :2] @ ((1 - scale) / 2)  # pixels are meant by their middles
+    laid = cv2.warpAffine(grey.astype(np.float32) / 255, matrix, cut.crop.size)
+    return np.clip(laid, 0, 1)
+
+
 def result(cut: Cut, edited: Picture, output: str) -> Picture:
     """What the control "output" asks for: the photo with the edit in it, or the crop alone."""
     return edited if output == "crop" else paste(cut, edited)
@@ -288,4 +322,17 @@ def _window(cut: Cut) -> tuple[int, int, int, int]:
     return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
 
 
-__all__ = ["CONTROLS", "OWN", "Cut", "Face", "celeba", "cut", "find", "fitness", "paste", "result"]
+__all__ = [
+    "CONTROLS",
+    "OWN",
+    "Cut",
+    "Face",
+    "celeba",
+    "cut",
+    "find",
+    "fitness",
+    "outline",
+    "painted",
+    "paste",
+    "result",
+]

@@ -14,6 +14,7 @@ from engines.family import Family, Model
 from engines.job import Job, Picture
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 Seen = TypeVar("Seen")
@@ -93,11 +94,24 @@ def look(
     return known[key]
 
 
+def painted(cut: faces.Cut, job: Job) -> np.ndarray | None:
+    """The job's mask on the crop, (H, W) in [0, 1]; None for another photo than it was painted
+    on."""
+    ours = cut.photo.digest == job.images["face"].digest
+    return faces.painted(cut, job.images.get("mask")) if ours else None
+
+
 def finished(cut: faces.Cut, made: Tensor, job: Job) -> Picture:
-    """A face (1, 3, H, W) in [-1, 1] as the job wants it: alone, or in its photo."""
+    """A face (1, 3, H, W) in [-1, 1] as the job wants it: alone, or in its photo; where a mask was
+    painted, changed only there."""
     from engines import tensors
 
-    return faces.result(cut, tensors.to_picture(made), str(job.values["output"]))
+    edited, mask = tensors.to_picture(made), painted(cut, job)
+    if mask is not None:
+        share = mask[..., None]
+        kept = cut.crop.pixels * (1 - share) + edited.pixels * share
+        edited = Picture((kept + 0.5).astype("uint8"))
+    return faces.result(cut, edited, str(job.values["output"]))
 
 
 def shown(x: Tensor, made: Tensor, plain: Tensor, face_from: str) -> Tensor:

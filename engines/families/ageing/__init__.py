@@ -129,7 +129,7 @@ def _controls(config: Config) -> tuple[Control, ...]:
             help="The encoder's code is searched on until the face drawn at its own age is the "
             "same person (by our face embedder), or the same pixels, as in the paper.",
         ),
-        Slider("steps", "Steps of the search", 0.0, 200.0, 5.0, 40.0),
+        Slider("steps", "Steps of the search", 0.0, 200.0, 5.0, 40.0, still=True),
     )
 
 
@@ -235,7 +235,7 @@ def _finished(
     text = configs.named(config, age)
     far = embedder.between(seen.cut.crop, edited, redraw.scaled(UTK, config.size))
     text += "" if far is None else f": identity distance {far:.2f}"
-    return faces.result(seen.cut, edited, str(job.values["output"])), text
+    return redraw.finished(seen.cut, made, job), text
 
 
 def _distances(texts: Sequence[str]) -> tuple[str, ...]:

@@ -92,6 +92,7 @@ def _controls(config: Config) -> tuple[Control, ...]:
     targets = [("one", "As set"), ("strip", "A strip, from without to with")]
     if len(labels) > 1:
         targets.append(("all", "Every attribute, one by one"))
+    in_strip = ("targets", "strip")
     strips = tuple((str(place), label) for place, label in enumerate(labels))
     return (
         Attributes(
@@ -112,7 +113,7 @@ def _controls(config: Config) -> tuple[Control, ...]:
             help="A strip: one attribute fades in, from picture to picture, and beyond at both "
             "ends.",
         ),
-        Choice("strip", "Strip of", strips, "0"),
+        Choice("strip", "Strip of", strips, "0", when=in_strip),
         Slider(
             "reach",
             "Ends of the strip",
@@ -123,8 +124,10 @@ def _controls(config: Config) -> tuple[Control, ...]:
             trained=(1.0, 1.0),
             help="1: from absent to present. The authors show 2 for glasses and 10 for subtle "
             "attributes.",
+            still=True,
+            when=in_strip,
         ),
-        Slider("count", "Pictures in the strip", 2.0, 12.0, 1.0, 6.0),
+        Slider("count", "Pictures in the strip", 2.0, 12.0, 1.0, 6.0, still=True, when=in_strip),
         Choice(
             "own",
             "What the photo has",
@@ -132,7 +135,7 @@ def _controls(config: Config) -> tuple[Control, ...]:
             "seen",
             help="Seen: the attributes with which the photo comes back with the least error.",
         ),
-        Attributes("has", "The photo has", labels, 0.0, 1.0),
+        Attributes("has", "The photo has", labels, 0.0, 1.0, still=True, when=("own", "told")),
         redraw.FACE_FROM,
     )
 

@@ -117,7 +117,16 @@ def _controls(config: Config) -> tuple[Control, ...]:
             trained=(0.0, 1.0),
             help="0: as the photo is. 1: all of it, as trained; beyond, it is exaggerated.",
         ),
-        Slider("count", "Pictures in the strip", 2.0, 12.0, 1.0, 5.0),
+        Slider(
+            "count",
+            "Pictures in the strip",
+            2.0,
+            12.0,
+            1.0,
+            5.0,
+            still=True,
+            when=("targets", "strip"),
+        ),
         redraw.FACE_FROM,
     )
 

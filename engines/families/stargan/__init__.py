@@ -18,14 +18,13 @@ from engines.controls import (
     Choice,
     Control,
     FaceTemplate,
-    ImageInput,
     ModelCard,
     SizeRule,
 )
 from engines.families.stargan import config as configs
 from engines.families.stargan.config import RAFD, Config
 from engines.family import Family, Model, register
-from engines.job import Event, Job, Picture, Result, Value
+from engines.job import Event, Job, Result, Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,15 +83,17 @@ class StarGAN(Family):
         config, seen = model.config, _look(model, job)
         own, notes = _own(config, job, seen)
         strengths = redraw.numbers(job, "attributes")
-        mask = _mask(seen.cut, job.images.get("mask"))
+        mask = redraw.painted(seen.cut, job)
         texts, values = (), ()
         if job.values["targets"] == "all":
             made, texts = _all(model, seen.x, own, mask), config.labels
             values = tuple(_alone(config, own, index) for index in range(len(texts)))
         else:
-            steps = configs.passes(config, own, strengths)
+            axes = redraw.numbers(job, "expression") if config.axes else []
+            steps = configs.passes(config, own, strengths, axes)
             made = _edited(model, seen.x, own, steps, mask)
-            notes += _beyond(config, configs.target(config, own, strengths))
+            wanted = configs.target(config, configs.mixed(config, own, axes), strengths)
+            notes += _beyond(config, wanted)
         pictures = tuple(redraw.finished(seen.cut, x, job) for x in made)
         yield Result(
             pictures,
@@ -125,6 +126,7 @@ def _controls(config: Config) -> tuple[Control, ...]:
             help="0: as the photo is. 1: the label is on, −1: it is off. Beyond, a change is "
             "exaggerated.",
         ),
+        *_expressions(config),
         Choice(
             "targets",
             "Targets",
@@ -155,8 +157,9 @@ def _controls(config: Config) -> tuple[Control, ...]:
             exclusive=exclusive,
             help="What is true of the photo already: the model is told all labels of the face it "
             "shall make, those that stay too.",
+            still=True,
+            when=("own", "told") if config.sees else (),
         ),
-        ImageInput("mask", "Only where this is white", optional=True),
     ]
     if config.size is None:
         controls.append(
@@ -169,6 +172,24 @@ def _controls(config: Config) -> tuple[Control, ...]:
             )
         )
     return tuple(controls)
+
+
+def _expressions(config: Config) -> tuple[Control, ...]:
+    """Sliders with a neutral face in the middle."""
+    if not config.axes:
+        return ()
+    labels = tuple(f"{low} to {high.lower()}" for low, high in config.axes)
+    return (
+        Attributes(
+            "expression",
+            "Expression",
+            labels,
+            -FARTHEST,
+            FARTHEST,
+            trained=(-1.0, 1.0),
+            help="In the middle: as the photo is. To both sides one expression; several mix.",
+        ),
+    )
 
 
 # ---- a run ---------------------------------------------------------------------------------------
@@ -267,24 +288,6 @@ def _pass(
     keep = torch.tensor(stays, dtype=torch.float32, device=x.device)
     planes = label[..., None, None] * painted + keep[..., None, None] * (1 - painted)
     return many * (1 - painted) + model(many, planes) * painted
-
-
-def _mask(cut: faces.Cut, mask: Picture | None) -> np.ndarray | None:
-    """The mask of the photo as it lies on the crop, (H, W) float32 in [0, 1]: how opaque it is, or
-    where nothing is transparent how bright."""
-    if mask is None:
-        return None
-    import cv2
-    import numpy as np
-
-    from engines import images
-
-    painted = images.to_grey(mask).pixels
-    if mask.channels == 4 and mask.pixels[..., 3].min() < 255:
-        painted = mask.pixels[..., 3]
-    painted = images.resize(painted, cut.photo.size).astype(np.float32) / 255
-    laid = cv2.warpAffine(painted, np.asarray(cut.matrix, np.float32), cut.crop.size)
-    return np.clip(laid, 0, 1)
 
 
 register(StarGAN())
