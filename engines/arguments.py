@@ -171,7 +171,11 @@ def _faces(c: _Command) -> None:
 
 def _prepare(c: _Command) -> None:
     c.add_argument("photos", type=Path, metavar="DIR", help="photos, or folders A and B to join")
-    c.add_argument("--make", default="edges", help="edges, grey, lowres, mosaic or labels")
+    c.add_argument(
+        "--make",
+        default="edges",
+        help="edges, grey, lowres, mosaic or labels; or faces: the largest face of each, aligned",
+    )
     c.add_output("where the pairs go", "DIR")
 
 

@@ -268,6 +268,8 @@ def prepare(options: argparse.Namespace) -> int:
     from engines import datasets, images
     from engines.images import ImageError
 
+    if options.make == "faces":
+        return _portraits(options)
     pairs = datasets.find_pairs(_folder(options.photos), maker=options.make)
     targets = _targets([path for _, path in pairs.files], options.photos, options.output)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -282,6 +284,36 @@ def prepare(options: argparse.Namespace) -> int:
             tally.failed(path, "its two sides are of different sizes.")
             continue
         images.save_picture(Picture(np.concatenate((a, b), axis=1)), target)
+        tally.made(path)
+    print(f"\n{tally}" if _has_bar() else tally, file=sys.stderr)
+    return 1 if tally.failures else 0
+
+
+def _portraits(options: argparse.Namespace) -> int:
+    """The largest face of every picture of a folder and the folders in it, aligned as the face
+    models of ours were trained."""
+    from engines import faces as finder
+    from engines.images import ImageError, save_picture
+
+    source: Path = _folder(options.photos)
+    files = sorted(p for p in source.rglob("*") if p.suffix.lower() in PICTURES)
+    if not files:
+        raise Refused(f"There is no picture in {source}.")
+    tally = Tally(len(files))
+    for path in files:
+        target = (options.output / path.relative_to(source)).with_suffix(".png")
+        try:
+            photo = _open(path)
+            found = finder.find(photo)
+            if not found:
+                tally.failed(path, "no face was found.")
+                continue
+            cut = finder.cut(photo, finder.OWN, found[0].points)
+        except ImageError as error:
+            tally.failed(path, str(error))
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        save_picture(cut.crop, target)
         tally.made(path)
     print(f"\n{tally}" if _has_bar() else tally, file=sys.stderr)
     return 1 if tally.failures else 0

@@ -12,8 +12,9 @@ from PIL import Image
 
 from engines import animate, checkpoint
 from engines.cli import main
+from engines.facefinder import Face
 from engines.families.stargan import config as configs
-from engines.family import families
+from engines.family import candidates, families
 from engines.job import Job, Picture, job_from_png, save_png
 
 POINTS = "30,28,58,28,44,60"
@@ -116,3 +117,84 @@ def test_names_of_moves_are_labels_or_controls() -> None:
     job = Job("stargan", values={"attributes": [0.0] * 5})
     rows = animate.timeline(job.values, [track], 3, "linear")
     assert [row["attributes"][4] for row in rows] == [1, 0, -1]  # pyright: ignore
+
+
+# ---- a new label for a trained model -------------------------------------------------------------
+
+
+def test_faces_of_photos_become_aligned_portraits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def find(photo: Picture) -> tuple[Face, ...]:
+        points = (30.0, 28.0, 58.0, 28.0, 44.0, 60.0)
+        return (Face((20, 10, 50, 60), points, 0.9),) if photo.width == 90 else ()
+
+    monkeypatch.setattr("engines.faces.find", find)
+    for side in ("with", "without"):
+        (tmp_path / "in" / side).mkdir(parents=True)
+        photo(tmp_path / "in" / side / "a.png")
+    save_png(Picture(np.zeros((20, 30, 3), np.uint8)), None, tmp_path / "in" / "empty.png")
+    assert call("prepare", tmp_path / "in", "--make", "faces", "-o", tmp_path / "hat") == 1
+    assert "empty.png: no face was found" in capsys.readouterr().err
+    made = sorted(p.relative_to(tmp_path / "hat") for p in (tmp_path / "hat").rglob("*.png"))
+    assert made == [Path("with/a.png"), Path("without/a.png")]
+    with Image.open(tmp_path / "hat" / "with" / "a.png") as portrait:
+        assert portrait.size == (144, 144)
+
+
+RECIPE = """
+name = "with-hats"
+trainer = "stargan.train:StarGANTrainer"
+[data]
+kind = "faces"
+folder = ["known", "hat"]
+attributes = ["smile", "hat"]
+[network]
+labels = ["Smile", "Hat"]
+width = 4
+blocks = 1
+template = "own"
+start = "{start}"
+discriminator_width = 4
+discriminator_layers = 3
+discriminator_size = 16
+[losses]
+critics = 1
+[[stage]]
+size = [16, 16]
+batch = 4
+steps = 1
+rate = 0.0
+"""
+
+
+def test_a_trained_model_learns_a_new_label_from_a_folder_of_examples(tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    family = families()["stargan"]
+    old = configs.Config(("Smile",), 4, 1, size=16, template="own")
+    start = tmp_path / "old.safetensors"
+    body = {"family": "stargan", "config": family.to_dict(old)}
+    net = family.build(old)
+    checkpoint.save(start, net.state_dict(), body)
+    rows = ["file,split,smile"]
+    for n in range(6):
+        (tmp_path / "known" / "train").mkdir(parents=True, exist_ok=True)
+        photo(tmp_path / "known" / "train" / f"{n}.png", n)
+        rows.append(f"train/{n}.png,train,{'teeth' if n % 2 else 'none'}")
+    (tmp_path / "known" / "labels.csv").write_text("\n".join(rows))
+    for side in ("with", "without"):
+        (tmp_path / "hat" / side).mkdir(parents=True)
+        for n in range(3):
+            photo(tmp_path / "hat" / side / f"{n}.png", 20 + n)
+    (tmp_path / "hats.toml").write_text(RECIPE.replace("{start}", str(start)))
+    arguments = ("--data", tmp_path, "-o", tmp_path / "run", "--device", "cpu")
+    assert call("train", tmp_path / "hats.toml", *arguments) == 0
+    opened = checkpoint.open_checkpoint(tmp_path / "run" / "model.safetensors")
+    (found, config), *_ = candidates(opened)
+    assert found.id == "stargan" and config.labels == ("Smile", "Hat")
+    wide = found.load(config, opened)[0]
+    x = torch.rand(1, 3, 16, 16)
+    with torch.inference_mode():
+        before = net.eval()(x, torch.tensor([[1.0]]))
+        after = wide(x, torch.tensor([[1.0, 0.0]]))
+    assert torch.allclose(before, after, atol=2e-3)  # weights are kept in half precision
