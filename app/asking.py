@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,14 @@ from app.widgets.settings import SettingsDialog
 from engines.job import Job, Picture, Result
 
 if TYPE_CHECKING:
+    from app.widgets.animate import AnimatePopover, Animation
     from app.window import MainWindow
 
 WEIGHTS = "*.safetensors *.pth *.pt *.pkl *.ckpt *.bin *.t7 *.npz *.onnx *.h5 *.pb *.tar"
 FILTERS = {"png": "PNG (*.png)", "jpg": "JPEG (*.jpg *.jpeg)", "webp": "WebP (*.webp)",
            "tiff": "TIFF (*.tif *.tiff)"}  # fmt: skip
+
+FILMS = {"mp4": "MP4 (*.mp4)", "gif": "GIF (*.gif)", "webp": "WebP (*.webp)"}
 
 
 class Asking(QObject):
@@ -35,6 +38,7 @@ class Asking(QObject):
         self.window, self.studio = window, window.studio
         self.edges: EdgesDialog | None = None
         self.settings: SettingsDialog | None = None
+        self.animate: AnimatePopover | None = None
         self.shown: QDialog | None = None
         self._verdict: Any = None
         self._asked_edges: Job | None = None
@@ -70,14 +74,8 @@ class Asking(QObject):
         if shown is None:
             return
         what, form, quality = self.window.top.export.choices()
-        name = f"{shown.job.checkpoint.partition('@')[0] or 'ganvas'}-{shown.job.digest[:6]}.{form}"
-        chosen = [FILTERS[form], *(f for key, f in FILTERS.items() if key != form)]
-        path, _ = QFileDialog.getSaveFileName(
-            self.window, tr("Save as"), str(self._folder() / name), ";;".join(chosen)
-        )
-        if path:
-            path = path if Path(path).suffix else f"{path}.{form}"
-            self._keep_folder(path)
+        name = f"{shown.job.checkpoint.partition('@')[0] or 'ganvas'}-{shown.job.digest[:6]}"
+        if path := self._save_name(name, form, FILTERS):
             self.studio.export(path, what, quality)  # type: ignore[arg-type]
 
     def for_copy(self, id: str) -> None:
@@ -103,6 +101,74 @@ class Asking(QObject):
             target = str(Path(folder) / "ganvas")
         if target:
             self.studio.run_batch(folder, target)
+
+    def for_others(self) -> None:
+        """Photos, to which the same edit is applied, and where the results go."""
+        patterns = " ".join(f"*{suffix}" for suffix in sorted(PICTURES))
+        filters = [tr("Pictures ({patterns})", patterns=patterns), tr("All files (*)")]
+        photos = [Path(path) for path in self._open_names(tr("Choose photos"), filters)]
+        if not photos:
+            return
+        target = QFileDialog.getExistingDirectory(
+            self.window, tr("Where to save the results"), str(photos[0].parent)
+        )
+        if target and Path(target) == photos[0].parent:
+            target = str(Path(target) / "ganvas")
+        if target:
+            self.studio.run_batch(photos, target)
+
+    def for_still(self, picture: Picture | None) -> None:
+        """A picture without a recipe: a sheet of several."""
+        from engines.images import save_picture
+
+        if picture is not None and (path := self._save_name("ganvas-sheet", "png", FILTERS)):
+            self.studio.background.do(
+                lambda: save_picture(picture, Path(path)), lambda a: self._on_copied(path, a)
+            )
+
+    def for_animation(self) -> None:
+        """What moves, and then where the film goes."""
+        from app.widgets.animate import AnimatePopover
+
+        card, anchor = self.studio.card, self.window.top.animate
+        if card is None:
+            return
+        if self.animate is None:
+            self.animate = AnimatePopover(self.window)
+            self.animate.wanted.connect(self._on_animation)
+        self.animate.show_card(card, self.studio.values)
+        self.animate.open_at(anchor, right=True)
+
+    def _on_animation(self, wanted: Animation) -> None:
+        from engines import animate
+
+        kinds = FILTERS if wanted.kind == "strip" else {wanted.kind: FILMS[wanted.kind]}
+        form = "png" if wanted.kind == "strip" else wanted.kind
+        card = self.studio.card
+        name = card.checkpoint.partition("@")[0].rpartition("/")[2] if card else ""
+        if not (path := self._save_name(f"{name or 'ganvas'}-{wanted.kind}", form, kinds)):
+            return
+        values = dict(self.studio.values)
+        if wanted.output:
+            values["output"] = wanted.output
+        tracks = [animate.Track(m.name, m.start, m.end, m.index) for m in wanted.moves]
+        try:
+            rows = animate.timeline(values, tracks, wanted.frames, wanted.ease, wanted.pingpong)
+        except ValueError as error:
+            self.window.tell(str(error))
+        else:
+            self.studio.make_film(rows, path, wanted.rate)
+
+    def _save_name(self, name: str, form: str, kinds: Mapping[str, str]) -> str:
+        """A path chosen by the user, with a suffix; "" if none was."""
+        chosen = [kinds[form], *(f for key, f in kinds.items() if key != form)]
+        path, _ = QFileDialog.getSaveFileName(
+            self.window, tr("Save as"), str(self._folder() / f"{name}.{form}"), ";;".join(chosen)
+        )
+        if path:
+            path = path if Path(path).suffix else f"{path}.{form}"
+            self._keep_folder(path)
+        return path
 
     def show_in_folder(self, path: str) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(Path(path).parent)))

@@ -229,6 +229,10 @@ class Easel(QObject):
         if self.studio.shown is None:
             self.room.viewer.set_message(failed.message, "Run", failed=True)
 
+    def surprise(self) -> None:
+        """Another seed."""
+        self.studio.surprise_me()
+
     def set_wipe(self, on: bool) -> None:
         self.room.viewer.set_wipe(on)
 

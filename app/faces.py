@@ -10,59 +10,126 @@ from app.actions import Actions
 from app.i18n import say
 from app.room import Room, well
 from app.widgets.faces import FacePhoto
-from app.widgets.parts import button, label, row, tool
+from app.widgets.fit import FitGauge
+from app.widgets.parts import Slider, button, label, row, tool
+from app.widgets.strip import PictureStrip
 from app.widgets.toolbar import PhotoHead
+from engines.controls import ModelCard
+from engines.job import Result
+
+BRUSHES = (8.0, 160.0)  # logical pixels
 
 
 class FacesRoom(Room):
-    photo_wanted = Signal()
+    says_notes = True
+
     adjusting = Signal(bool)
     reset_wanted = Signal()
     surprise_wanted = Signal()
     copy_wanted = Signal()
     paste_wanted = Signal()
-    example_wanted = Signal()
+    others_wanted = Signal()  # the same edit on other photos
+    lineup_wanted = Signal()  # the face through every model
+    unpainted = Signal()
 
     def __init__(self, actions: Actions) -> None:
         shared = (actions[id] for id in ("surprise", "wipe", "fullscreen"))
         head = PhotoHead(*shared, title="Result")
-        super().__init__(head, "How well this face fits", elsewhere=("face",))
+        gauge = FitGauge(faces=True)
+        super().__init__(head, "How well this face fits", ("face", "mask"), gauge)
         self.zoomed = self.photo = FacePhoto()
         say(self.photo, "setAccessibleName", "Photo with faces")
+        self.original = tool("eye", "Hold to see the original (Space)")
+        head.add_tool(self.original)
+        self.viewer.icon = "faces"
+        self.strip = PictureStrip()
+        self._make_tools()
+        self.add_parts(self._given(), self.strip)
+        self._add_buttons()
+        self.notes = label("", "small", wrap=True)
+        self.notes.hide()
+        self.gauge_box.addWidget(self.notes)
+        self._wire()
+
+    def _make_tools(self) -> None:
         self.found = label("", "quiet")
         self.adjust = tool("adjust", "Move eyes and mouth by hand", checkable=True)
+        self.paint = tool("brush", "Paint where it may change", checkable=True)
         self.open = tool("reference", "Open a photo…")
         self.example = tool("example", "A sample photo")
-        self.adjust.toggled.connect(self.photo.set_adjusting)
-        self.open.clicked.connect(self.photo_wanted)
-        self.example.clicked.connect(self.example_wanted)
-        self.photo.file_wanted.connect(self.photo_wanted)
-        self.adjust.setEnabled(False)
+        for part in (self.adjust, self.paint):
+            part.setEnabled(False)
+        self.brush_size = Slider(*BRUSHES, 1.0, self.photo.brush)
+        self.brush_size.setFixedWidth(110)
+        say(self.brush_size, "setAccessibleName", "Brush size")
+        say(self.brush_size, "setToolTip", "Brush size")
+        self.eraser = tool("eraser", "Eraser", checkable=True)
+        self.clear = tool("clear", "Nothing painted: everywhere")
+        words = label("Changes only where it is painted", "quiet")
+        self.brushes = QWidget()
+        self.brushes.setLayout(row(words, None, self.brush_size, self.eraser, self.clear, space=4))
+        self.brushes.hide()
+
+    def _given(self) -> QWidget:
         given = QWidget()
         box = QVBoxLayout(given)
         box.setContentsMargins(12, 6, 0, 12)
         box.setSpacing(6)
         title = QWidget()
-        title.setLayout(
-            row(label("Photo", "title"), None, self.found, self.adjust, self.example, self.open,
-                space=4)
-        )  # fmt: skip
+        tools = (self.adjust, self.paint, self.example, self.open)
+        title.setLayout(row(label("Photo", "title"), None, self.found, *tools, space=4))
         title.setFixedHeight(36)
         box.addWidget(title)
+        box.addWidget(self.brushes)
         box.addWidget(well(self.photo), 1)
-        self.reset, self.surprise = button("Reset"), button("Surprise me")
-        self.copy, self.paste = button("Copy edit"), button("Paste edit")
-        say(self.copy, "setToolTip", "Keep these settings for another face or photo")
-        say(self.paste, "setToolTip", "Use the settings that were copied")
+        return given
+
+    def _add_buttons(self) -> None:
+        self.reset = tool("reset", "Reset: every slider to its start")
+        self.surprise = tool("dice", "Surprise me: chance moves what is not locked")
+        self.copy = tool("copy", "Copy edit: for another face or photo")
+        self.paste = tool("recipe", "Paste edit: the settings that were copied")
+        self.others, self.lineup = button("To other photos…"), button("Every model")
+        say(self.others, "setToolTip", "The same edit on the largest face of each photo you choose")
+        say(self.lineup, "setToolTip", "This face through every face model, side by side")
         self.paste.setEnabled(False)
-        self.reset.clicked.connect(self.reset_wanted)
-        self.surprise.clicked.connect(self.surprise_wanted)
-        self.copy.clicked.connect(self.copy_wanted)
-        self.paste.clicked.connect(self.paste_wanted)
-        self.viewer.icon = "faces"
-        self.add_parts(given)
-        self.controls_box.addLayout(row(self.reset, self.surprise, None))
-        self.controls_box.addLayout(row(self.copy, self.paste, None))
+        for part in (self.reset, self.surprise, self.copy, self.paste):
+            part.setFixedSize(26, 24)
+            self.heading.addWidget(part)
+        self.controls_box.addLayout(row(self.others, self.lineup, None))
+
+    def _wire(self) -> None:
+        for part, signal in (
+            (self.open, self.photo_wanted), (self.example, self.example_wanted),
+            (self.reset, self.reset_wanted), (self.surprise, self.surprise_wanted),
+            (self.copy, self.copy_wanted), (self.paste, self.paste_wanted),
+            (self.others, self.others_wanted), (self.lineup, self.lineup_wanted),
+            (self.clear, self.unpainted),
+        ):  # fmt: skip
+            part.clicked.connect(signal)
+        self.photo.file_wanted.connect(self.photo_wanted)
+        self.adjust.toggled.connect(self.photo.set_adjusting)
+        self.adjust.toggled.connect(lambda on: on and self.paint.setChecked(False))
+        self.gauge.fix_wanted.connect(lambda: self.adjust.setChecked(True))
+        self.paint.toggled.connect(self._on_paint)
+        self.brush_size.moved.connect(self._on_size)
+        self.eraser.toggled.connect(self._on_eraser)
+        self.original.pressed.connect(lambda: self.viewer.hold(True))
+        self.original.released.connect(lambda: self.viewer.hold(False))
+
+    def show_card(self, card: ModelCard | None) -> None:
+        super().show_card(card)
+        paints = bool(card and card.control("mask"))
+        self.paint.setVisible(paints)
+        if not paints:
+            self.paint.setChecked(False)
+
+    def show_notes(self, result: Result) -> None:
+        """What the engine has to say, below the gauge; what the gauge says is not said twice."""
+        gauge = result.fit.message if result.fit else ""
+        said = " ".join(note for note in dict.fromkeys(result.notes) if note not in gauge)
+        say(self.notes, "setText", said)
+        self.notes.setVisible(bool(said))
 
     def show_count(self, count: int | None) -> None:
         """How many faces were found; None while nothing is known."""
@@ -74,6 +141,20 @@ class FacesRoom(Room):
             say(self.found, "setText", "1 face found")
         else:
             say(self.found, "setText", "{n} faces found", n=count)
-        self.adjust.setEnabled(count is not None)
-        if count is None:
+        for part in (self.adjust, self.paint):
+            part.setEnabled(count is not None)
+            if count is None:
+                part.setChecked(False)
+
+    def _on_paint(self, on: bool) -> None:
+        self.brushes.setVisible(on)
+        self.photo.set_painting(on)
+        if on:
             self.adjust.setChecked(False)
+
+    def _on_size(self, pixels: float) -> None:
+        self.photo.brush = pixels
+        self.photo.update()
+
+    def _on_eraser(self, on: bool) -> None:
+        self.photo.erasing = on

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,63 +18,36 @@ from PySide6.QtCore import QObject, Slot
 
 from app.commands import Change
 from app.faces import FacesRoom
+from app.patches import Collage
 from app.results import Shown
 from app.studio import Studio
 from app.widgets.faces import Spot
-from engines.controls import Attributes, ImageInput, ModelCard, defaults
-from engines.job import Failed, Job, Picture, Result, Value
+from engines.controls import (
+    Attributes,
+    Box,
+    FacePoints,
+    FaceTemplate,
+    ImageInput,
+    ModelCard,
+    Slider,
+    defaults,
+)
+from engines.job import Cancelled, Event, Failed, Job, Picture, Result, Value
 
-ROLE, POINTS = "face", "points"
+ROLE, MASK, POINTS, BOX, OUTPUT = "face", "mask", "points", "box", "output"
 EMPTY = "Drop a photo of people here."
 WAITING = "The edited face appears here."
-
-
-@dataclass(frozen=True)
-class Patch:
-    """Pixels (H, W, C) uint8 that a face's change put at (x, y) of the photo."""
-
-    x: int
-    y: int
-    pixels: np.ndarray
+LINEUP = "One face through every model"
+TARGETS = "Every picture of this result"
 
 
 @dataclass
 class Face:
-    """A face of the photo; `values` are its sliders, `patch` what they made of it."""
+    """A face of the photo, and its sliders."""
 
     spot: Spot
     notes: tuple[str, ...] = ()
     values: Mapping[str, Value] | None = None
-    patch: Patch | None = None
-
-
-def difference(
-    before: Picture, after: Picture, box: tuple[float, float, float, float]
-) -> Patch | None:
-    """What changed around a face (x, y, width, height), as the smallest rectangle; None where
-    nothing did or the sizes differ. Looks no further than 1.5 boxes away: no template does."""
-    if before.size != after.size or before.channels != after.channels:
-        return None
-    x, y, width, height = box
-    left, top = max(int(x - 1.5 * width), 0), max(int(y - 1.5 * height), 0)
-    around = np.s_[top : int(y + 2.5 * height) + 1, left : int(x + 2.5 * width) + 1]
-    old, new = before.pixels[around], after.pixels[around]
-    changed = (old != new).reshape(*old.shape[:2], -1).any(2)
-    rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
-    if not len(rows):
-        return None
-    inner = new[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return Patch(left + int(columns[0]), top + int(rows[0]), inner)
-
-
-def patched(photo: Picture, patches: list[Patch]) -> Picture:
-    if not patches:
-        return photo
-    pixels = photo.pixels.copy()
-    for patch in patches:
-        height, width = patch.pixels.shape[:2]
-        pixels[patch.y : patch.y + height, patch.x : patch.x + width] = patch.pixels
-    return Picture(pixels)
 
 
 class Portrait(QObject):
@@ -83,21 +57,36 @@ class Portrait(QObject):
         self.photo: Picture | None = None  # as it was opened
         self.faces: list[Face] = []
         self.active = -1
+        self.sheet: Picture | None = None  # of the pictures in the strip
         self._given: Picture | None = None  # the photo with the other faces' changes
+        self._collage: Collage | None = None
+        self._turn = 0  # late answers of the background are known by it
+        self._mask: Picture | None = None
         self._asked = ""  # digest of the search under way
         self._keep: tuple[float, ...] = ()  # points that a recipe asked for
         self._copied: dict[str, Value] = {}
+        self._offered: tuple[Mapping[str, Value], ...] = ()  # what made the strip's pictures
         room.photo.set_message(EMPTY)
         room.viewer.set_message(WAITING)
+        self._wire()
+
+    def _wire(self) -> None:
+        room, studio = self.room, self.studio
         room.photo.face_chosen.connect(self.choose)
         room.photo.points_moved.connect(self.move_points)
+        room.photo.mask_painted.connect(self.paint)
+        room.photo.region_moved.connect(lambda box: studio.set_value(BOX, box))
+        room.unpainted.connect(lambda: self.paint(None))
         room.reset_wanted.connect(self.reset)
         room.surprise_wanted.connect(self.surprise)
         room.copy_wanted.connect(self.copy)
         room.paste_wanted.connect(self.paste)
+        room.lineup_wanted.connect(self.line_up)
+        room.strip.chosen.connect(self.take_offered)
         studio.tool_result.connect(self._on_tool)
-        studio.recipe_restored.connect(self._on_recipe)
+        studio.recipe_restored.connect(self.take_back)
         studio.value_changed.connect(self._on_value)
+        studio.values_adopted.connect(self._tell_points)
 
     # ---- what the window asks --------------------------------------------------------------------
 
@@ -106,15 +95,17 @@ class Portrait(QObject):
         if card is None:
             return
         for control in card.inputs():
-            if isinstance(control, ImageInput) and control.role != ROLE:
+            if isinstance(control, ImageInput) and control.role not in (ROLE, MASK):
                 role = control.role
                 self.studio.register_source(
                     role, lambda role=role: self.room.controls.picture(role)
                 )
         self.studio.register_source(ROLE, lambda: self._given)
+        self.studio.register_source(MASK, lambda: self._mask)
+        self.room.photo.set_outline(partial(_outline, card.face) if card.face else None)
+        self.room.photo.show_region(None)
         for face in self.faces:
             face.values = None  # of another model's controls
-        self._tell_points()
 
     def take_photo(self, picture: Picture) -> bool:
         """A photo by drop, paste or file; a second well of the model takes it first where the photo
@@ -129,10 +120,17 @@ class Portrait(QObject):
         return True
 
     def show_result(self, shown: Shown) -> None:
-        live = shown.input_ms is not None
-        self.room.viewer.show_picture(shown.picture, fade=not live)
-        self.room.viewer.set_before(self.photo if self._whole(shown) else None)
-        if 0 <= self.active < len(self.faces) and shown.job.images.get(ROLE) is self._given:
+        result, viewer = shown.result, self.room.viewer
+        viewer.show_picture(shown.picture, fade=shown.input_ms is None)
+        self._show_before(shown)
+        self.room.photo.show_region(result.region, chosen=bool(shown.job.values.get(BOX)))
+        self.room.show_notes(result)
+        if len(result.pictures) > 1:
+            texts = result.texts if len(result.texts) == len(result.pictures) else ()
+            self._offer(TARGETS, result, texts or [str(n + 1) for n in range(len(result.pictures))])
+        elif self._offered and "model" not in self._offered[-1]:
+            self.room.strip.hide()
+        if self._is_of_now(shown) and 0 <= self.active < len(self.faces):
             edited = self._is_edited()
             face = self.faces[self.active]
             if face.spot.edited != edited:
@@ -162,72 +160,223 @@ class Portrait(QObject):
         if 0 <= self.active < len(self.faces):
             self.studio.set_value(POINTS, list(points))
 
+    def paint(self, mask: Picture | None) -> None:
+        """Where alone the face may change; None: everywhere. Undoable."""
+        if mask is not None or self._mask is not None:
+            change = Change(
+                "Painted region", ("", "mask"), self._mask, mask, self._apply_mask, False
+            )
+            self.studio.undo_stack.push(change)
+
     def reset(self) -> None:
         """Every slider of this face at its start; one step of undo."""
         card = self.studio.card
         if card is not None:
-            self._set_all("Reset", defaults(card))
+            self._set_all("Reset", self._elsewhere(defaults(card)))
 
     def surprise(self) -> None:
-        """Some attributes at random strengths, within what the model was trained on."""
-        card = self.studio.card
-        controls = card.controls if card else ()
-        chosen = next((c for c in controls if isinstance(c, Attributes)), None)
+        """Some attributes at random strengths, or every slider, within what the model was trained
+        on; what is locked stays."""
+        card, chance = self.studio.card, random.SystemRandom()
+        moving = [c for c in card.controls if isinstance(c, Attributes | Slider)] if card else []
+        moving = [c for c in moving if not c.still]
+        chosen = next((c for c in moving if isinstance(c, Attributes)), None)
         if chosen is not None:
-            self._set_all("Surprise me", {chosen.name: _drawn(chosen, random.SystemRandom())})
+            locked = self.room.controls.locked(chosen.name)
+            self._set_all("Surprise me", {chosen.name: _drawn(chosen, chance, locked)})
+        elif moving:
+            ends = {c.name: c.trained or (c.low, c.high) for c in moving}
+            self._set_all("Surprise me", {n: round(chance.uniform(*e), 2) for n, e in ends.items()})
+        if card is not None and card.seeded:
+            self.studio.surprise_me()
 
     def copy(self) -> None:
         """Keep this face's settings for another one, in this photo or the next."""
-        self._copied = {k: v for k, v in self.studio.values.items() if k not in (POINTS, "output")}
+        self._copied = self._elsewhere(self.studio.values)
         self.room.paste.setEnabled(bool(self._copied))
 
     def paste(self) -> None:
         self._set_all("Paste edit", self._copied)
 
+    def _elsewhere(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Those that say nothing of places in this photo, nor of what is shown."""
+        card = self.studio.card
+        places = [c.name for c in card.controls if isinstance(c, FacePoints | Box)] if card else []
+        return {k: v for k, v in values.items() if k not in (*places, OUTPUT)}
+
     def _set_all(self, title: str, values: Mapping[str, Value]) -> None:
-        """As one step of undo."""
+        """As one step of undo; what is locked stays."""
         self.studio.undo_stack.beginMacro(title)
         for name, value in values.items():
-            if name != POINTS:
-                self.studio.set_value(name, value)
+            self.studio.set_value(name, self.room.controls.held(name, value))
         self.studio.undo_stack.endMacro()
 
+    def _apply_mask(self, mask: Picture | None) -> None:
+        self._mask = mask
+        self.room.photo.show_mask(mask)
+        self.studio.touch()
+
     def _go(self, index: int) -> None:
-        self._put_aside()
+        self._leave()
         self.active = index
-        face = self.faces[index]
-        others = [f.patch for n, f in enumerate(self.faces) if n != index and f.patch]
-        assert self.photo is not None
-        self._given = patched(self.photo, others)
-        card = self.studio.card
+        face, card = self.faces[index], self.studio.card
         values = face.values if face.values is not None else defaults(card) if card else {}
         self.studio.put_values({**values, POINTS: list(face.spot.points)})
         self._show_faces()
-        self.studio.touch()
+        self._given = None  # until the photo without this face's own change is there
+        self._compose()
 
-    def _put_aside(self) -> None:
-        """Remember what the face in work looks like now."""
-        if not 0 <= self.active < len(self.faces):
+    # ---- several faces in one photo --------------------------------------------------------------
+
+    def _leave(self) -> None:
+        """Remember what the face in work looks like now. Where its last result is not there yet, or
+        shows the face alone, it is computed behind the next face."""
+        if not 0 <= self.active < len(self.faces) or self._collage is None:
             return
-        face, shown = self.faces[self.active], self.studio.shown
+        face, shown, given, collage = (
+            self.faces[self.active], self.studio.shown, self._given, self._collage,
+        )  # fmt: skip
         face.values = self.studio.values
-        if shown is None or self._given is None or shown.job.images.get(ROLE) is not self._given:
+        if given is None:
             return
-        edited = self._is_edited()
-        face.patch = difference(self._given, shown.picture, face.spot.box) if edited else None
+        keep = partial(collage.keep, self.active, given, box=face.spot.box)
+        if not self._is_edited():
+            self.studio.background.do(partial(keep, None))
+        elif shown is not None and self._is_of_now(shown) and self._whole(shown):
+            self.studio.background.do(partial(keep, shown.picture))
+        elif (job := self.studio.job(drawings=False)) is not None:
+            job = job.with_(values={**job.values, OUTPUT: "photo"})
+            title = self.studio.card.title if self.studio.card else ""
+            self.studio.submit(job, title, partial(self._on_late, collage, keep))
+
+    def _on_late(self, collage: Collage, keep: Any, _ticket: int, event: Event) -> None:
+        if isinstance(event, Result) and event.pictures and collage is self._collage:
+            self.studio.background.do(partial(keep, event.picture))
+            self._compose()
+
+    def _compose(self) -> None:
+        collage, index = self._collage, self.active
+        self._turn += 1
+        if collage is not None:
+            answer = partial(self._on_composed, self._turn)
+            self.studio.background.do(lambda: collage.without(index), answer)
+
+    def _on_composed(self, turn: int, answer: Any) -> None:
+        if turn == self._turn and isinstance(answer, Picture):
+            self._given = answer
+            self.studio.touch()
+
+    def _is_of_now(self, shown: Shown) -> bool:
+        """Whether the result is that of the face and the values on the desk."""
+        same = self._given is not None and shown.job.images.get(ROLE) is self._given
+        return (
+            same
+            and shown.job.images.get(MASK) is self._mask
+            and (dict(shown.job.values) == self.studio.values)
+        )
 
     def _is_edited(self) -> bool:
         card = self.studio.card
         now, start = self.studio.values, defaults(card) if card else {}
-        return any(now.get(k) != v for k, v in start.items() if k not in (POINTS, "output"))
+        return any(now.get(k) != v for k, v in self._elsewhere(start).items())
 
     def _whole(self, shown: Shown) -> bool:
-        """Whether the result is the photo, not the face alone: only then they can be wiped."""
+        """Whether the result is the photo, not the face alone or a sheet."""
         return self.photo is not None and shown.picture.size == self.photo.size
+
+    def _show_before(self, shown: Shown) -> None:
+        """What wipe and hold show: the photo, or the same face in it."""
+        viewer, card = self.room.viewer, self.studio.card
+        points = shown.job.values.get(POINTS)
+        alone = shown.job.values.get(OUTPUT) == "crop" and len(shown.result.pictures) == 1
+        if self._whole(shown):
+            viewer.set_before(self.photo)
+        elif alone and card and card.face and self.photo and isinstance(points, list) and points:
+            photo, face = self.photo, card.face
+            self.studio.background.do(
+                lambda: _crop(photo, face, points), partial(self._on_crop, shown)
+            )
+        else:
+            viewer.set_before(None)
+
+    def _on_crop(self, shown: Shown, answer: Any) -> None:
+        if shown is self.studio.shown:
+            self.room.viewer.set_before(answer if isinstance(answer, Picture) else None)
+
+    # ---- the strip -------------------------------------------------------------------------------
+
+    def line_up(self) -> None:
+        """The face in work through every face model that is here."""
+        entries = [e for e in self.studio.catalogue.entries() if "faces" in (e.rooms or ())]
+        names = [f"{e.name}@{e.digest}" for e in entries if getattr(e, "installed", True)]
+        if self._given is None or not names:
+            return
+        images = {ROLE: self._given}
+        other = self.room.controls.picture("other")
+        if other is not None:
+            images["other"] = other
+        values: dict[str, Value] = {"models": "\n".join(names), "wish": self._wish()}
+        if 0 <= self.active < len(self.faces):
+            values[POINTS] = list(self.faces[self.active].spot.points)
+        job = Job("lineup", values=values, images=images)
+        ticket = self.studio.submit(job, LINEUP, self._on_lineup)
+        self.studio.tasks.add(LINEUP, ticket)
+
+    def take_offered(self, index: int) -> None:
+        """What a picture of the strip was made by comes onto the desk: a target, or a model."""
+        values = dict(self._offered[index])
+        model = str(values.pop("model", ""))
+        entry = self.studio.catalogue.find(model) if model else None
+        if not model:
+            self._set_all("Target", values)
+        elif entry is not None and self._given is not None:
+            if 0 <= self.active < len(self.faces):
+                values[POINTS] = list(self.faces[self.active].spot.points)
+            self.studio.restore(Job(entry.family, model, values, {ROLE: self._given}))
+
+    def _on_lineup(self, ticket: int, event: Event) -> None:
+        self.studio.tasks.apply(ticket, event)
+        if isinstance(event, Result):
+            self.studio.tasks.forget(ticket)
+            self._offer(LINEUP, event, event.texts)
+        elif isinstance(event, Cancelled):
+            self.studio.tasks.forget(ticket)
+
+    def _offer(self, title: str, result: Result, texts: Sequence[str]) -> None:
+        values = result.values
+        self._offered = values if len(values) == len(texts) else tuple({} for _ in texts)
+        self.sheet = result.picture
+        can = [bool(v) for v in self._offered]
+        small = [self._around_face(picture) for picture in result.pictures]
+        self.room.strip.show_pictures(title, small, texts, can)
+
+    def _around_face(self, picture: Picture) -> Picture:
+        """Of a whole photo the part around the face in work."""
+        if self.photo is None or picture.size != self.photo.size or self.active < 0:
+            return picture
+        x, y, width, height = self.faces[self.active].spot.box
+        left, top = max(int(x - 0.4 * width), 0), max(int(y - 0.4 * height), 0)
+        part = np.s_[top : int(y + 1.3 * height), left : int(x + 1.4 * width)]
+        return Picture(picture.pixels[part])
+
+    def _wish(self) -> str:
+        """The label that is changed most."""
+        card = self.studio.card
+        control = card.control("attributes") if card else None
+        strengths = self.studio.values.get("attributes")
+        if not isinstance(control, Attributes) or not isinstance(strengths, list):
+            return ""
+        most = max(range(len(strengths)), key=lambda n: abs(float(strengths[n])))
+        return control.labels[most] if strengths[most] else ""
+
+    # ---- the photo -------------------------------------------------------------------------------
 
     def _lay(self, picture: Picture, points: tuple[float, ...]) -> None:
         self.photo, self._given = picture, picture
+        self._collage, self._turn = Collage(picture), self._turn + 1
         self.faces, self.active, self._keep = [], -1, points
+        self._mask = None
+        self.room.strip.hide()
         self.room.photo.set_picture(picture)
         self._show_faces()
         self.room.show_count(None)
@@ -279,7 +428,7 @@ class Portrait(QObject):
     def _show_faces(self) -> None:
         self.room.photo.show_faces([face.spot for face in self.faces], self.active)
 
-    def _on_recipe(self, job: Job) -> None:
+    def take_back(self, job: Job) -> None:
         """A recipe is back on the desk: its photo, and the face it was about."""
         picture = job.images.get(ROLE)
         if picture is None:
@@ -289,8 +438,32 @@ class Portrait(QObject):
                 self.room.controls.wells[role].set_picture(other)
         points = job.values.get(POINTS)
         kept = tuple(float(n) for n in points) if isinstance(points, list | tuple) else ()
-        if picture != self._given:
+        if self._given is None or not _same(picture, self._given):
             self._lay(picture, kept if len(kept) == 6 else ())
+        self._mask = job.images.get(MASK)
+        self.room.photo.show_mask(self._mask)
+
+
+def _same(one: Picture, other: Picture) -> bool:
+    """Whether two pictures look the same, told by one pixel in many first; no digest is needed."""
+    if one is other or one.size != other.size or one.channels != other.channels:
+        return one is other
+    few = np.s_[::61, ::61]
+    return np.array_equal(one.pixels[few], other.pixels[few]) and np.array_equal(
+        one.pixels, other.pixels
+    )
+
+
+def _outline(template: FaceTemplate, points: Sequence[float]) -> Sequence[tuple[float, float]]:
+    from engines import faces
+
+    return faces.outline(points, template)
+
+
+def _crop(photo: Picture, template: FaceTemplate, points: Sequence[Any]) -> Picture:
+    from engines import faces
+
+    return faces.cut(photo, template, [float(n) for n in points]).crop
 
 
 def _supposed(size: tuple[int, int]) -> Spot:
@@ -303,21 +476,24 @@ def _supposed(size: tuple[int, int]) -> Spot:
     return Spot((x, y, side, side), placed)
 
 
-def _drawn(control: Attributes, source: random.Random) -> list[float]:
-    """One to three labels away from rest, one at most of an exclusive group."""
+def _drawn(
+    control: Attributes, source: random.Random, locked: frozenset[int] = frozenset()
+) -> list[float]:
+    """One to three labels away from rest, one at most of an exclusive group; locked ones, and those
+    of a group with a locked one in it, stay at rest (the panel keeps what is locked)."""
     low, high = control.trained or (control.low, control.high)
     rest = max(control.low, 0.0)
     drawn = [rest] * len(control.labels)
-    count = source.randint(1, min(3, len(drawn)))
-    taken: set[str] = set()
-    for index in source.sample(range(len(drawn)), count):
-        name = control.labels[index]
-        group = next((g for g in control.exclusive if name in g), (name,))
-        if not taken & set(group):
-            taken |= set(group)
+    groups = [next((g for g in control.exclusive if name in g), (name,)) for name in control.labels]
+    taken = {name for place in locked for name in groups[place]}
+    free = [place for place, name in enumerate(control.labels) if name not in taken]
+    count = source.randint(1, min(3, len(free))) if free else 0
+    for place in source.sample(free, count):
+        if not taken & set(groups[place]):
+            taken |= set(groups[place])
             share = source.uniform(0.5, 1.0)
             end = low if low < rest and source.random() < 0.4 else high
-            drawn[index] = round(rest + share * (end - rest), 2)
+            drawn[place] = round(rest + share * (end - rest), 2)
     return drawn
 
 

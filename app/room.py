@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from app.i18n import say
 from app.widgets.controls import ControlPanel
 from app.widgets.fit import FitGauge
-from app.widgets.parts import Notice, Section, button, label
+from app.widgets.parts import Notice, Section, button, label, row
 from app.widgets.toolbar import PhotoHead
 from app.widgets.viewer import ResultViewer
 from engines.controls import ModelCard
@@ -29,19 +30,26 @@ class Room(QSplitter):
     shows a sheet or a photo: files_dropped, picture_dropped, zoom_in, zoom_out, zoom_fit."""
 
     zoomed: Any
+    says_notes = False  # whether the room shows the notes of a result itself
 
+    photo_wanted = Signal()
+    example_wanted = Signal()
     details_wanted = Signal()
     sheet_wanted = Signal()
 
     def __init__(
-        self, photo_head: PhotoHead, gauge_title: str, elsewhere: tuple[str, ...] = ()
+        self,
+        photo_head: PhotoHead,
+        gauge_title: str,
+        elsewhere: tuple[str, ...] = (),
+        gauge: FitGauge | None = None,
     ) -> None:
         super().__init__(Qt.Orientation.Horizontal)
         self.setHandleWidth(12)
         self.setChildrenCollapsible(False)
         self.photo_head, self.viewer = photo_head, ResultViewer()
         self.notice = Notice()
-        self.controls, self.gauge = ControlPanel(elsewhere), FitGauge()
+        self.controls, self.gauge = ControlPanel(elsewhere), gauge or FitGauge()
         say(self.viewer, "setAccessibleName", "Photo")
         self.side = self._side(gauge_title)
 
@@ -76,13 +84,14 @@ class Room(QSplitter):
         box = QVBoxLayout(inside)
         box.setContentsMargins(14, 14, 14, 14)
         box.setSpacing(10)
-        box.addWidget(Section("Controls"))
+        self.heading = row(Section("Controls"), None, space=2)
+        box.addLayout(self.heading)
         box.addWidget(self.controls)
         self.controls_box = QVBoxLayout()
         self.controls_box.setSpacing(8)
         box.addLayout(self.controls_box)
         self.fit_box = QWidget()
-        fit = QVBoxLayout(self.fit_box)
+        fit = self.gauge_box = QVBoxLayout(self.fit_box)
         fit.setContentsMargins(0, 12, 0, 0)
         fit.setSpacing(10)
         fit.addWidget(Section(gauge_title))
@@ -108,9 +117,22 @@ class Room(QSplitter):
         area.setWidget(inside)
         return area
 
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Space shows the input as long as it is held, wherever the focus is in the room."""
+        if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+            self.viewer.hold(True)
+        else:
+            super().keyPressEvent(event)
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
+            self.viewer.hold(False)
+        else:
+            super().keyReleaseEvent(event)
+
     def show_card(self, card: ModelCard | None) -> None:
         self.controls.build(card)
-        self.fit_box.setVisible(bool(card and card.sketch))
+        self.fit_box.setVisible(bool(card and (card.sketch or card.face)))
         self.gauge.show_fit(None)
         if card is None:
             say(self.summary, "setText", "Choose a model above, or drop a weights file here.")

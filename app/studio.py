@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from app.commands import Change, Deletion
 from app.desk import Desk, Snapshot
 from app.door import CatalogueLike, Door, kept_for_drag
 from app.export import What
+from app.film import Film
 from app.history import History, HistoryEntry
 from app.models import Models, Wish, reference, same_model
 from app.results import Follow, Results, Shown, Status
@@ -29,7 +31,7 @@ from app.sources import Draw, Sources, missing_input
 from app.tasks import Batch, ProcessTask, Tasks
 from app.values import Values
 from app.worker import EngineWorker
-from engines.controls import ModelCard, SketchInput
+from engines.controls import ModelCard, SketchInput, transferred
 from engines.job import Failed, Job, Picture, Value
 
 LIVE = "live"
@@ -40,6 +42,7 @@ class Studio(QObject):
 
     card_changed = Signal(object)  # ModelCard | None
     value_changed = Signal(str, object)
+    values_adopted = Signal()  # those of another model are there, and no job has left yet
     seed_changed = Signal(object)  # int, of any size: a recipe may come from elsewhere
     live_changed = Signal(bool)
     result_shown = Signal(object)  # Shown
@@ -152,6 +155,11 @@ class Studio(QObject):
     @property
     def status(self) -> Status:
         return self._results.status
+
+    @property
+    def left(self) -> Job:
+        """What lay on the desk when the program was last closed, for whoever comes later."""
+        return self._desk_before
 
     def start(self) -> None:
         """Bring back history and desk, and load the model of the last session or the default."""
@@ -293,6 +301,7 @@ class Studio(QObject):
         self.background.do(lambda: self.catalogue.house(card.checkpoint, card.rooms))
         self.card_changed.emit(card)
         self._values.adopt(card)
+        self.values_adopted.emit()
         self._follow_live(card)
         self._want_sheet(card, quietly=wish.job is not None)
         if wish.job is not None:
@@ -411,24 +420,52 @@ class Studio(QObject):
         """Dropped or chosen: weights, a picture of ours, any other picture, a folder."""
         self._door.open_path(path)
 
-    def run_batch(self, folder: str | Path, target: str | Path) -> int:
-        """Every picture of a folder through the model in use, as one task; 0 if that cannot be."""
+    def submit(self, job: Job, title: str, follow: Follow) -> int:
+        """Run a job behind what waits; its events go to `follow` and nowhere else."""
+        ticket = self.worker.submit(job, None, title)
+        self._results.expect(ticket, "batch", job, title, follow=follow)
+        return ticket
+
+    def run_batch(self, source: str | Path | Sequence[Path], target: str | Path) -> int:
+        """Every picture of a folder, or of a list, through the model in use and with its values, as
+        one task; 0 if that cannot be."""
         card = self.card
         role = next((c.role for c in card.inputs() if not c.optional), "") if card else ""
         if card is None or not role:
             refusal = "The model in use takes no picture, so it takes no folder."
             self.failed.emit("drop", Failed("input", refusal))
             return 0
-        job = Job(card.family, card.checkpoint, self.values, seed=self.seed)
+        desk = self.job(drawings=False)
+        assert desk is not None
+        job = transferred(desk, card)
+        source = Path(source) if isinstance(source, str) else source
+        name = source.name if isinstance(source, Path) else f"{len(source)} photos"
+        batch = Batch(
+            source, Path(target), job, role, partial(self._through, card.title),
+            self.worker.cancel, self.background, self,
+        )  # fmt: skip
+        return self.tasks.start(batch, f"Batch: {name} through {card.title}")
 
-        def submit(job: Job, follow: Follow) -> int:
-            ticket = self.worker.submit(job, None, card.title)
-            self._results.expect(ticket, "batch", job, card.title, follow=follow)
-            return ticket
+    def make_film(
+        self, rows: Sequence[Mapping[str, Value]], path: str | Path, rate: float = 25.0
+    ) -> int:
+        """A picture for each row of values (those that are not named stay), into a film or a strip,
+        as one task; `exported` follows. 0 if that cannot be."""
+        job, card = self.job(drawings=False), self.card
+        missing = missing_input(card, job) if card is not None and job is not None else None
+        if card is None or job is None or missing is not None:
+            label = missing.label if missing is not None else "a model"
+            refusal = f"There is nothing to animate yet: {label} is missing."
+            self.failed.emit("export", Failed("input", refusal))
+            return 0
+        jobs = [job.with_(values={**job.values, **row}) for row in rows]
+        submit = partial(self._through, card.title)
+        film = Film(jobs, Path(path), rate, submit, self.worker.cancel, self.background, self)
+        film.saved.connect(self.exported)
+        return self.tasks.start(film, f"Animation: {Path(path).name}")
 
-        folders = Path(folder), Path(target)
-        batch = Batch(*folders, job, role, submit, self.worker.cancel, self.background, self)
-        return self.tasks.start(batch, f"Batch: {folders[0].name} through {card.title}")
+    def _through(self, title: str, job: Job, follow: Follow) -> int:
+        return self.submit(job, title, follow)
 
     def run_process(self, command: list[str], title: str) -> int:
         """Another process as a task: training. See ProcessTask for what it may say."""

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
@@ -85,6 +85,17 @@ class Task:
             self.remaining = estimate if self.remaining is None else min(self.remaining, estimate)
 
 
+class Runner(Protocol):
+    """What works through a row: its `happened` is a signal of events, the last one ends it."""
+
+    happened: Any
+
+    def start(self) -> None: ...
+    def cancel(self) -> None: ...
+    def stop(self) -> None: ...
+    def deleteLater(self) -> None: ...
+
+
 class Tasks(QObject):
     """The tray's rows, newest last; a limited number of finished ones stays to be read."""
 
@@ -94,7 +105,7 @@ class Tasks(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._rows: dict[int, Task] = {}
-        self._runners: dict[int, Batch | ProcessTask] = {}
+        self._runners: dict[int, Runner] = {}
         self._next = -1
 
     def __iter__(self):
@@ -142,8 +153,8 @@ class Tasks(QObject):
         if self._rows.pop(id, None) is not None:
             self.changed.emit()
 
-    def start(self, runner: Batch | ProcessTask, title: str) -> int:
-        """Begin a batch or a process as a row; gives its number."""
+    def start(self, runner: Runner, title: str) -> int:
+        """Begin a batch, a process or a film as a row; gives its number."""
         id = self.add(title).id
         self._runners[id] = runner
         runner.happened.connect(lambda event: self._on_runner(id, event))
@@ -175,7 +186,8 @@ class Tasks(QObject):
 
 
 class Batch(QObject):
-    """Every picture of a folder as `role` of a job like the one given, results into another folder.
+    """Every picture of a folder, or of a list, as `role` of a job like the one given, results into
+    another folder.
 
     One picture at a time is in memory. A file that cannot be read or fails is reported and skipped.
     An existing file is never overwritten: if it is this job's result it counts as done, otherwise
@@ -186,7 +198,7 @@ class Batch(QObject):
 
     def __init__(
         self,
-        folder: Path,
+        source: Path | Sequence[Path],
         target: Path,
         job: Job,
         role: str,
@@ -196,7 +208,8 @@ class Batch(QObject):
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._folder, self._target = folder, target
+        self._source, self._target = source, target
+        self._name = source.name if isinstance(source, Path) else "the list"
         self._files: deque[Path] = deque()
         self._like, self._role = job, role
         self._submit, self._cancel_ticket = submit, cancel
@@ -209,8 +222,11 @@ class Batch(QObject):
         self._began = time.monotonic()
 
     def start(self) -> None:
-        folder = self._folder
-        self._background.do(lambda: pictures_in(folder), self._listed)
+        source = self._source
+        if isinstance(source, Path):
+            self._background.do(lambda: pictures_in(source), self._listed)
+        else:
+            self._listed(source)
 
     def cancel(self) -> None:
         if self._ticket:
@@ -221,7 +237,7 @@ class Batch(QObject):
 
     def _listed(self, answer: Any) -> None:
         if isinstance(answer, Exception):
-            self._finish(Failed("input", f"{self._folder.name} cannot be read: {reason(answer)}."))
+            self._finish(Failed("input", f"{self._name} cannot be read: {reason(answer)}."))
             return
         self._files, self._total = deque(answer), len(answer)
         self._next()
@@ -238,7 +254,8 @@ class Batch(QObject):
 
     def _prepare(self, file: Path) -> tuple[Job, Path | None]:
         """The job for a file and where its result goes; None if it is there already."""
-        job = self._like.with_(images={self._role: open_picture(file)})
+        images = {**self._like.images, self._role: open_picture(file)}
+        job = self._like.with_(images=images)
         return job, free_name(self._target / f"{file.stem}.png", job)
 
     def _prepared(self, answer: Any) -> None:
@@ -287,7 +304,7 @@ class Batch(QObject):
     def _outcome(self) -> Event:
         details = "\n".join(self._skipped)
         if not self._total:
-            return Failed("input", f"There are no pictures in {self._folder.name}.")
+            return Failed("input", f"There are no pictures in {self._name}.")
         if not self._made:
             return Failed("input", f"None of the {self._total} pictures could be used.", details)
         note = f"{len(self._made)} of {self._total} pictures are in {self._target.name}."

@@ -190,6 +190,7 @@ _GLYPHS = {  # our names -> the line set's
     "model": "cube", "file": "file", "list": "list", "save": "floppy-disk", "circle": "circle",
     "faces": "smiley", "adjust": "crosshair-simple", "paint": "squares-four",
     "apart": "circles-three",
+    "eye": "eye", "brush": "paint-brush",
 }  # fmt: skip
 _DRAWN = {  # ours, on a 20 x 20 grid: polylines, stroked
     "symmetry": (((10, 2.5), (10, 5)), ((10, 7.5), (10, 12.5)), ((10, 15), (10, 17.5)),
@@ -291,3 +292,21 @@ def icon(name: str, tint: str = "text") -> QIcon:
     if name not in _DRAWN and name not in _GLYPHS:
         raise KeyError(name)
     return QIcon(_Tinted(name, tint))
+
+
+def window_icon() -> QIcon:
+    """A pencil on amber, drawn here so that it is sharp at every size."""
+    icon = QIcon()
+    for side in (16, 32, 64, 128, 256):
+        drawn = QPixmap(side, side)
+        drawn.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(drawn)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(TOKENS["accent"][0]))
+        painter.drawRoundedRect(drawn.rect(), side * 0.2, side * 0.2)
+        box = QRectF(side * 0.18, side * 0.18, side * 0.64, side * 0.64)
+        paint_icon(painter, "pen", box, QColor(TOKENS["on_accent"][0]))
+        painter.end()
+        icon.addPixmap(drawn)
+    return icon

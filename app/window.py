@@ -7,18 +7,14 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QByteArray, QPoint, Qt, QTimer
 from PySide6.QtGui import (
     QCloseEvent,
-    QColor,
     QDragEnterEvent,
     QDropEvent,
     QGuiApplication,
-    QIcon,
-    QPainter,
-    QPixmap,
     QResizeEvent,
 )
 from PySide6.QtWidgets import (
@@ -36,12 +32,10 @@ from app.actions import TOOLS, Actions
 from app.asking import Asking
 from app.draw import DrawRoom
 from app.easel import Easel
-from app.faces import FacesRoom
 from app.i18n import set_language
 from app.mapping import Mapping
 from app.mapsheet import MapSheet
 from app.paint import PaintRoom
-from app.portrait import Portrait
 from app.results import Shown
 from app.room import Room, home
 from app.sheet import Sheet
@@ -52,8 +46,11 @@ from app.widgets.rail import Rail
 from app.widgets.statusbar import StatusBar
 from app.widgets.tasks import TaskTray
 from app.widgets.toolbar import TopBar
-from engines.controls import ModelCard
+from engines.controls import ModelCard, numbers
 from engines.job import Failed, Job
+
+if TYPE_CHECKING:
+    from app.portrait import Portrait
 
 ROOMS = (("draw", "Draw", "draw"), ("paint", "Paint", "paint"), ("faces", "Faces", "faces"))
 NOTICE_MS = 8000  # good news go by themselves; failures stay until they are read
@@ -65,28 +62,22 @@ class MainWindow(QMainWindow):
         super().__init__()
         self.studio = studio
         self.setWindowTitle("Ganvas")
-        self.setWindowIcon(_window_icon())
+        self.setWindowIcon(theme.window_icon())
         self.setAcceptDrops(True)
         self.actions_ = Actions(self)
         self.rail = Rail(ROOMS)
         bar_actions = ("live", "run", "cancel", "undo", "redo", "copy")
         self.top = TopBar({id: self.actions_[id] for id in bar_actions})
         self.notice = Notice()
-        self.draw, self.faces = DrawRoom(self.actions_), FacesRoom(self.actions_)
-        self.paint = PaintRoom(self.actions_)
-        self.rooms: dict[str, Room] = {
-            "draw": self.draw, "paint": self.paint, "faces": self.faces,
-        }  # fmt: skip
+        self.draw, self.paint = DrawRoom(self.actions_), PaintRoom(self.actions_)
+        self.sheet, self.map = Sheet(self.draw, studio), MapSheet(self.paint, studio)
         self.room: Room = self.draw
+        self.table: Easel | Portrait = self.sheet  # the desk of the room one is in
+        self.rooms: dict[str, Room] = {}  # those that were entered
+        self.desks: dict[str, Easel | Portrait] = {}
         self.film = Filmstrip()
         self.tray = TaskTray()
         self.status = StatusBar(self.tray)
-        self.sheet, self.portrait = Sheet(self.draw, studio), Portrait(self.faces, studio)
-        self.map = MapSheet(self.paint, studio)
-        self.desks: dict[str, Easel | Portrait] = {
-            "draw": self.sheet, "paint": self.map, "faces": self.portrait,
-        }  # fmt: skip
-        self.table: Easel | Portrait = self.sheet  # the desk of the room one is in
         self.asking = Asking(self)
         self.mapping = Mapping(self, self.map)
         self.toast = Notice()  # good news lie over the room, so that the sheet does not jump
@@ -97,6 +88,8 @@ class MainWindow(QMainWindow):
         self._wire_actions()
         self._wire_widgets()
         self._wire_studio()
+        self._add_room("draw", self.draw, self.sheet)
+        self._add_room("paint", self.paint, self.map)
         self._recall()
         self._on_card(studio.card)
         self._on_history()
@@ -109,8 +102,6 @@ class MainWindow(QMainWindow):
         self.halves.setHandleWidth(4)
         self.halves.setChildrenCollapsible(False)
         self.stack = QStackedWidget()
-        for room in self.rooms.values():
-            self.stack.addWidget(room)
         self.halves.addWidget(self.stack)
         self.halves.addWidget(self.film)
         self.halves.setStretchFactor(0, 1)
@@ -144,25 +135,44 @@ class MainWindow(QMainWindow):
         self.resize(1440, 900)
         if geometry := recall("geometry"):
             self.restoreGeometry(QByteArray(base64.b64decode(geometry)))
-        for name, splitter in self._splitters():
-            sizes = recall(f"sizes_{name}")
-            if isinstance(sizes, list) and len(sizes) == splitter.count():
-                splitter.setSizes([int(n) for n in sizes])
-        locked = bool(recall("seed_locked", False))
-        for room in self.rooms.values():
-            room.controls.seed.show_locked(locked)
+        self._recall_sizes("halves", self.halves)
         for easel in (self.sheet, self.map):
             easel.set_reference_opacity(float(recall("reference_opacity", 0.4)))
+
+    def _recall_sizes(self, name: str, splitter: QSplitter) -> None:
+        sizes = self.studio.settings.recall(f"sizes_{name}")
+        if isinstance(sizes, list) and len(sizes) == splitter.count():
+            splitter.setSizes([int(n) for n in sizes])
 
     def _remember(self) -> None:
         remember = self.studio.settings.remember
         remember("geometry", base64.b64encode(self.saveGeometry().data()).decode())
-        for name, splitter in self._splitters():
-            remember(f"sizes_{name}", splitter.sizes())
+        remember("sizes_halves", self.halves.sizes())
+        for id, room in self.rooms.items():
+            remember(f"sizes_{_kept_as(id)}", room.sizes())
 
-    def _splitters(self) -> tuple[tuple[str, QSplitter], ...]:
-        rooms = (("room", self.draw), ("paint", self.paint), ("faces", self.faces))
-        return (*rooms, ("halves", self.halves))
+    # ---- rooms ---------------------------------------------------------------------------------
+
+    def _make_room(self, id: str) -> None:
+        """A room and its desk, when it is first entered: each costs the start 40 ms."""
+        from app.faces import FacesRoom
+        from app.portrait import Portrait
+
+        room = FacesRoom(self.actions_)
+        desk = Portrait(room, self.studio)
+        self._add_room(id, room, desk)
+        room.others_wanted.connect(self.asking.for_others)
+        room.strip.save_wanted.connect(lambda: self.asking.for_still(desk.sheet))
+        desk.take_back(self.studio.left)
+
+    def _add_room(self, id: str, room: Room, desk: Easel | Portrait) -> None:
+        self.rooms[id], self.desks[id] = room, desk
+        self.stack.addWidget(room)
+        self._wire_room(room)
+        wipe = self.actions_["wipe"]
+        wipe.toggled.connect(desk.set_wipe)
+        desk.set_wipe(wipe.isChecked())
+        self._recall_sizes(_kept_as(id), room)
 
     # ---- actions -------------------------------------------------------------------------------
 
@@ -192,8 +202,6 @@ class MainWindow(QMainWindow):
         for id in TOOLS:
             self.actions_[id].triggered.connect(lambda _=False, id=id: self.choose_tool(id))
         self.actions_["live"].toggled.connect(studio.set_live)
-        for table in self.desks.values():
-            self.actions_["wipe"].toggled.connect(table.set_wipe)
         stack = studio.undo_stack
         stack.canUndoChanged.connect(self.actions_["undo"].setEnabled)
         stack.canRedoChanged.connect(self.actions_["redo"].setEnabled)
@@ -211,7 +219,9 @@ class MainWindow(QMainWindow):
         self.actions_["fit"].setEnabled(bool(card and card.sketch))
         self.actions_["edges"].setEnabled(self.easel is self.sheet)
         locked = self.room.controls.seed.lock.isChecked()
-        self.actions_["surprise"].setEnabled(bool(card and card.seeded and not locked))
+        chance = card is not None and (card.face is not None or (card.seeded and not locked))
+        self.actions_["surprise"].setEnabled(chance)
+        self.top.animate.setEnabled(bool(card and card.live and numbers(card)))
         self.actions_["cancel"].setEnabled(bool(self.studio.tasks.running()))
         self.actions_["undo"].setEnabled(self.studio.undo_stack.canUndo())
         self.actions_["redo"].setEnabled(self.studio.undo_stack.canRedo())
@@ -223,11 +233,10 @@ class MainWindow(QMainWindow):
         top.picker.opened.connect(self._list_models)
         top.picker.chosen.connect(studio.choose_model)
         top.picker.file_wanted.connect(self.asking.for_model)
+        top.animate.clicked.connect(self.asking.for_animation)
         top.export.save_wanted.connect(self.asking.for_export)
         top.export.recipe_wanted.connect(self.copy_recipe)
         top.export.changed.connect(self._on_export_choice)
-        for room in self.rooms.values():
-            self._wire_room(room)
         self.draw.head.reference_menu.file_wanted.connect(self.asking.for_photo)
         menu = self.paint.head.reference_menu
         menu.file_wanted.connect(lambda: self.asking.for_photo(self.map.lay_reference))
@@ -235,8 +244,6 @@ class MainWindow(QMainWindow):
         self.paint.legend.palettes.clicked.connect(self.asking.palettes)
         self.draw.head.reference_menu.edges_wanted.connect(self.asking.for_edges)
         self.draw.gauge.fix_wanted.connect(self.sheet.fit)
-        self.faces.photo_wanted.connect(self.asking.for_photo)
-        self.faces.example_wanted.connect(self.open_sample)
         film.restore_wanted.connect(studio.restore_history)
         film.delete_wanted.connect(studio.delete_history)
         film.export_wanted.connect(self.asking.for_copy)
@@ -249,10 +256,12 @@ class MainWindow(QMainWindow):
         self.rail.settings_wanted.connect(self.asking.for_settings)
         self._fading.timeout.connect(self.toast.hide)
         self.rail.room_chosen.connect(self.go_to)
-        notices = (room.notice for room in self.rooms.values())
-        for notice in (self.notice, self.toast, *notices):
-            notice.acted.connect(lambda notice=notice: self._on_remedy(notice))
-            notice.closed.connect(lambda notice=notice: self._on_closed(notice))
+        self._wire_notice(self.notice)
+        self._wire_notice(self.toast)
+
+    def _wire_notice(self, notice: Notice) -> None:
+        notice.acted.connect(lambda: self._on_remedy(notice))
+        notice.closed.connect(lambda: self._on_closed(notice))
 
     def _wire_room(self, room: Room) -> None:
         studio = self.studio
@@ -263,6 +272,12 @@ class MainWindow(QMainWindow):
         seed.edited.connect(studio.set_seed)
         seed.dice.connect(self.surprise)
         seed.locked.connect(self._on_locked)
+        seed.show_locked(bool(studio.settings.recall("seed_locked", False)))
+        seed.show_seed(studio.seed)
+        studio.seed_changed.connect(seed.show_seed)
+        self._wire_notice(room.notice)
+        room.photo_wanted.connect(self.asking.for_photo)
+        room.example_wanted.connect(self.open_sample)
         room.details_wanted.connect(self.asking.for_details)
         room.sheet_wanted.connect(self.asking.for_sheet)
         for part in (room.zoomed, room.viewer):
@@ -277,8 +292,6 @@ class MainWindow(QMainWindow):
         studio = self.studio
         studio.card_changed.connect(self._on_card)
         studio.value_changed.connect(lambda n, v: self.room.controls.set_value(n, v))
-        for room in self.rooms.values():
-            studio.seed_changed.connect(room.controls.seed.show_seed)
         studio.live_changed.connect(self.actions_["live"].setChecked)
         studio.result_shown.connect(self._on_result)
         studio.preview_shown.connect(lambda p: self.room.viewer.show_preview(p))
@@ -319,6 +332,8 @@ class MainWindow(QMainWindow):
     def _enter(self, card: ModelCard | None) -> None:
         """Into the room of a model."""
         id = home(card)
+        if id not in self.rooms:
+            self._make_room(id)
         self.room, self.table = self.rooms[id], self.desks[id]
         self.stack.setCurrentWidget(self.room)
         self.rail.show_room(id)
@@ -348,7 +363,7 @@ class MainWindow(QMainWindow):
 
     def go_to(self, id: str) -> None:
         """Into a room, with the model that was last in use there."""
-        if self.rooms[id] is self.room:
+        if self.rooms.get(id) is self.room:
             return
         last = str(self.studio.settings.recall(f"model_{id}", "") or "")
         fitting = [entry for entry in self.models() if id in _rooms(entry)]
@@ -373,7 +388,8 @@ class MainWindow(QMainWindow):
         if shown.result.fit is not None:
             self.room.gauge.show_fit(shown.result.fit)
         told = self.asking.told(self.studio.card)
-        if news := [note for note in dict.fromkeys(shown.result.notes) if note not in told]:
+        news = [note for note in dict.fromkeys(shown.result.notes) if note not in told]
+        if news and not self.room.says_notes:
             self.tell(" ".join(news), kind="info")
         self.room.notice.hide()
         self._mark()
@@ -471,7 +487,7 @@ class MainWindow(QMainWindow):
 
     def surprise(self) -> None:
         if self.actions_["surprise"].isEnabled():
-            self.studio.surprise_me()
+            self.table.surprise()
 
     def other_theme(self) -> None:
         self.studio.settings.set("theme", "light" if theme.theme() == "dark" else "dark")
@@ -608,27 +624,14 @@ class MainWindow(QMainWindow):
         super().closeEvent(event)
 
 
+def _kept_as(id: str) -> str:
+    """Under which name a room's sizes are remembered: the first room's is older than the others."""
+    return "room" if id == "draw" else id
+
+
 def _rooms(entry: Any) -> tuple[str, ...]:
     return tuple(getattr(entry, "rooms", ()) or ())
 
 
 def _copy(text: str) -> None:
     QGuiApplication.clipboard().setText(text)
-
-
-def _window_icon() -> QIcon:
-    """A pencil on amber, drawn here so that it is sharp at every size."""
-    icon = QIcon()
-    for side in (16, 32, 64, 128, 256):
-        drawn = QPixmap(side, side)
-        drawn.fill(Qt.GlobalColor.transparent)
-        painter = QPainter(drawn)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(QColor(theme.TOKENS["accent"][0]))
-        painter.drawRoundedRect(drawn.rect(), side * 0.2, side * 0.2)
-        box = theme.QRectF(side * 0.18, side * 0.18, side * 0.64, side * 0.64)
-        theme.paint_icon(painter, "pen", box, QColor(theme.TOKENS["on_accent"][0]))
-        painter.end()
-        icon.addPixmap(drawn)
-    return icon

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from engines.images import ImageError, flatten
+from engines.controls import ModelCard, numbers
+from engines.images import ImageError, flatten, resize
 from engines.job import Picture, Progress, Value
 
 FORMATS = (".gif", ".webp", ".mp4")
@@ -30,6 +31,7 @@ EASES: Mapping[str, Callable[[float], float]] = {
     "in": lambda t: t * t,
     "out": lambda t: t * (2 - t),
 }
+STRIP = 12_000  # pixels that a strip is long at most
 MOST = 3000  # frames of one film
 LONGEST = {".gif": 65_535, ".webp": 16_383, ".mp4": 16_384}  # pixels on a side
 
@@ -42,6 +44,29 @@ class Track:
     start: float
     end: float
     index: int | None = None
+
+
+def tracks(card: ModelCard, moves: Sequence[str]) -> list[Track]:
+    """What "NAME=FROM:TO" says; a name is that of a control, or a label of one with several
+    numbers. Raises ValueError with one sentence."""
+    known = numbers(card)
+    found: list[Track] = []
+    for move in moves:
+        name, _, ends = move.partition("=")
+        start, _, end = ends.partition(":")
+        word = name.strip().casefold()
+        chosen = [n for n in known if n.index is not None and n.label.casefold() == word]
+        chosen = chosen or [n for n in known if n.index is None and n.name.casefold() == word]
+        if not chosen:
+            names = ", ".join(n.label if n.index is not None else n.name for n in known)
+            raise ImageError(f"{card.title} has no “{name}” that could move; it has {names}.")
+        try:
+            found.append(Track(chosen[0].name, float(start), float(end), chosen[0].index))
+        except ValueError:
+            raise ImageError(f"“{move}” should read NAME=FROM:TO.") from None
+    if not found:
+        raise ImageError("Say what moves: NAME=FROM:TO.")
+    return found
 
 
 def timeline(
@@ -57,9 +82,9 @@ def timeline(
     Raises ValueError with one sentence.
     """
     if not 2 <= frames <= MOST:
-        raise ValueError(f"A film has 2 to {MOST} pictures.")
+        raise ImageError(f"A film has 2 to {MOST} pictures.")
     if ease not in EASES:
-        raise ValueError(f"Easing is one of {', '.join(EASES)}, not “{ease}”.")
+        raise ImageError(f"Easing is one of {', '.join(EASES)}, not “{ease}”.")
     for track in tracks:
         _check(track, values)
     ways = [EASES[ease](n / (frames - 1)) for n in range(frames)]
@@ -72,9 +97,9 @@ def _check(track: Track, values: Mapping[str, Value]) -> None:
     value = values.get(track.name)
     if track.index is None:
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"“{track.name}” is no number that could move.")
+            raise ImageError(f"“{track.name}” is no number that could move.")
     elif not isinstance(value, list | tuple) or not 0 <= track.index < len(value):
-        raise ValueError(f"“{track.name}” has no number {track.index + 1} that could move.")
+        raise ImageError(f"“{track.name}” has no number {track.index + 1} that could move.")
 
 
 def _at(values: Mapping[str, Value], tracks: Sequence[Track], way: float) -> dict[str, Value]:
@@ -90,10 +115,19 @@ def _at(values: Mapping[str, Value], tracks: Sequence[Track], way: float) -> dic
     return now
 
 
+def for_strip(picture: Picture, count: int) -> Picture:
+    """A picture of a strip of `count`, made smaller if that would be too long."""
+    share = STRIP / (count * picture.width)
+    if share >= 1:
+        return picture
+    size = max(1, int(picture.width * share)), max(1, int(picture.height * share))
+    return Picture(resize(picture.pixels, size))
+
+
 def strip(pictures: Sequence[Picture], gap: int = 0) -> Picture:
     """All pictures (of one size) side by side, `gap` white pixels between them."""
     if not pictures:
-        raise ValueError("There is no picture for a strip.")
+        raise ImageError("There is no picture for a strip.")
     rows = [_rgb(picture) for picture in pictures]
     height = max(row.shape[0] for row in rows)
     white = np.full((height, gap, 3), 255, np.uint8)

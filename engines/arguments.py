@@ -55,6 +55,10 @@ def parser() -> argparse.ArgumentParser:
     _models(command("models", "List the models that are here."))
     _inspect(command("inspect", "Say what a weights file is; status 2 if it cannot be used."))
     _run(command("run", "Make one picture from a model and pictures, or again from a PNG of ours."))
+    _animate(
+        command("animate", "Let values move in time: a film, or a strip where the file is a still.")
+    )
+    _lineup(command("lineup", "Show one face to every face model, side by side."))
     _batch(
         command(
             "batch",
@@ -83,6 +87,12 @@ def _inspect(c: _Command) -> None:
 
 
 def _run(c: _Command) -> None:
+    _asking(c)
+    c.add_output(FILE)
+    c.add_device()
+
+
+def _asking(c: _Command) -> None:
     c.add_argument(
         "recipe",
         nargs="?",
@@ -100,16 +110,49 @@ def _run(c: _Command) -> None:
     )
     c.add_values()
     c.add_argument("--seed", type=int, metavar="N", help="the source of randomness (0)")
-    c.add_output(FILE)
+
+
+def _animate(c: _Command) -> None:
+    _asking(c)
+    c.add_argument(
+        "--move",
+        action="append",
+        default=[],
+        metavar="NAME=FROM:TO",
+        help="a control, or a label such as Smile, that moves; as often as needed",
+    )
+    c.add_argument("--frames", type=int, default=25, metavar="N", help="pictures one way (25)")
+    c.add_argument("--rate", type=float, default=25.0, metavar="R", help="pictures a second (25)")
+    c.add_argument("--ease", default="smooth", help="smooth (the default), linear, in, out")
+    c.add_argument("--pingpong", action="store_true", help="and back again")
+    c.add_output("gif, webp or mp4; or png, jpg, tif: all pictures side by side")
+    c.add_device()
+
+
+def _lineup(c: _Command) -> None:
+    c.add_argument("photo", type=Path)
+    c.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        help="name, name@digest or file, as often as needed; else every face model that is here",
+    )
+    c.add_argument("--wish", default="", metavar="LABEL", help="what changes, such as Smile")
+    c.add_argument("--points", default="", help="eyes and mouth, as `faces` lists them")
+    c.add_argument("--other", type=Path, help="a second photo, whose object is traded")
+    c.add_output("the sheet: png, jpg, webp or tif")
     c.add_device()
 
 
 def _batch(c: _Command) -> None:
-    c.add_model(required=True)
+    c.add_model()
+    c.add_argument(
+        "--like", type=Path, metavar="RECIPE", help="a PNG of Ganvas: the same edit on other photos"
+    )
     c.add_argument("--images", type=Path, required=True, metavar="DIR", help="the input pictures")
     c.add_argument("--role", help="what the pictures are for, if the model takes several")
     c.add_values()
-    c.add_argument("--seed", type=int, default=0, metavar="N", help="the source of randomness (0)")
+    c.add_argument("--seed", type=int, metavar="N", help="the source of randomness (0)")
     c.add_output("where the results go, each with its recipe inside", "DIR")
     c.add_device()
     c.add_argument("--on", default="here", metavar="PLACE", help="here, or ray: a Ray cluster")
@@ -128,7 +171,11 @@ def _faces(c: _Command) -> None:
 
 def _prepare(c: _Command) -> None:
     c.add_argument("photos", type=Path, metavar="DIR", help="photos, or folders A and B to join")
-    c.add_argument("--make", default="edges", help="edges, grey, lowres, mosaic or labels")
+    c.add_argument(
+        "--make",
+        default="edges",
+        help="edges, grey, lowres, mosaic or labels; or faces: the largest face of each, aligned",
+    )
     c.add_output("where the pairs go", "DIR")
 
 

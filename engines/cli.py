@@ -125,14 +125,7 @@ def inspect(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     _check_output(options.output)
     engine = _engine(options.device)
-    if options.recipe:
-        job = _changed(_recipe(options.recipe), options, engine)
-    elif options.model:
-        card = engine.describe(options.model)
-        images, values = _images(options.image, card), _values(options.set)
-        job = Job(card.family, card.checkpoint, values, images, seed=options.seed or 0)
-    else:
-        raise Refused("Name a model with --model, or a PNG of Ganvas to make again.")
+    job = _asked(options, engine)
     result = _finish(engine.run(job))
     picture = _first(result)
     _write(picture, _complete(job, engine), options.output)
@@ -143,6 +136,56 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def animate(options: argparse.Namespace) -> int:
+    from engines import animate as films
+    from engines.images import SAVED, save_picture
+
+    output: Path = options.output
+    still = output.suffix.lower() in SAVED and output.suffix.lower() not in films.FORMATS
+    if not still and output.suffix.lower() not in films.FORMATS:
+        known = ", ".join((*films.FORMATS, *SAVED))
+        raise Refused(f"{output.name} needs one of the endings {known}.")
+    engine = _engine(options.device)
+    job = _complete(_asked(options, engine), engine)
+    moves = films.tracks(engine.describe(job.checkpoint, job.family), options.move)
+    rows = films.timeline(job.values, moves, options.frames, options.ease, options.pingpong)
+    pictures = (_first(_finish(engine.run(job.with_(values=row)), quiet=True)) for row in rows)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    if still:
+        parts: list[Picture] = []
+        for picture in pictures:
+            parts.append(films.for_strip(picture, len(rows)))
+            _bar(len(parts), len(rows), "")
+        save_picture(films.strip(parts, gap=4), output)
+    else:
+        for event in films.write(pictures, output, len(rows), options.rate):
+            _bar(event.done, event.total, event.note)
+    print(f"{output}  {len(rows)} pictures")
+    return 0
+
+
+def lineup(options: argparse.Namespace) -> int:
+    _check_output(options.output)
+    engine = _engine(options.device)
+    names = options.model or [e.reference for e in _catalogue().entries()
+                              if e.installed and "faces" in e.rooms]  # fmt: skip
+    if not names:
+        raise Refused("There is no face model here; name some with --model.")
+    values = {"models": "\n".join(names), "wish": options.wish, "points": options.points}
+    images = {"face": _open(options.photo)}
+    if options.other:
+        images["other"] = _open(options.other)
+    result = _finish(engine.run(Job("lineup", values=values, images=images)))
+    from engines.images import save_picture
+
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    save_picture(result.picture, options.output)
+    for text in result.texts[1:]:
+        print(text)
+    print(options.output)
+    return 0
+
+
 def batch(options: argparse.Namespace) -> int:
     from engines.cluster import run_many
     from engines.controls import checked
@@ -150,16 +193,22 @@ def batch(options: argparse.Namespace) -> int:
 
     targets = _targets(_pictures(options.images), options.images, options.output)
     engine = _engine(options.device)
-    card = engine.describe(options.model)
+    like = _elsewhere(_recipe(options.like), engine) if options.like else None
+    if not options.model and like is None:
+        raise Refused("Name a model with --model, or a PNG of Ganvas with --like.")
+    card = engine.describe(options.model or like.checkpoint)  # pyright: ignore
     role, values = options.role or _single_role(card), _values(options.set)
+    kept = {r: p for r, p in like.images.items() if r != role} if like else {}
+    values = {**(like.values if like else {}), **values}
+    seed = options.seed if options.seed is not None else like.seed if like else 0
     tally = Tally(len(targets))
     started: dict[int, tuple[Path, Path, Job]] = {}  # number of a job that runs -> what it is
 
     def jobs() -> Iterator[Job]:
         for path, target in targets.items():
             try:
-                images = {role: _open(path)}
-                wanted = Job(card.family, card.checkpoint, values, images, seed=options.seed)
+                images = {**kept, role: _open(path)}
+                wanted = Job(card.family, card.checkpoint, values, images, seed=seed)
                 job = checked(wanted, card)
             except ImageError as error:
                 tally.failed(path, str(error))
@@ -219,6 +268,8 @@ def prepare(options: argparse.Namespace) -> int:
     from engines import datasets, images
     from engines.images import ImageError
 
+    if options.make == "faces":
+        return _portraits(options)
     pairs = datasets.find_pairs(_folder(options.photos), maker=options.make)
     targets = _targets([path for _, path in pairs.files], options.photos, options.output)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -233,6 +284,36 @@ def prepare(options: argparse.Namespace) -> int:
             tally.failed(path, "its two sides are of different sizes.")
             continue
         images.save_picture(Picture(np.concatenate((a, b), axis=1)), target)
+        tally.made(path)
+    print(f"\n{tally}" if _has_bar() else tally, file=sys.stderr)
+    return 1 if tally.failures else 0
+
+
+def _portraits(options: argparse.Namespace) -> int:
+    """The largest face of every picture of a folder and the folders in it, aligned as the face
+    models of ours were trained."""
+    from engines import faces as finder
+    from engines.images import ImageError, save_picture
+
+    source: Path = _folder(options.photos)
+    files = sorted(p for p in source.rglob("*") if p.suffix.lower() in PICTURES)
+    if not files:
+        raise Refused(f"There is no picture in {source}.")
+    tally = Tally(len(files))
+    for path in files:
+        target = (options.output / path.relative_to(source)).with_suffix(".png")
+        try:
+            photo = _open(path)
+            found = finder.find(photo)
+            if not found:
+                tally.failed(path, "no face was found.")
+                continue
+            cut = finder.cut(photo, finder.OWN, found[0].points)
+        except ImageError as error:
+            tally.failed(path, str(error))
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        save_picture(cut.crop, target)
         tally.made(path)
     print(f"\n{tally}" if _has_bar() else tally, file=sys.stderr)
     return 1 if tally.failures else 0
@@ -314,8 +395,10 @@ def convert(options: argparse.Namespace) -> int:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    do.__name__: do for do in (models, inspect, run, batch, edges, faces, prepare, train, convert)
-}
+    do.__name__: do for do in (
+        models, inspect, run, animate, lineup, batch, edges, faces, prepare, train, convert,
+    )
+}  # fmt: skip
 
 
 # ---- pieces --------------------------------------------------------------------------------------
@@ -388,6 +471,24 @@ def _recipe(path: Path) -> Job:
     if path.suffix.lower() == ".json":
         return Job.from_json(path.read_text(encoding="utf-8"))
     return job_from_png(path)
+
+
+def _asked(options: argparse.Namespace, engine: Engine) -> Job:
+    """The job that recipe, model, pictures and values of the command line ask for."""
+    if options.recipe:
+        return _changed(_recipe(options.recipe), options, engine)
+    if not options.model:
+        raise Refused("Name a model with --model, or a PNG of Ganvas to make again.")
+    card = engine.describe(options.model)
+    images, values = _images(options.image, card), _values(options.set)
+    return Job(card.family, card.checkpoint, values, images, seed=options.seed or 0)
+
+
+def _elsewhere(job: Job, engine: Engine) -> Job:
+    """The edit of a recipe, for other photos."""
+    from engines.controls import transferred
+
+    return transferred(job, engine.describe(job.checkpoint, job.family))
 
 
 def _is_changed(options: argparse.Namespace) -> bool:

@@ -16,6 +16,10 @@ from engines.job import Job, Value
 SEEDS = range(-(2**63), 2**64)  # what a random number generator takes
 
 
+# a choice and the value of it under which alone a control counts; () where it always does
+When = tuple[()] | tuple[str, str]
+
+
 class ControlError(ValueError):
     """A refused value; the message is one sentence for the user."""
 
@@ -23,7 +27,7 @@ class ControlError(ValueError):
 @dataclass(frozen=True)
 class Slider:
     """A number in [low, high]; `trained` marks the part of the range that the model has seen, if
-    narrower."""
+    narrower; a `still` one means nothing in motion, as the number of pictures does."""
 
     name: str
     label: str
@@ -34,6 +38,8 @@ class Slider:
     unit: str = ""
     trained: tuple[float, float] | None = None
     help: str = ""
+    still: bool = False
+    when: When = ()
     type: Literal["slider"] = "slider"
 
     def check(self, value: Value) -> float:
@@ -58,6 +64,7 @@ class Choice:
     options: tuple[tuple[str, str], ...]
     default: str
     help: str = ""
+    when: When = ()
     type: Literal["choice"] = "choice"
 
     def check(self, value: Value) -> str:
@@ -107,7 +114,8 @@ class Text:
 @dataclass(frozen=True)
 class Attributes:
     """A vector of named strengths in [low, high]; `exclusive` lists groups of labels of which one
-    is on at a time, `trained` is the part of the range that the model has seen, if narrower."""
+    is on at a time, `trained` is the part of the range that the model has seen, if narrower; a
+    `still` one says what is, and not what changes."""
 
     name: str
     label: str
@@ -118,6 +126,8 @@ class Attributes:
     exclusive: tuple[tuple[str, ...], ...] = ()
     trained: tuple[float, float] | None = None
     help: str = ""
+    still: bool = False
+    when: When = ()
     type: Literal["attributes"] = "attributes"
 
     def check(self, value: Value) -> list[float]:
@@ -144,11 +154,12 @@ def _is_number(text: Any) -> bool:
 @dataclass(frozen=True)
 class ImageInput:
     """A picture that arrives by drop, paste or file. No value: it travels in Job.images under
-    `role`."""
+    `role`. `over`: it lies over the photo and says something of its places, as a mask does."""
 
     role: str
     label: str
     optional: bool = False
+    over: bool = False
     type: Literal["image"] = "image"
 
 
@@ -356,6 +367,52 @@ def defaults(card: ModelCard) -> dict[str, Value]:
         elif not isinstance(control, ImageInput | SketchInput):
             values[control.name] = control.default
     return values
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number that a person may let move: a slider, or one place of a list of strengths; `rest`
+    is where it does nothing."""
+
+    name: str
+    index: int | None
+    label: str
+    low: float
+    high: float
+    rest: float
+    trained: tuple[float, float] | None
+
+
+def numbers(card: ModelCard) -> tuple[Number, ...]:
+    """Every number of a card's controls that can move, in their order."""
+    found: list[Number] = []
+    for c in card.controls:
+        if isinstance(c, Slider | Attributes) and c.still:
+            continue
+        if isinstance(c, Slider):
+            found.append(Number(c.name, None, c.label, c.low, c.high, c.default, c.trained))
+        elif isinstance(c, Attributes):
+            start = c.default or (max(c.low, 0.0),) * len(c.labels)
+            found += [
+                Number(c.name, index, label, c.low, c.high, start[index], c.trained)
+                for index, label in enumerate(c.labels)
+            ]
+    return tuple(found)
+
+
+def transferred(job: Job, card: ModelCard) -> Job:
+    """What a job says of any photo: its values but for places in its own photo, and of its pictures
+    those that are neither the photo nor drawn on it."""
+    values = {
+        name: value
+        for name, value in job.values.items()
+        if not isinstance(card.control(name), FacePoints | Box)
+    }
+    kept = {
+        c.role for c in card.inputs() if isinstance(c, ImageInput) and c.optional and not c.over
+    }
+    images = {role: picture for role, picture in job.images.items() if role in kept}
+    return job.with_(values=values, images=images, drawings={})
 
 
 def checked(job: Job, card: ModelCard) -> Job:

@@ -345,7 +345,8 @@ class Engine:
     ) -> Iterator[Event]:
         grad = _grad_mode(model)
         seconds = 0.0
-        events = family.run(model, job)  # type: ignore[arg-type]  # tools take no model
+        given = self if family.conducts else model
+        events = family.run(given, job)  # type: ignore[arg-type]  # tools take no model
         try:
             while True:
                 started = time.perf_counter()

@@ -15,7 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from engines.datasets import Batch, DataError, read_rgb, to_signed
+from engines.datasets import Batch, DataError, photo_files, read_rgb, to_signed
 
 Row = Mapping[str, str]
 _YEARS = re.compile(r"age_(\d+)_(\d+)")
@@ -51,12 +51,14 @@ RULES: dict[str, tuple[Rule, ...]] = {
     ),
 }
 YES, NO = ("1", "yes", "true"), ("0", "-1", "no", "false")  # of a column that no rule names
+WITH, WITHOUT = "with", "without"  # folders of examples of one attribute
 OLD, YOUNG = 60, 50  # years: "old" is on from the one and off below the other, else unknown
 
 
 class LabelledFaces:
     """The portraits of one or more folders, each with its labels.csv (columns file and split, and
-    one or more of those that RULES name, `age` or `age_upper_bound` in years).
+    one or more of those that RULES name, `age` or `age_upper_bound` in years), or with folders
+    `with` and `without` of examples of one attribute, which is named as the folder.
 
     attributes  names of RULES, "old", "age_LOW_HIGH" (years, both inclusive), or any column of yes
                 and no
@@ -204,10 +206,25 @@ def make(data: dict[str, Any], root: Path, seed: int) -> LabelledFaces:
 
 def _rows(folder: Path) -> list[Row]:
     path = folder / "labels.csv"
+    if not path.is_file() and (folder / WITH).is_dir():
+        return _examples(folder)
     if not path.is_file():
-        raise DataError(f"There is no labels.csv in {folder}.")
+        raise DataError(
+            f"There is no labels.csv in {folder}, and no folders “{WITH}” and “{WITHOUT}”."
+        )
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
+
+
+def _examples(folder: Path) -> list[Row]:
+    """A folder of examples: pictures in `with` have the attribute that the folder is named after,
+    those in `without` lack it. All are for training."""
+    return [
+        {"file": f"{side}/{file.name}", "split": "train", folder.name: word}
+        for side, word in ((WITH, "yes"), (WITHOUT, "no"))
+        if (folder / side).is_dir()
+        for file in photo_files(folder / side)
+    ]
 
 
 def told(row: Row, attribute: str, confidence: float) -> float:

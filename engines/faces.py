@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from engines import images
 from engines.controls import Choice, Control, FacePoints, FaceTemplate, ImageInput
 from engines.facefinder import Face, find
 from engines.images import ImageError, flatten
-from engines.job import Picture
+from engines.job import Fit, Picture
 
 TINY = 24.0  # pixels between the eyes from which a face is worth editing
 TURNED = 0.32  # mouth this far off the middle of the eyes, in eye distances: a profile
@@ -39,6 +40,7 @@ CONTROLS: tuple[Control, ...] = (
         help="Whole photo: the face is blended back at full size. Face alone: what the model made, "
         "at its own size.",
     ),
+    ImageInput("mask", "Only where it is painted", optional=True, over=True),
 )
 
 # measured as the mean of the aligned training portraits of the starter models
@@ -60,12 +62,14 @@ def celeba(size: int, crop: int = 178) -> FaceTemplate:
 @dataclass(frozen=True)
 class Cut:
     """A face taken out of its photo. crop is RGB at the template's size; matrix (2, 3) maps pixels
-    of the photo to pixels of the crop; notes are sentences on how well it fits."""
+    of the photo to pixels of the crop; fit says how well models know such a face, notes are the
+    sentences of it that tell of trouble."""
 
     photo: Picture
     crop: Picture
     matrix: np.ndarray
     notes: tuple[str, ...] = ()
+    fit: Fit | None = None
 
 
 def cut(photo: Picture, template: FaceTemplate, points: Sequence[float] = ()) -> Cut:
@@ -82,28 +86,45 @@ def cut(photo: Picture, template: FaceTemplate, points: Sequence[float] = ()) ->
         points = found[0].points
     matrix = _similarity(points, template)
     crop = Picture(_warped(photo, matrix, template.size))
-    notes = fitness(points)
-    if not notes and _detail(photo, points) < BLURRED:
+    notes, detail = fitness(points), _detail(photo, points)
+    if not notes and detail < BLURRED:
         notes = ("The face is blurred in the photo: expect a soft result.",)
-    return Cut(photo, crop, matrix, notes)
+    return Cut(photo, crop, matrix, notes, _fit(points, detail, notes))
 
 
 def fitness(points: Sequence[float]) -> tuple[str, ...]:
     """What is to be said of a face before a model sees it: one sentence each. (`cut` adds what only
     the pixels tell.)"""
-    eyes = np.subtract(points[2:4], points[0:2])
-    between = float(np.hypot(*eyes))
+    between, aside = _pose(points)
     said = []
     if between < TINY:
         said.append(
             f"The face is small, {between:.0f} pixels between the eyes: expect a soft result."
         )
+    if aside > TURNED:
+        said.append("The face is turned aside; the models know faces from the front.")
+    return tuple(said)
+
+
+def _pose(points: Sequence[float]) -> tuple[float, float]:
+    """Pixels between the eyes, and how far the mouth lies off their middle, in eye distances."""
+    eyes = np.subtract(points[2:4], points[0:2])
+    between = float(np.hypot(*eyes))
     middle = np.add(points[0:2], points[2:4]) / 2
     along = eyes / max(between, 1e-6)
     aside = float(np.dot(np.subtract(points[4:6], middle), along)) / max(between, 1e-6)
-    if abs(aside) > TURNED:
-        said.append("The face is turned aside; the models know faces from the front.")
-    return tuple(said)
+    return between, abs(aside)
+
+
+def _fit(points: Sequence[float], detail: float, notes: Sequence[str]) -> Fit:
+    """Half the score is where trouble begins: a face too small, turned too far or too blurred."""
+    between, aside = _pose(points)
+    shares = (between / TINY / 2, 1 - aside / TURNED / 2, detail / BLURRED / 2)
+    measured = {"between the eyes": between, "aside": aside, "detail": detail}
+    said = " ".join(notes) or (
+        f"Turned to the camera and sharp, {between:.0f} pixels between the eyes."
+    )
+    return Fit(float(np.clip(min(shares), 0, 1)), said, measured, fixable=True)
 
 
 def paste(cut: Cut, edited: Picture) -> Picture:
@@ -146,6 +167,38 @@ def paste(cut: Cut, edited: Picture) -> Picture:
     return Picture(pixels)
 
 
+def outline(points: Sequence[float], template: FaceTemplate) -> tuple[tuple[float, float], ...]:
+    """Corners, in pixels of the photo, of the crop that a model sees; () where points lie on one
+    place."""
+    try:
+        back = cv2.invertAffineTransform(_similarity(points, template))
+    except ImageError:
+        return ()
+    width, height = template.size
+    corners = ((0, 0), (width, 0), (width, height), (0, height))
+    return tuple(
+        (float(a * x + b * y + c), float(d * x + e * y + f))
+        for x, y in corners
+        for (a, b, c), (d, e, f) in [back.tolist()]
+    )
+
+
+def painted(cut: Cut, mask: Picture | None) -> np.ndarray | None:
+    """A mask of the photo as it lies on the crop, (H, W) float32 in [0, 1]: how opaque it is, or
+    where nothing is transparent how bright. It may be smaller or larger than the photo."""
+    if mask is None:
+        return None
+    grey = images.to_grey(mask).pixels
+    if mask.channels == 4 and mask.pixels[..., 3].min() < 255:
+        grey = mask.pixels[..., 3]
+    scale = np.divide(mask.size, cut.photo.size)
+    matrix = cut.matrix.copy()
+    matrix[:, :2] = matrix[:, :2] / scale
+    matrix[:, 2] += matrix[:, :2] @ ((1 - scale) / 2)  # pixels are meant by their middles
+    laid = cv2.warpAffine(grey.astype(np.float32) / 255, matrix, cut.crop.size)
+    return np.clip(laid, 0, 1)
+
+
 def result(cut: Cut, edited: Picture, output: str) -> Picture:
     """What the control "output" asks for: the photo with the edit in it, or the crop alone."""
     return edited if output == "crop" else paste(cut, edited)
@@ -162,7 +215,7 @@ def _whole(photo: Picture, template: FaceTemplate) -> Cut:
     matrix[:, 2] = (np.array(template.size) - np.array((width, height)) / scale) / 2
     crop = _warped(photo, matrix, template.size)
     note = "No face was found, so the whole picture is taken as one."
-    return Cut(photo, Picture(crop), matrix, (note,))
+    return Cut(photo, Picture(crop), matrix, (note,), Fit(0.1, note, fixable=True))
 
 
 def _rgb(picture: Picture) -> np.ndarray:
@@ -269,4 +322,17 @@ def _window(cut: Cut) -> tuple[int, int, int, int]:
     return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
 
 
-__all__ = ["CONTROLS", "OWN", "Cut", "Face", "celeba", "cut", "find", "fitness", "paste", "result"]
+__all__ = [
+    "CONTROLS",
+    "OWN",
+    "Cut",
+    "Face",
+    "celeba",
+    "cut",
+    "find",
+    "fitness",
+    "outline",
+    "painted",
+    "paste",
+    "result",
+]

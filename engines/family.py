@@ -54,6 +54,7 @@ class Family:
         ""  # "module:Class" below this family's package, imported only to train
     )
     tool: ClassVar[bool] = False  # True: needs no checkpoint (photo to edges, ...)
+    conducts: ClassVar[bool] = False  # True: a tool whose run() is given the engine, to run models
     shrinks: ClassVar[bool] = (
         False  # True: short of memory it may run on smaller pictures, and the result be enlarged
     )

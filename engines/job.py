@@ -281,7 +281,9 @@ class Preview:
 @dataclass(frozen=True)
 class Result:
     """The one success event, always last. `seconds` is engine time; `notes` are sentences (for
-    example repairs); `sheet` shows several pictures together."""
+    example repairs); `sheet` shows several pictures together; `region` (x, y, width, height) is
+    what the model attended to, in pixels of its photo; `values` are for each picture those of a
+    job that makes it alone, where there are such."""
 
     pictures: tuple[Picture, ...] = ()
     texts: tuple[str, ...] = ()
@@ -289,6 +291,8 @@ class Result:
     notes: tuple[str, ...] = ()
     fit: Fit | None = None
     sheet: Picture | None = None
+    region: tuple[float, float, float, float] | None = None
+    values: tuple[Mapping[str, Value], ...] = ()
 
     @property
     def picture(self) -> Picture:

@@ -31,6 +31,7 @@ LOADS_TORCH = (
     "engines.devices",
     "engines.embedder",
     "engines.evaluate",
+    "engines.evaluate_faces",
     "engines.executor",
     "engines.findernet",
     "engines.layers",
@@ -101,7 +102,8 @@ WORKER_SEES = ("engines",)
 STUDIO_IS_SEEN_BY = ("app", "app.window", "app.easel", "app.sheet", "app.mapsheet", "app.portrait")
 APP_SEES = ("engines", "engines.job", "engines.controls", "engines.errors", "engines.images",
             "engines.edges", "engines.family", "engines.catalogue", "engines.doctor",
-            "engines.folders", "engines.palettes", "engines.mapfiles")  # fmt: skip
+            "engines.folders", "engines.palettes", "engines.mapfiles",
+            "engines.animate", "engines.faces")  # fmt: skip
 MAIN_SEES = ("app", "engines.cli")
 
 

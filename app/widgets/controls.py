@@ -9,16 +9,19 @@ from collections.abc import Callable
 from typing import Any
 
 from PySide6.QtCore import QRegularExpression, Qt, Signal
-from PySide6.QtGui import QRegularExpressionValidator
+from PySide6.QtGui import QContextMenuEvent, QRegularExpressionValidator
 from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QVBoxLayout, QWidget
 
+from app import theme
 from app.i18n import say, signals, tr
 from app.widgets.images import ImageWell
-from app.widgets.parts import Segments, Slider, Switch, label, row, tool
+from app.widgets.parts import Segments, Slider, Switch, button, label, row, tool
 from engines import controls as kinds
 from engines.controls import Control, ModelCard
 from engines.job import Picture, Value
 
+GESTURES = "Double click: back to its start. Right click: locked."
+LOCKED = "Locked: neither hand nor chance moves it. A right click frees it."
 SEGMENTS = 3  # so many options stand side by side; more go into a list
 
 
@@ -30,20 +33,30 @@ class Field(QWidget):
     def show_value(self, value: Value) -> None:
         raise NotImplementedError
 
+    def locked(self) -> frozenset[int]:
+        """Places of the numbers that chance and reset leave alone."""
+        return frozenset()
+
 
 class SliderField(Field):
+    """A right click locks the slider: it moves no more, by hand or by chance; another frees it."""
+
     def __init__(self, control: kinds.Slider) -> None:
         super().__init__()
         self.control = control
         c = control
         self.slider = Slider(c.low, c.high, c.step, c.default, c.trained)
         self.number = QLabel()
+        self.padlock = QLabel()
+        self.padlock.setPixmap(theme.icon("lock", "quiet").pixmap(14, 14))
+        self.padlock.hide()
         say(self.slider, "setAccessibleName", c.label)
+        say(self.slider, "setToolTip", GESTURES)
         self.slider.moved.connect(self._on_moved)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(0)
-        box.addLayout(row(label(c.label), None, self.number))
+        box.addLayout(row(label(c.label), self.padlock, None, self.number, space=6))
         box.addWidget(self.slider)
         self.show_value(c.default)
 
@@ -51,6 +64,15 @@ class SliderField(Field):
         number = float(value)  # type: ignore[arg-type]
         self.slider.show_number(number)
         self._write(number)
+
+    def locked(self) -> frozenset[int]:
+        return frozenset() if self.slider.isEnabled() else frozenset((0,))
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        free = not self.slider.isEnabled()
+        self.slider.setEnabled(free)
+        self.padlock.setVisible(not free)
+        say(self.slider, "setToolTip", GESTURES if free else LOCKED)
 
     def _on_moved(self, number: float) -> None:
         self._write(number)
@@ -173,14 +195,47 @@ class AttributesField(Field):
         for part, number in zip(self.sliders, value, strict=True):  # type: ignore[arg-type]
             part.show_value(number)
 
+    def locked(self) -> frozenset[int]:
+        return frozenset(n for n, part in enumerate(self.sliders) if part.locked())
+
     def _on_edited(self, moved: int) -> None:
-        name = self.control.labels[moved]
-        for group in self.control.exclusive:
-            if name in group and self.sliders[moved].slider.number() != self.rest:
-                for other in group:
-                    if other != name:
-                        self.sliders[self.control.labels.index(other)].show_value(self.rest)
+        if self._away(moved):
+            others = [n for n in self._excluded(moved) if self._away(n)]
+            if self.locked() & set(others):
+                self.sliders[moved].show_value(self.rest)
+                return
+            for other in others:
+                self.sliders[other].show_value(self.rest)
         self.edited.emit([part.slider.number() for part in self.sliders])
+
+    def _away(self, place: int) -> bool:
+        return self.sliders[place].slider.number() != self.rest
+
+    def _excluded(self, place: int) -> list[int]:
+        """The places of the other labels of its group."""
+        labels = self.control.labels
+        groups = [group for group in self.control.exclusive if labels[place] in group]
+        return [labels.index(name) for group in groups for name in group if name != labels[place]]
+
+
+class BoxField(Field):
+    """Says who chose the region, and gives it back to the model."""
+
+    def __init__(self, control: kinds.Box) -> None:
+        super().__init__()
+        self.who = label("", "quiet")
+        self.free = button("Let the model choose", "link")
+        self.free.clicked.connect(lambda: self.edited.emit([]))
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(2)
+        box.addLayout(row(label(control.label), None, self.who))
+        box.addLayout(row(self.free, None))
+        self.show_value([])
+
+    def show_value(self, value: Value) -> None:
+        say(self.who, "setText", "by hand" if value else "by the model")
+        self.free.setVisible(bool(value))
 
 
 class SeedField(QWidget):
@@ -217,8 +272,6 @@ class SeedField(QWidget):
             self.edited.emit(int(self.line.text()))
 
     def _on_lock(self, locked: bool) -> None:
-        from app import theme
-
         self.lock.setIcon(theme.icon("lock" if locked else "unlock"))
         self.roll.setEnabled(not locked)
         self.locked.emit(locked)
@@ -234,6 +287,7 @@ def field(control: Control) -> Field | None:
         kinds.Toggle: ToggleField,
         kinds.Text: TextField,
         kinds.Attributes: AttributesField,
+        kinds.Box: BoxField,
     }
     maker = makers.get(type(control))
     return maker(control) if maker else None
@@ -252,6 +306,8 @@ class ControlPanel(QWidget):
         self._elsewhere = elsewhere
         self.fields: dict[str, Field] = {}
         self.wells: dict[str, ImageWell] = {}
+        self._values: dict[str, Any] = {}
+        self._conditions: dict[str, tuple[str, str]] = {}  # a control's name: its `when`
         self.seed = SeedField()
         self.seed.hide()
         self._empty = label("This model has nothing to set.", "quiet", wrap=True)
@@ -269,6 +325,7 @@ class ControlPanel(QWidget):
             old.hide()
             old.deleteLater()
         self.fields, self.wells = {}, {}
+        self._values, self._conditions = {}, {}
         for control in card.controls if card else ():
             if isinstance(control, kinds.ImageInput) or (
                 isinstance(control, kinds.SketchInput) and not control.drawn
@@ -278,6 +335,7 @@ class ControlPanel(QWidget):
                     self._add_well(control)
             elif made := field(control):
                 self._add_field(control, made)
+        self._show_those_that_count()
         self.seed.setVisible(bool(card and card.seeded))
         say(
             self._empty,
@@ -289,17 +347,46 @@ class ControlPanel(QWidget):
     def set_value(self, name: str, value: Value) -> None:
         if name in self.fields:
             self.fields[name].show_value(value)
+            self._values[name] = value
+            self._show_those_that_count()
+
+    def _show_those_that_count(self) -> None:
+        """A control that counts only under one value of another is hidden under the others."""
+        for name, (other, wanted) in self._conditions.items():
+            self.fields[name].setVisible(self._values.get(other) == wanted)
+
+    def locked(self, name: str) -> frozenset[int]:
+        """Places of the control's numbers that are locked; a control of one number has place 0."""
+        return self.fields[name].locked() if name in self.fields else frozenset()
+
+    def held(self, name: str, value: Value) -> Value:
+        """`value`, but for the numbers that are locked."""
+        made, locked = self.fields.get(name), self.locked(name)
+        if isinstance(made, SliderField) and locked:
+            return made.slider.number()
+        if isinstance(made, AttributesField) and isinstance(value, list | tuple):
+            now = [part.slider.number() for part in made.sliders]
+            return [now[n] if n in locked else number for n, number in enumerate(value)]
+        return value
 
     def picture(self, role: str) -> Picture | None:
         return self.wells[role].picture() if role in self.wells else None
 
     def _add_field(self, control: Control, made: Field) -> None:
         name = control.name  # type: ignore[union-attr]
-        made.edited.connect(lambda value: self.changed.emit(name, value))
+        made.edited.connect(lambda value: self._on_edited(name, value))
+        self._values[name] = getattr(control, "default", None)
+        if when := getattr(control, "when", ()):
+            self._conditions[name] = when
         if control.help:  # type: ignore[union-attr]
             say(made, "setToolTip", control.help)  # type: ignore[union-attr]
         self.fields[name] = made
         self._body.insertWidget(self._body.count() - 2, made)
+
+    def _on_edited(self, name: str, value: Value) -> None:
+        self._values[name] = value
+        self._show_those_that_count()
+        self.changed.emit(name, value)
 
     def _add_well(self, control: kinds.ImageInput | kinds.SketchInput) -> None:
         well = ImageWell(control.label)

@@ -1,11 +1,12 @@
-"""The photo of the Faces room: zoomed, its faces framed, eyes and mouth moved by hand.
+"""The photo of the Faces room: zoomed, its faces framed, eyes and mouth moved by hand, a region
+painted or framed.
 
 Knows places in a photo, no detector and no model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ from app import theme
 from app.i18n import say, signals, tr
 from app.pictures import has_payload, read_mime, to_pixmap
 from app.widgets.canvas_paint import paint_chip, paint_ground
+from app.widgets.mask import Mask, Region
 from app.widgets.viewer_paint import message_area, paint_message, paint_pixmap
 from app.widgets.zooming import View
 from engines.job import Picture
@@ -48,10 +50,13 @@ class Spot:
 
 
 class FacePhoto(QWidget):
-    """A click on a frame chooses that face; with `set_adjusting` its three handles can be drawn."""
+    """A click on a frame chooses that face; with `set_adjusting` its three handles can be drawn,
+    with `set_painting` a mask is painted."""
 
     face_chosen = Signal(int)
     points_moved = Signal(list)  # six numbers, when a handle is let go
+    mask_painted = Signal(object)  # Picture | None, when the brush is lifted
+    region_moved = Signal(list)  # x, y, width, height, when it is let go; []: the model's own again
     files_dropped = Signal(list)
     picture_dropped = Signal(object)  # Picture
     file_wanted = Signal()
@@ -70,6 +75,11 @@ class FacePhoto(QWidget):
         self._points: list[float] = []
         self._adjusting = self._dropping = False
         self._held, self._grip, self._last = -1, "", QPointF()
+        self._outline: Callable[[Sequence[float]], Sequence[tuple[float, float]]] | None = None
+        self._mask: Mask | None = None
+        self._region: Region | None = None
+        self._painting = self.erasing = False
+        self.brush = 40.0  # logical pixels
         self._message = ""
         self.button = QPushButton(self)
         say(self.button, "setText", "Open a photo…")
@@ -82,6 +92,8 @@ class FacePhoto(QWidget):
     def set_picture(self, picture: Picture | None) -> None:
         before = self._shown.size() if self._shown is not None else None
         self._shown = to_pixmap(picture) if picture is not None else None
+        self._region = None
+        self._mask = Mask(self._shown.size()) if self._shown is not None else None
         if self._shown is not None and self._shown.size() != before:
             self.view.place(self._shown.size(), self.size())
             self.view.fit()
@@ -98,6 +110,37 @@ class FacePhoto(QWidget):
     def set_adjusting(self, on: bool) -> None:
         self._adjusting = on
         self.update()
+
+    def set_outline(
+        self, outline: Callable[[Sequence[float]], Sequence[tuple[float, float]]] | None
+    ) -> None:
+        """What gives the corners of the crop that a model sees, in the photo, by six points."""
+        self._outline = outline
+        self.update()
+
+    def set_painting(self, on: bool) -> None:
+        self._painting = on
+        self.setCursor(Qt.CursorShape.CrossCursor if on else Qt.CursorShape.ArrowCursor)
+        self.update()
+
+    def show_mask(self, picture: Picture | None) -> None:
+        """What was painted, as it was given out before or comes from elsewhere."""
+        if self._mask is not None:
+            self._mask.show(picture)
+            self.update()
+
+    def show_region(self, rect: Sequence[float] | None, chosen: bool = False) -> None:
+        """A rectangle of the photo, x, y, width, height; `chosen` by hand, or found."""
+        if self._grip != "region":
+            self._region = Region(rect, chosen) if rect else None
+            self.update()
+
+    def region(self) -> QRectF:
+        """The rectangle in the widget; an empty one where there is none."""
+        return self._seen(self._region.rect) if self._region is not None else QRectF()
+
+    def _seen(self, rect: QRectF) -> QRectF:
+        return QRectF(self.view.to_view(rect.topLeft()), self.view.to_view(rect.bottomRight()))
 
     def set_message(self, text: str) -> None:
         """What stands there while there is no photo."""
@@ -143,11 +186,18 @@ class FacePhoto(QWidget):
         else:
             paint_ground(painter, self.view.area(), QRectF(event.rect()))
             paint_pixmap(painter, self.view.area(), self._shown, self.view.zoom)
+            if self._mask is not None:
+                self._mask.paint(painter, self.view.area())
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             for index in range(len(self._spots)):
                 self._paint_spot(painter, index)
+            if self._region is not None:
+                self._region.paint(painter, self.region())
             if self._adjusting and self._points:
+                self._paint_outline(painter)
                 self._paint_handles(painter)
+            if self._painting and self.underMouse():
+                self._paint_brush(painter)
             size = self._shown.size()
             text = tr("{width}x{height} · every other pixel stays as it is",
                       width=size.width(), height=size.height())  # fmt: skip
@@ -174,6 +224,18 @@ class FacePhoto(QWidget):
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(theme.colour("accent") if active else QColor(240, 242, 245))
         painter.drawText(box, Qt.AlignmentFlag.AlignCenter, text)
+
+    def _paint_outline(self, painter: QPainter) -> None:
+        corners = self._outline(self._points) if self._outline is not None else ()
+        if corners:
+            painter.setPen(QPen(QColor(255, 255, 255, 170), 1.2, Qt.PenStyle.DashLine))
+            painter.drawPolygon([self.view.to_view(QPointF(x, y)) for x, y in corners])
+
+    def _paint_brush(self, painter: QPainter) -> None:
+        at = QPointF(self.mapFromGlobal(self.cursor().pos()))
+        for width, tint in ((2.6, QColor(0, 0, 0, 120)), (1.2, theme.colour("accent"))):
+            painter.setPen(QPen(tint, width))
+            painter.drawEllipse(at, self.brush / 2, self.brush / 2)
 
     def _paint_handles(self, painter: QPainter) -> None:
         eyes = [self.handle(i) for i in range(3)]
@@ -217,9 +279,17 @@ class FacePhoto(QWidget):
         at, self._last = event.position(), event.position()
         if self._shown is None:
             return
-        if event.button() == Qt.MouseButton.LeftButton and self._near(at) >= 0:
+        left = event.button() == Qt.MouseButton.LeftButton
+        if left and self._painting:
+            self._grip = "paint"
+            self._paint_to(at)
+        elif left and self._near(at) >= 0:
             self._held = self._near(at)
-        elif event.button() == Qt.MouseButton.LeftButton and self._face_at(at) >= 0:
+        elif (
+            left and self._region and self._region.hold(at, self.region(), self.view.to_content(at))
+        ):
+            self._grip = "region"
+        elif left and self._face_at(at) >= 0:
             self.face_chosen.emit(self._face_at(at))
         elif event.button() in (Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton):
             self._grip = "pan"
@@ -235,20 +305,47 @@ class FacePhoto(QWidget):
         elif self._grip == "pan":
             self.view.pan(at - self._last)
             self.update()
+        elif self._grip == "paint":
+            self._paint_to(at)
+        elif self._grip == "region" and self._region is not None and self._shown is not None:
+            self._region.drag(self.view.to_content(at), self._shown.size())
+            self.update()
+        elif self._painting:
+            self.update()
         else:
-            hand = self._near(at) >= 0 or self._face_at(at) >= 0
-            shapes = Qt.CursorShape
-            self.setCursor(shapes.PointingHandCursor if hand else shapes.ArrowCursor)
+            self.setCursor(self._shape(at))
         self._last = at
 
+    def _shape(self, at: QPointF) -> Qt.CursorShape:
+        """The cursor says what a press would take hold of."""
+        if self._near(at) >= 0:
+            return Qt.CursorShape.PointingHandCursor
+        if self._region is not None and self._region.grip(at, self.region()):
+            return Qt.CursorShape.SizeAllCursor
+        hand = self._face_at(at) >= 0
+        return Qt.CursorShape.PointingHandCursor if hand else Qt.CursorShape.ArrowCursor
+
+    def _paint_to(self, at: QPointF) -> None:
+        if self._mask is not None:
+            ends = self.view.to_content(self._last), self.view.to_content(at)
+            self._mask.stroke(*ends, self.brush / self.view.zoom, self.erasing)
+            self.update()
+
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        held, self._held, self._grip = self._held, -1, ""
-        if held >= 0:
+        held, grip, self._held, self._grip = self._held, self._grip, -1, ""
+        if grip == "paint" and self._mask is not None:
+            self.mask_painted.emit(self._mask.picture())
+        elif grip == "region" and self._region is not None:
+            self.region_moved.emit(self._region.numbers())
+        elif held >= 0:
             self.points_moved.emit([round(n, 2) for n in self._points])
             self.update()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        if self._shown is not None and self._face_at(event.position()) < 0:
+        at = event.position()
+        if self._region is not None and self._region.grip(at, self.region()):
+            self.region_moved.emit([])
+        elif self._shown is not None and self._face_at(at) < 0 and not self._painting:
             self.zoom_fit()
 
     def wheelEvent(self, event: QWheelEvent) -> None:

@@ -12,6 +12,9 @@ from app.theme import colour
 from app.widgets.parts import button, column, label, row
 from engines.job import Fit
 
+EMPTY = ("Draw, and the gauge tells.", "A photo with a face, and the gauge tells.")
+FITTED = "Line width, threshold, place and size as in training."
+
 
 class _Scale(QWidget):
     """From foreign (left) to familiar (right), with a mark."""
@@ -45,13 +48,16 @@ class _Scale(QWidget):
 class FitGauge(QFrame):
     fix_wanted = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, faces: bool = False) -> None:
+        """Of a drawing, or of a face."""
         super().__init__()
         self.setObjectName("Card")
+        self._empty = EMPTY[faces]
         self.scale = _Scale()
         self.sentence = label(wrap=True)
-        self.fix = button("Fit drawing")
-        say(self.fix, "setToolTip", "Line width, threshold, place and size as in training.")
+        self.fix = button("Adjust eyes and mouth") if faces else button("Fit drawing")
+        tip = "Move eyes and mouth by hand" if faces else FITTED
+        say(self.fix, "setToolTip", tip)
         self.fix.clicked.connect(self.fix_wanted)
         box = column(self.scale, self.sentence, space=6)
         box.addLayout(row(self.fix, None))
@@ -63,10 +69,11 @@ class FitGauge(QFrame):
         """What the last result said; None while nothing was measured."""
         self.scale.score = fit.score if fit else None
         self.scale.update()
-        say(self.sentence, "setText", fit.message if fit else "Draw, and the gauge tells.")
+        message = fit.message if fit else self._empty
+        say(self.sentence, "setText", message)
         self.fix.setVisible(bool(fit and fit.fixable))
         numbers = (
             ", ".join(f"{name} {value:.3f}" for name, value in fit.measured.items()) if fit else ""
         )
         self.setToolTip(numbers)
-        say(self, "setAccessibleName", fit.message if fit else "Draw, and the gauge tells.")
+        say(self, "setAccessibleName", message)

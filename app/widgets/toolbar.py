@@ -92,9 +92,11 @@ class TopBar(QFrame):
         for id in ("undo", "redo"):
             box.addWidget(of(actions[id]))
         box.addStretch(1)
+        self.animate = button("Animate", "flat")
         self.copy = button("Copy", "flat")
         self.copy.clicked.connect(actions["copy"].trigger)
         actions["copy"].enabledChanged.connect(self.copy.setEnabled)
+        box.addWidget(self.animate)
         box.addWidget(self.copy)
         box.addSpacing(4)
         box.addWidget(self.export)
@@ -419,9 +421,14 @@ class PhotoHead(QWidget):
         box.addWidget(self.time)
         box.addSpacing(4)
         self.surprise = of(surprise)
+        self._box = box
         for part in (self.surprise, of(wipe), of(fullscreen)):
             box.addWidget(part)
         self.setFixedHeight(36)
+
+    def add_tool(self, part: QWidget) -> None:
+        """Before the others."""
+        self._box.insertWidget(self._box.indexOf(self.surprise), part)
 
     def show_time(self, milliseconds: float | None) -> None:
         self.time.setText("" if milliseconds is None else f"{milliseconds:.0f} ms")

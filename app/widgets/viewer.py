@@ -64,6 +64,7 @@ class ResultViewer(QWidget):
         self._shown: QPixmap | None = None
         self._old: QPixmap | None = None
         self._before: QPixmap | None = None
+        self._input: Picture | None = None  # what _before is made of
         self._wipe, self._share, self._holding = False, 0.5, False
         self._grip = ""  # what the mouse has hold of: "wipe", "pan", "out"
         self._last = QPoint()
@@ -112,6 +113,9 @@ class ResultViewer(QWidget):
 
     def set_before(self, picture: Picture | None) -> None:
         """The input that wipe and hold show."""
+        if picture is not None and picture is self._input:
+            return
+        self._input = picture
         self._before = to_pixmap(picture) if picture is not None else None
         if self._full is not None:
             self._full.set_before(picture)
@@ -122,6 +126,11 @@ class ResultViewer(QWidget):
         if self._full is not None:
             self._full.set_wipe(on)
         self._follow(self.mapFromGlobal(self.cursor().pos()))
+        self.update()
+
+    def hold(self, on: bool) -> None:
+        """Show the input in the place of the result, as long as a key or button is held."""
+        self._holding = on
         self.update()
 
     def share(self) -> float:
@@ -381,7 +390,7 @@ class ResultViewer(QWidget):
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = event.key()
         if key == Qt.Key.Key_Space:
-            self._holding = True
+            self.hold(True)
         elif self.isFullScreen() and key in (Qt.Key.Key_Escape, Qt.Key.Key_F11, Qt.Key.Key_F):
             self.close()
         elif self.isFullScreen() and key == Qt.Key.Key_W:
@@ -395,8 +404,7 @@ class ResultViewer(QWidget):
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Space and not event.isAutoRepeat():
-            self._holding = False
-            self.update()
+            self.hold(False)
         else:
             super().keyReleaseEvent(event)
 

@@ -12,6 +12,7 @@ from engines.families import fader as fader
 from engines.families import faststyle as faststyle
 from engines.families import genegan as genegan
 from engines.families import icgan as icgan
+from engines.families import lineup as lineup
 from engines.families import pix2pix as pix2pix
 from engines.families import pix2pixhd as pix2pixhd
 from engines.families import stargan as stargan

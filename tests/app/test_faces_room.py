@@ -14,7 +14,9 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 import app
-from app import portrait
+from app import patches, portrait
+from app.faces import FacesRoom
+from app.portrait import Portrait
 from app.widgets.controls import AttributesField
 from app.widgets.faces import FacePhoto, Spot
 from app.window import MainWindow
@@ -86,15 +88,15 @@ def test_a_patch_is_what_changed_around_the_face_and_nothing_else() -> None:
     pixels = before.pixels.copy()
     pixels[40:60, 30:70] ^= 255
     pixels[100:110, 190:195] ^= 255  # another face's edit, far away
-    patch = portrait.difference(before, Picture(pixels), SPOTS[0].box)
+    patch = patches.difference(before, Picture(pixels), SPOTS[0].box)
     assert patch is not None
     assert (patch.x, patch.y) == (30, 40) and patch.pixels.shape == (20, 40, 3)
-    restored = portrait.patched(before, [patch])
+    restored = patches.patched(before, [patch])
     assert np.array_equal(restored.pixels[40:60, 30:70], pixels[40:60, 30:70])
     assert np.array_equal(restored.pixels[100:110], before.pixels[100:110])
-    assert portrait.difference(before, before, SPOTS[0].box) is None
-    assert portrait.patched(before, []) is before
-    assert portrait.difference(before, photo((100, 70)), SPOTS[0].box) is None
+    assert patches.difference(before, before, SPOTS[0].box) is None
+    assert patches.patched(before, []) is before
+    assert patches.difference(before, photo((100, 70)), SPOTS[0].box) is None
 
 
 def test_what_the_tool_tells_becomes_faces() -> None:
@@ -149,9 +151,21 @@ def window(qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     qtbot.waitExposed(made)
     app._begin(made, [])
     made.studio.open_path(path)
-    qtbot.waitUntil(lambda: made.room is made.faces, timeout=60_000)
+    qtbot.waitUntil(lambda: "faces" in made.rooms, timeout=60_000)
     yield made
     made.close()
+
+
+def room(window: MainWindow) -> FacesRoom:
+    made = window.rooms["faces"]
+    assert isinstance(made, FacesRoom)
+    return made
+
+
+def desk_of(window: MainWindow) -> Portrait:
+    made = window.desks["faces"]
+    assert isinstance(made, Portrait)
+    return made
 
 
 def current(window: MainWindow) -> bool:
@@ -169,7 +183,7 @@ def slide(window: MainWindow, index: int, share: float) -> None:
 
 @pytest.mark.slow
 def test_two_faces_of_a_photo_keep_their_own_edits(window: MainWindow, qtbot: QtBot) -> None:
-    studio, desk = window.studio, window.portrait
+    studio, desk = window.studio, desk_of(window)
     assert window.rail.rooms["faces"].isVisible() and window.rail.rooms["faces"].isChecked()
     assert studio.shown is None or studio.shown.job.family != "stargan"
     studio.open_path(SAMPLE)
@@ -182,7 +196,7 @@ def test_two_faces_of_a_photo_keep_their_own_edits(window: MainWindow, qtbot: Qt
     qtbot.waitUntil(lambda: current(window) and desk.faces[0].spot.edited, timeout=60_000)
     with_first = studio.shown.picture
 
-    QTest.mouseClick(window.faces.photo, LEFT, pos=window.faces.photo.frame(1).center().toPoint())
+    QTest.mouseClick(room(window).photo, LEFT, pos=room(window).photo.frame(1).center().toPoint())
     assert desk.active == 1 and studio.values["attributes"] == [0.0, 0.0]
     assert studio.values["points"] == list(FOUND[1].points)
     slide(window, 1, 0.1)
@@ -194,14 +208,14 @@ def test_two_faces_of_a_photo_keep_their_own_edits(window: MainWindow, qtbot: Qt
     assert not np.array_equal(both.pixels, with_first.pixels)
     assert np.array_equal(both.pixels[:, 800:], desk.photo.pixels[:, 800:])  # the third face
 
-    QTest.mouseClick(window.faces.copy, LEFT)
-    QTest.mouseClick(window.faces.reset, LEFT)
+    QTest.mouseClick(room(window).copy, LEFT)
+    QTest.mouseClick(room(window).reset, LEFT)
     assert studio.values["attributes"] == [0.0, 0.0]
-    QTest.mouseClick(window.faces.paste, LEFT)
+    QTest.mouseClick(room(window).paste, LEFT)
     assert studio.values["attributes"][1] < -1
     qtbot.waitUntil(lambda: current(window), timeout=60_000)
 
-    QTest.mouseClick(window.faces.photo, LEFT, pos=window.faces.photo.frame(0).center().toPoint())
+    QTest.mouseClick(room(window).photo, LEFT, pos=room(window).photo.frame(0).center().toPoint())
     assert desk.active == 0 and studio.values["attributes"] == first
     qtbot.waitUntil(lambda: current(window), timeout=60_000)
     assert studio.shown.picture == both
@@ -213,7 +227,7 @@ def test_two_faces_of_a_photo_keep_their_own_edits(window: MainWindow, qtbot: Qt
 def test_a_face_recipe_comes_back_with_the_same_pixels(
     window: MainWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    studio, desk = window.studio, window.portrait
+    studio, desk = window.studio, desk_of(window)
     studio.open_path(SAMPLE)
     qtbot.waitUntil(lambda: len(desk.faces) == 2 and current(window), timeout=60_000)
     slide(window, 0, 0.8)
@@ -221,7 +235,7 @@ def test_a_face_recipe_comes_back_with_the_same_pixels(
     made = studio.shown.picture
     with qtbot.waitSignal(studio.exported, timeout=20_000):
         studio.export(tmp_path / "edited.png")
-    QTest.mouseClick(window.faces.reset, LEFT)
+    QTest.mouseClick(room(window).reset, LEFT)
     assert studio.values["attributes"] == [0.0, 0.0]
     qtbot.waitUntil(lambda: current(window) and studio.shown.picture != made, timeout=60_000)
     studio.open_path(tmp_path / "edited.png")
@@ -229,7 +243,7 @@ def test_a_face_recipe_comes_back_with_the_same_pixels(
         lambda: studio.values["attributes"] != [0.0, 0.0] and current(window), timeout=60_000
     )
     assert studio.shown.picture == made
-    assert window.faces.viewer.picture() == made
+    assert room(window).viewer.picture() == made
 
 
 @pytest.mark.slow
@@ -240,7 +254,7 @@ def test_the_rail_leads_from_room_to_room(window: MainWindow, qtbot: QtBot) -> N
     qtbot.waitUntil(lambda: window.room is window.draw, timeout=60_000)
     assert window.rail.rooms["draw"].isChecked() and window.table is window.sheet
     QTest.mouseClick(window.rail.rooms["faces"], LEFT)
-    qtbot.waitUntil(lambda: window.room is window.faces, timeout=60_000)
+    qtbot.waitUntil(lambda: window.room is room(window), timeout=60_000)
     assert window.studio.card.family == "stargan"
 
 
@@ -249,10 +263,10 @@ def test_where_no_face_is_found_the_handles_are_set_by_hand(
     window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("engines.faces.find", lambda _photo: ())
-    studio, widget = window.studio, window.faces.photo
+    studio, widget = window.studio, room(window).photo
     studio.open_path(SAMPLE)
-    qtbot.waitUntil(lambda: len(window.portrait.faces) == 1, timeout=60_000)
-    assert window.faces.adjust.isChecked() and "No face" in window.faces.found.text()
+    qtbot.waitUntil(lambda: len(desk_of(window).faces) == 1, timeout=60_000)
+    assert room(window).adjust.isChecked() and "No face" in room(window).found.text()
     qtbot.waitUntil(lambda: current(window), timeout=60_000)
     wanted = widget.view.to_view(QPointF(533, 242)).toPoint()
     QTest.mousePress(widget, LEFT, pos=widget.handle(0).toPoint())

@@ -12,7 +12,8 @@ ASK = {"tr", "say", "label", "button", "tool", "Section", "Switch", "Act", "Opti
        "SheetView", "Fitted", "Slider", "Choice", "Toggle", "Text", "SketchInput", "ImageInput",
        "EmptyState", "FacePoints", "Attributes", "CanvasHead", "Segments"}  # fmt: skip
 TABLES = {"PALETTE", "SYMMETRIES", "ROOMS", "STATES", "DEVICES", "WHAT", "OPTIONS", "ACTS",
-          "NAMES_OF_TOOLS", "EMPTY", "WAITING", "GIVEN", "empty", "invitation"}  # fmt: skip
+          "NAMES_OF_TOOLS", "GESTURES", "LOCKED", "FITTED", "EASINGS", "LINEUP", "TARGETS",
+          "EMPTY", "WAITING", "GIVEN", "empty", "invitation"}  # fmt: skip
 SAME = {"AtoB", "BtoA", "WebP"}  # values, and a name that is the same everywhere
 PLAIN = SAME | {"setText", "setToolTip", "setAccessibleName", "setPlaceholderText",
                 "setWindowTitle", "set_words"}  # fmt: skip

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from engines import faces, redraw
-from engines.controls import Choice, Control, FaceTemplate, ModelCard, SizeRule, Slider
+from engines.controls import Choice, Control, FaceTemplate, ModelCard, Slider
 from engines.families.ageing import config as configs
 from engines.families.ageing.config import Config
 from engines.family import Family, Model, register
@@ -57,19 +57,15 @@ class AgeingCGAN(Family):
         return configs.from_dict(body)
 
     def card(self, config: Config) -> ModelCard:
-        side = config.size
-        return ModelCard(
-            self.id,
+        card = redraw.card(
+            self,
             "Faces at any age",
-            controls=(*faces.CONTROLS, *_controls(config)),
-            size=SizeRule(side, side, square=True, native=(side, side), fixed=True),
-            rooms=("faces",),
-            half_ok=False,
-            needs_grad=True,
-            network=f"Age-cGAN {side}, {len(config.groups)} age groups",
-            paper=PAPER,
-            face=redraw.scaled(UTK, side),
+            _controls(config),
+            f"Age-cGAN {config.size}, {len(config.groups)} age groups",
+            PAPER,
+            redraw.scaled(UTK, config.size),
         )
+        return replace(card, half_ok=False, needs_grad=True)
 
     def run(self, model: Model, job: Job) -> Iterator[Event]:
         start = time.perf_counter()
@@ -79,7 +75,7 @@ class AgeingCGAN(Family):
         code, told = yield from _searched(model, job, seen, own, draw)
         plain = draw(code, own)
         shown = str(job.values["show"])
-        ages = range(len(model.config.groups)) if shown == "strip" else [float(_number(job, "age"))]
+        ages = range(len(model.config.groups)) if shown == "strip" else [redraw.number(job, "age")]
         pictures, texts = [], []
         for age in ages:
             made = redraw.shown(seen.x, draw(code, age), plain, str(job.values["face_from"]))
@@ -89,7 +85,9 @@ class AgeingCGAN(Family):
         notes = (*seen.cut.notes, *notes, *told, *_distances(texts))
         if job.values["face_from"] == "made":
             notes += (redraw.REDRAWN,)
-        yield Result(tuple(pictures), tuple(texts), time.perf_counter() - start, notes)
+        values = tuple({"show": "one", "age": float(age)} for age in ages)
+        seconds = time.perf_counter() - start
+        yield Result(tuple(pictures), tuple(texts), seconds, notes, seen.cut.fit, values=values)
 
 
 def _controls(config: Config) -> tuple[Control, ...]:
@@ -131,7 +129,7 @@ def _controls(config: Config) -> tuple[Control, ...]:
             help="The encoder's code is searched on until the face drawn at its own age is the "
             "same person (by our face embedder), or the same pixels, as in the paper.",
         ),
-        Slider("steps", "Steps of the search", 0.0, 200.0, 5.0, 40.0),
+        Slider("steps", "Steps of the search", 0.0, 200.0, 5.0, 40.0, still=True),
     )
 
 
@@ -149,28 +147,18 @@ class _Seen:
     age: float
 
 
-def _number(job: Job, name: str) -> float:
-    return float(job.values[name])  # pyright: ignore[reportArgumentType]
-
-
 def _key(job: Job) -> tuple[Any, ...]:
-    return job.images["face"].digest, *(float(v) for v in job.values["points"] or ())  # pyright: ignore
+    return job.images["face"].digest, *redraw.points(job)
 
 
 def _look(model: Model, job: Job) -> _Seen:
-    import torch
-
-    from engines import tensors
-
-    key = _key(job)
-    if model.memo.get("seen", (None,))[0] != key:
-        cut = faces.cut(job.images["face"], model.card.face or UTK, key[1:])
-        x = tensors.to_tensor(cut.crop, 3, model.device, torch.float32)
+    def see(cut: faces.Cut, x: Tensor) -> _Seen:
         z, logits = model(x)
         shares = logits[0].softmax(0).tolist()
-        age = sum(place * share for place, share in enumerate(shares))
-        model.memo["seen"] = key, _Seen(cut, x, z.detach(), age)
-    return model.memo["seen"][1]
+        return _Seen(cut, x, z.detach(), sum(place * share for place, share in enumerate(shares)))
+
+    template = redraw.scaled(UTK, model.config.size)
+    return redraw.look(model, job.images["face"], redraw.points(job), template, see)
 
 
 def _own(config: Config, job: Job, seen: _Seen) -> tuple[float, tuple[str, ...]]:
@@ -194,10 +182,9 @@ def _searched(
 ) -> Generator[Event, None, tuple[Tensor, tuple[str, ...]]]:
     """The code of the face, and what to tell of its search; the last code is remembered, so that
     the age slider costs one pass."""
-    from engines import tensors
     from engines.families.ageing.net import search
 
-    steps, by = round(_number(job, "steps")), str(job.values["search"])
+    steps, by = round(redraw.number(job, "steps")), str(job.values["search"])
     key = (*_key(job), steps, by, own)
     if by == "none" or not steps:
         return seen.z, ()
@@ -209,8 +196,7 @@ def _searched(
             code = better
             yield Progress(done, steps, f"Searching for the face: {least:.3f}")
             if done % 5 == 0:
-                edited = tensors.to_picture(picture)
-                yield Preview(faces.result(seen.cut, edited, str(job.values["output"])))
+                yield Preview(redraw.finished(seen.cut, picture, job))
         model.memo["code"] = key, code
     return model.memo["code"][1], told
 
@@ -249,7 +235,7 @@ def _finished(
     text = configs.named(config, age)
     far = embedder.between(seen.cut.crop, edited, redraw.scaled(UTK, config.size))
     text += "" if far is None else f": identity distance {far:.2f}"
-    return faces.result(seen.cut, edited, str(job.values["output"])), text
+    return redraw.finished(seen.cut, made, job), text
 
 
 def _distances(texts: Sequence[str]) -> tuple[str, ...]:

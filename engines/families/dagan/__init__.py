@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from engines import faces, redraw
-from engines.controls import Box, Choice, ModelCard, SizeRule, Slider
+from engines.controls import Box, Choice, ModelCard, Slider
 from engines.families.dagan import config as configs
 from engines.families.dagan.config import Config
 from engines.family import Family, Model, register
@@ -54,12 +55,10 @@ class DeepAttentionGAN(Family):
         return configs.from_dict(body)
 
     def card(self, config: Config) -> ModelCard:
-        side = config.size
-        return ModelCard(
-            self.id,
+        card = redraw.card(
+            self,
             f"From any face to {config.goal.lower()}",
-            controls=(
-                *faces.CONTROLS,
+            (
                 Slider(
                     "strength",
                     "Strength",
@@ -83,22 +82,19 @@ class DeepAttentionGAN(Family):
                     "result",
                 ),
             ),
-            size=SizeRule(side, side, square=True, native=(side, side), fixed=True),
-            rooms=("faces",),
-            network=f"DA-GAN {side}, {config.width} to {config.code} channels",
-            paper=PAPER,
-            notes=(UNOFFICIAL,),
-            face=redraw.scaled(faces.OWN, side),
+            f"DA-GAN {config.size}, {config.width} to {config.code} channels",
+            PAPER,
+            redraw.scaled(faces.OWN, config.size),
         )
+        return replace(card, notes=(UNOFFICIAL,))
 
     def run(self, model: Model, job: Job) -> Iterator[Event]:
         start = time.perf_counter()
         cut, x = _look(model, job)
-        asked = [float(v) for v in job.values["box"] or ()]  # pyright: ignore
+        asked = redraw.numbers(job, "box")
         found = model(x) if not asked else model(x, x.new_tensor([_onto_crop(cut, asked)]))
-        strength = float(job.values["strength"])  # pyright: ignore[reportArgumentType]
-        made = x + strength * (found["made"] - x)
-        pictures = [_put_back(cut, made, job)]
+        made = x + redraw.number(job, "strength") * (found["made"] - x)
+        pictures = [redraw.finished(cut, made, job)]
         texts = [model.config.goal]
         box = _onto_photo(cut, found["box"][0].tolist())
         if job.values["show"] == "attention":
@@ -106,30 +102,16 @@ class DeepAttentionGAN(Family):
             pictures.append(_attention(cut, mask, str(job.values["output"])))
             texts.append("Attended region: " + ", ".join(f"{v:.0f}" for v in box))
         notes = (*cut.notes, _told(box, bool(asked)), *_scores(model.config, found))
-        yield Result(tuple(pictures), tuple(texts), time.perf_counter() - start, notes)
+        seconds = time.perf_counter() - start
+        yield Result(tuple(pictures), tuple(texts), seconds, notes, cut.fit, region=box)
 
 
 def _look(model: Model, job: Job) -> tuple[faces.Cut, Tensor]:
-    """The photo's cut and its crop (1, 3, H, W) in [-1, 1]; those of the last job are
-    remembered."""
-    import torch
-
-    from engines import tensors
-
-    photo = job.images["face"]
-    points = [float(v) for v in job.values["points"] or ()]  # pyright: ignore
-    key = (photo.digest, *points)
-    if model.memo.get("face", (None,))[0] != key:
-        cut = faces.cut(photo, redraw.scaled(faces.OWN, model.config.size), points)
-        x = tensors.to_tensor(cut.crop, 3, model.device, torch.float32)
-        model.memo["face"] = key, (cut, x)
-    return model.memo["face"][1]
-
-
-def _put_back(cut: faces.Cut, x: Tensor, job: Job) -> Picture:
-    from engines import tensors
-
-    return faces.result(cut, tensors.to_picture(x), str(job.values["output"]))
+    """The photo's cut and its crop (1, 3, H, W) in [-1, 1]."""
+    template = redraw.scaled(faces.OWN, model.config.size)
+    return redraw.look(
+        model, job.images["face"], redraw.points(job), template, lambda cut, x: (cut, x)
+    )
 
 
 def _attention(cut: faces.Cut, mask: np.ndarray, output: str) -> Picture:
@@ -157,13 +139,13 @@ def _onto_crop(cut: faces.Cut, box: Sequence[float]) -> list[float]:
     return [*low, *high]
 
 
-def _onto_photo(cut: faces.Cut, box: Sequence[float]) -> list[float]:
+def _onto_photo(cut: faces.Cut, box: Sequence[float]) -> tuple[float, float, float, float]:
     """x, y, width, height in the photo that hold a box (left, top, right, bottom) of the crop."""
     import numpy as np
 
     whole = np.vstack((cut.matrix, (0, 0, 1)))
     low, high = _moved(np.linalg.inv(whole)[:2], box)
-    return [*low, high[0] - low[0], high[1] - low[1]]
+    return low[0], low[1], high[0] - low[0], high[1] - low[1]
 
 
 def _moved(matrix: np.ndarray, box: Sequence[float]) -> tuple[list[float], list[float]]:

@@ -19,13 +19,12 @@ from engines.controls import (
     Control,
     FaceTemplate,
     ModelCard,
-    SizeRule,
     Slider,
 )
 from engines.families.fader import config as configs
 from engines.families.fader.config import FARTHEST, Config
 from engines.family import Family, Model, register
-from engines.job import Event, Job, Picture, Progress, Result
+from engines.job import Event, Job, Picture, Progress, Result, Value
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -54,17 +53,15 @@ class Fader(Family):
         return configs.from_dict(body)
 
     def card(self, config: Config) -> ModelCard:
-        count, side = len(config.labels), config.size
+        count = len(config.labels)
         many = f"{count} attributes" if count > 1 else config.labels[0].lower()
-        return ModelCard(
-            self.id,
+        return redraw.card(
+            self,
             f"Faces faded by {many}",
-            controls=(*faces.CONTROLS, *_controls(config)),
-            size=SizeRule(side, side, square=True, native=(side, side), fixed=True),
-            rooms=("faces",),
-            network=f"Fader network {side}, {config.levels} levels, {many}",
-            paper=PAPER,
-            face=template(config),
+            _controls(config),
+            f"Fader network {config.size}, {config.levels} levels, {many}",
+            PAPER,
+            template(config),
         )
 
     def run(self, model: Model, job: Job) -> Iterator[Event]:
@@ -72,12 +69,14 @@ class Fader(Family):
         seen = _look(model, job)
         own, notes = yield from _own(model, job, seen)
         rows, texts = _wanted(model.config, job, own)
+        values = tuple(_alone(own, row) for row in rows) if texts else ()
         pictures = _decoded(model, job, seen, own, rows)
         if job.values["targets"] != "strip":
             notes += _beyond(model.config, rows)
         notes += (redraw.REDRAWN,) if job.values["face_from"] == "made" else ()
         seconds = time.perf_counter() - start
-        yield Result(pictures, texts, seconds=seconds, notes=(*seen.cut.notes, *notes))
+        notes = (*seen.cut.notes, *notes)
+        yield Result(pictures, texts, seconds, notes, seen.cut.fit, values=values)
 
 
 def template(config: Config) -> FaceTemplate:
@@ -93,6 +92,7 @@ def _controls(config: Config) -> tuple[Control, ...]:
     targets = [("one", "As set"), ("strip", "A strip, from without to with")]
     if len(labels) > 1:
         targets.append(("all", "Every attribute, one by one"))
+    in_strip = ("targets", "strip")
     strips = tuple((str(place), label) for place, label in enumerate(labels))
     return (
         Attributes(
@@ -113,7 +113,7 @@ def _controls(config: Config) -> tuple[Control, ...]:
             help="A strip: one attribute fades in, from picture to picture, and beyond at both "
             "ends.",
         ),
-        Choice("strip", "Strip of", strips, "0"),
+        Choice("strip", "Strip of", strips, "0", when=in_strip),
         Slider(
             "reach",
             "Ends of the strip",
@@ -124,8 +124,10 @@ def _controls(config: Config) -> tuple[Control, ...]:
             trained=(1.0, 1.0),
             help="1: from absent to present. The authors show 2 for glasses and 10 for subtle "
             "attributes.",
+            still=True,
+            when=in_strip,
         ),
-        Slider("count", "Pictures in the strip", 2.0, 12.0, 1.0, 6.0),
+        Slider("count", "Pictures in the strip", 2.0, 12.0, 1.0, 6.0, still=True, when=in_strip),
         Choice(
             "own",
             "What the photo has",
@@ -133,7 +135,7 @@ def _controls(config: Config) -> tuple[Control, ...]:
             "seen",
             help="Seen: the attributes with which the photo comes back with the least error.",
         ),
-        Attributes("has", "The photo has", labels, 0.0, 1.0),
+        Attributes("has", "The photo has", labels, 0.0, 1.0, still=True, when=("own", "told")),
         redraw.FACE_FROM,
     )
 
@@ -152,19 +154,11 @@ class _Seen:
 
 
 def _look(model: Model, job: Job) -> _Seen:
-    """The face of the job; that of the last job is remembered, so that a slider runs the decoder
-    alone."""
-    import torch
-
-    from engines import tensors
-
-    points = [float(v) for v in job.values["points"] or ()]  # pyright: ignore
-    key = (job.images["face"].digest, *points)
-    if model.memo.get("seen", (None,))[0] != key:
-        cut = faces.cut(job.images["face"], template(model.config), points)
-        x = tensors.to_tensor(cut.crop, 3, model.device, torch.float32)
-        model.memo["seen"] = key, _Seen(cut, x, model(x))
-    return model.memo["seen"][1]
+    """The face of the job, encoded, so that a slider runs the decoder alone."""
+    face, where = template(model.config), redraw.points(job)
+    return redraw.look(
+        model, job.images["face"], where, face, lambda cut, x: _Seen(cut, x, model(x))
+    )
 
 
 def _own(
@@ -173,7 +167,7 @@ def _own(
     """The attributes that the photo has, and what to tell of them: as said, or those of a few with
     which it is redrawn with the least error. These are remembered."""
     if job.values["own"] == "told":
-        return [float(v) for v in job.values["has"]], ()  # pyright: ignore
+        return redraw.numbers(job, "has"), ()
     known = model.memo.get("own")
     if known is None or known[0] is not seen:
         rows, errors = configs.combinations(len(model.config.labels)), []
@@ -192,8 +186,7 @@ def _wanted(
     config: Config, job: Job, own: Sequence[float]
 ) -> tuple[list[list[float]], tuple[str, ...]]:
     """Values of all attributes for each picture, and what the pictures are called."""
-    changes: list[float] = [float(v) for v in job.values["attributes"]]  # pyright: ignore
-    edited = [a + b for a, b in zip(own, changes)]
+    edited = [a + b for a, b in zip(own, redraw.numbers(job, "attributes"))]
     if job.values["targets"] == "all":
         count = len(config.labels)
         return [[1 - v if i == j else v for j, v in enumerate(own)] for i in range(count)], (
@@ -202,23 +195,25 @@ def _wanted(
     if job.values["targets"] != "strip":
         return [edited], ()
     place = int(str(job.values["strip"]))
-    reach, count = float(job.values["reach"]), round(float(job.values["count"]))  # pyright: ignore
-    values = configs.strip(reach, count)
+    values = configs.strip(redraw.number(job, "reach"), round(redraw.number(job, "count")))
     rows = [[value if i == place else v for i, v in enumerate(edited)] for value in values]
     return rows, tuple(f"{config.labels[place]} {value:.2f}" for value in values)
+
+
+def _alone(own: Sequence[float], row: Sequence[float]) -> dict[str, Value]:
+    """The values of a job that makes this row's picture alone."""
+    return {"targets": "one", "attributes": [round(a - b, 6) for a, b in zip(row, own)]}
 
 
 def _decoded(
     model: Model, job: Job, seen: _Seen, own: Sequence[float], rows: Sequence[Sequence[float]]
 ) -> tuple[Picture, ...]:
-    from engines import tensors
-
-    face_from, output = str(job.values["face_from"]), str(job.values["output"])
+    face_from = str(job.values["face_from"])
     plain = _redrawn(model, seen, own) if face_from == "change" else seen.x
     pictures = []
     for row in rows:
         edited = redraw.shown(seen.x, _draw(model, seen.features, row), plain, face_from)
-        pictures.append(faces.result(seen.cut, tensors.to_picture(edited), output))
+        pictures.append(redraw.finished(seen.cut, edited, job))
     return tuple(pictures)
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engines import faces, redraw
-from engines.controls import Choice, Control, FaceTemplate, ImageInput, ModelCard, SizeRule, Slider
+from engines.controls import Choice, Control, FaceTemplate, ImageInput, ModelCard, Slider
 from engines.families.genegan import config as configs
 from engines.families.genegan.config import Config
 from engines.family import Family, Model, register
-from engines.job import Event, Job, Picture, Result
+from engines.job import Event, Job, Picture, Result, Value
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -64,28 +64,25 @@ class GeneGAN(Family):
         return configs.from_dict(body)
 
     def card(self, config: Config) -> ModelCard:
-        side = config.size
-        return ModelCard(
-            self.id,
+        return redraw.card(
+            self,
             f"{config.label} from face to face",
-            controls=(*faces.CONTROLS, *_controls(config)),
-            size=SizeRule(side, side, square=True, native=(side, side), fixed=True),
-            rooms=("faces",),
-            network=f"GeneGAN {side}, {config.object} of {config.code} channels are the object",
-            paper=PAPER,
-            face=template(config),
+            _controls(config),
+            f"GeneGAN {config.size}, {config.object} of {config.code} channels are the object",
+            PAPER,
+            template(config),
         )
 
     def run(self, model: Model, job: Job) -> Iterator[Event]:
         start = time.perf_counter()
-        points = tuple(float(v) for v in job.values["points"] or ())  # pyright: ignore
-        own = _look(model, job.images["face"], points)
+        own = _look(model, job.images["face"], redraw.points(job))
         other = _look(model, job.images["other"], ()) if "other" in job.images else None
         pictures, texts, notes = _pictures(model, job, own, other)
         if job.values["face_from"] == "made":
             notes += (redraw.REDRAWN,)
-        seconds = time.perf_counter() - start
-        yield Result(pictures, texts, seconds=seconds, notes=(*own.cut.notes, *notes))
+        seconds, notes = time.perf_counter() - start, (*own.cut.notes, *notes)
+        values = tuple(_alone(job, text) for text in texts)
+        yield Result(pictures, texts, seconds, notes, own.cut.fit, values=values)
 
 
 def template(config: Config) -> FaceTemplate:
@@ -120,7 +117,16 @@ def _controls(config: Config) -> tuple[Control, ...]:
             trained=(0.0, 1.0),
             help="0: as the photo is. 1: all of it, as trained; beyond, it is exaggerated.",
         ),
-        Slider("count", "Pictures in the strip", 2.0, 12.0, 1.0, 5.0),
+        Slider(
+            "count",
+            "Pictures in the strip",
+            2.0,
+            12.0,
+            1.0,
+            5.0,
+            still=True,
+            when=("targets", "strip"),
+        ),
         redraw.FACE_FROM,
     )
 
@@ -141,28 +147,20 @@ class _Seen:
 
 
 def _look(model: Model, photo: Picture, points: Sequence[float]) -> _Seen:
-    """The photo, split; the last ones are remembered, so that a slider costs one joining."""
-    import torch
+    """The photo, split, so that a slider costs one joining."""
 
-    from engines import tensors
-
-    key = (photo.digest, *points)
-    known: dict[tuple[Any, ...], _Seen] = model.memo.setdefault("seen", {})
-    if key not in known:
-        cut = faces.cut(photo, template(model.config), points)
-        x = tensors.to_tensor(cut.crop, 3, model.device, torch.float32)
+    def see(cut: faces.Cut, x: Tensor) -> _Seen:
         face, thing = model(x)
-        while len(known) > 3:
-            known.pop(next(iter(known)))
-        known[key] = _Seen(cut, x, face, thing, model(face, thing))
-    return known[key]
+        return _Seen(cut, x, face, thing, model(face, thing))
+
+    return redraw.look(model, photo, points, template(model.config), see)
 
 
 def _pictures(
     model: Model, job: Job, own: _Seen, other: _Seen | None
 ) -> tuple[tuple[Picture, ...], tuple[str, ...], tuple[str, ...]]:
     """Edited photos, what each is called, and what is to be told."""
-    targets, share = str(job.values["targets"]), _number(job, "strength")
+    targets, share = str(job.values["targets"]), redraw.number(job, "strength")
     nothing = own.object.new_zeros(own.object.shape)
     thing = other.object if other is not None and targets != "remove" else nothing
     notes = () if other is not None or targets == "remove" else (ALONE,)
@@ -171,7 +169,7 @@ def _pictures(
         return _joined(model, job, seen, seen.object + amount * (given - seen.object))
 
     if targets == "strip":
-        count = round(_number(job, "count"))
+        count = round(redraw.number(job, "count"))
         shares = [n / (count - 1) * share for n in range(count)]
         texts = tuple(f"{amount:.2f}" for amount in shares)
         return tuple(joined(own, thing, amount) for amount in shares), texts, notes
@@ -190,16 +188,17 @@ def _pictures(
     return tuple(made), ("Photo", "Second photo"), notes
 
 
-def _joined(model: Model, job: Job, seen: _Seen, thing: Tensor) -> Picture:
-    from engines import tensors
+def _alone(job: Job, text: str) -> dict[str, Value]:
+    """The values of a job that makes a picture of the strip alone; none of other pictures."""
+    if job.values["targets"] != "strip":
+        return {}
+    return {"targets": "swap", "strength": float(text)}
 
+
+def _joined(model: Model, job: Job, seen: _Seen, thing: Tensor) -> Picture:
     made = model(seen.face, thing)
     edited = redraw.shown(seen.x, made, seen.plain, str(job.values["face_from"]))
-    return faces.result(seen.cut, tensors.to_picture(edited), str(job.values["output"]))
-
-
-def _number(job: Job, name: str) -> float:
-    return float(job.values[name])  # pyright: ignore[reportArgumentType]
+    return redraw.finished(seen.cut, edited, job)
 
 
 register(GeneGAN())

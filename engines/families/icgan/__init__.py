@@ -20,14 +20,13 @@ from engines.controls import (
     FaceTemplate,
     ImageInput,
     ModelCard,
-    SizeRule,
     Slider,
     Toggle,
 )
 from engines.families.icgan import config as configs
 from engines.families.icgan.config import Config
 from engines.family import Family, Model, register
-from engines.job import Event, Job, Picture, Result
+from engines.job import Event, Job, Picture, Result, Value
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -60,28 +59,25 @@ class IcGAN(Family):
         return configs.from_dict(body)
 
     def card(self, config: Config) -> ModelCard:
-        side = config.size
-        return ModelCard(
-            self.id,
+        return redraw.card(
+            self,
             f"Faces by {len(config.labels)} attributes",
-            controls=(*faces.CONTROLS, *_controls(config)),
-            size=SizeRule(side, side, square=True, native=(side, side), fixed=True),
-            rooms=("faces",),
-            network=f"IcGAN {side}, z of {config.z} and {len(config.labels)} attributes",
-            paper=PAPER,
-            face=template(config),
+            _controls(config),
+            f"IcGAN {config.size}, z of {config.z} and {len(config.labels)} attributes",
+            PAPER,
+            template(config),
         )
 
     def run(self, model: Model, job: Job) -> Iterator[Event]:
         start = time.perf_counter()
-        own = _look(model, job.images["face"], _points(job), bool(job.values["threshold"]))
-        other = None
-        if "other" in job.images:
-            other = _look(model, job.images["other"], (), bool(job.values["threshold"]))
-        pictures, texts = _pictures(model, job, own, other)
+        rounded = bool(job.values["threshold"])
+        own = _look(model, job.images["face"], redraw.points(job), rounded)
+        other = _look(model, job.images["other"], (), rounded) if "other" in job.images else None
+        pictures, texts, values = _pictures(model, job, own, other)
         notes = (*own.cut.notes, _shown(model.config, own.y))
         notes += (redraw.REDRAWN,) if job.values["face_from"] == "made" else ()
-        yield Result(pictures, texts, seconds=time.perf_counter() - start, notes=notes)
+        seconds = time.perf_counter() - start
+        yield Result(pictures, texts, seconds, notes, own.cut.fit, values=values)
 
 
 def template(config: Config) -> FaceTemplate:
@@ -148,47 +144,45 @@ class _Seen:
     y: tuple[float, ...]
 
 
-def _points(job: Job) -> tuple[float, ...]:
-    return tuple(float(v) for v in job.values["points"] or ())  # pyright: ignore
-
-
 def _look(model: Model, photo: Picture, points: Sequence[float], threshold: bool) -> _Seen:
-    """The photo, encoded; the last ones are remembered, so that a slider costs one decoding."""
-    import torch
+    """The photo, encoded, so that a slider costs one decoding."""
 
-    from engines import tensors
-
-    key = (photo.digest, threshold, *points)
-    known: dict[tuple[Any, ...], _Seen] = model.memo.setdefault("seen", {})
-    if key not in known:
-        cut = faces.cut(photo, template(model.config), points)
-        x = tensors.to_tensor(cut.crop, 3, model.device, torch.float32)
+    def see(cut: faces.Cut, x: Tensor) -> _Seen:
         z, y = model(x)
         numbers = [float(v) for v in y[0]]
-        numbers = configs.thresholded(numbers) if threshold else numbers
-        while len(known) > 3:
-            known.pop(next(iter(known)))
-        known[key] = _Seen(cut, x, z, tuple(numbers))
-    return known[key]
+        return _Seen(cut, x, z, tuple(configs.thresholded(numbers) if threshold else numbers))
+
+    return redraw.look(model, photo, points, template(model.config), see, threshold)
 
 
 def _pictures(
     model: Model, job: Job, own: _Seen, other: _Seen | None
-) -> tuple[tuple[Picture, ...], tuple[str, ...]]:
-    """Edited photos and what each is called."""
+) -> tuple[tuple[Picture, ...], tuple[str, ...], tuple[dict[str, Value], ...]]:
+    """Edited photos, what each is called, and the values that make each alone where there are
+    such."""
     config = model.config
     if job.values["targets"] == "all":
         wanted = [configs.turned(config, own.y, i) for i in range(len(config.labels))]
-        return tuple(_decoded(model, job, own, own.z, y) for y in wanted), config.labels
-    strengths = [float(v) for v in job.values["attributes"]]  # pyright: ignore
-    share = float(job.values["blend"]) if other else 0.0  # pyright: ignore
+        pictures = tuple(_decoded(model, job, own, own.z, y) for y in wanted)
+        values = tuple(_alone(config, own.y, y) for y in wanted)
+        return pictures, config.labels, values if other is None else ()
+    strengths = redraw.numbers(job, "attributes")
+    share = redraw.number(job, "blend") if other else 0.0
     z, y = _mixed(own, other, str(job.values["mix"]), share)
     made = [_decoded(model, job, own, z, configs.target(config, y, strengths))]
     if other is None:
-        return tuple(made), ()
+        return tuple(made), (), ()
     z, y = _mixed(other, own, str(job.values["mix"]), share)
     made.append(_decoded(model, job, other, z, configs.target(config, y, strengths)))
-    return tuple(made), ("Photo", "Second photo")
+    return tuple(made), ("Photo", "Second photo"), ()
+
+
+def _alone(config: Config, own: Sequence[float], y: Sequence[float]) -> dict[str, Value]:
+    """The values of a job that makes y of the photo's own; none where no strengths give it."""
+    strengths = [float(b > 0) - float(b < 0) if a != b else 0.0 for a, b in zip(own, y)]
+    made = configs.target(config, own, strengths)
+    same = all(abs(a - b) < 1e-6 for a, b in zip(made, y))
+    return {"targets": "one", "attributes": strengths} if same else {}
 
 
 def _mixed(own: _Seen, other: _Seen | None, mix: str, share: float) -> tuple[Tensor, list[float]]:
@@ -202,12 +196,10 @@ def _mixed(own: _Seen, other: _Seen | None, mix: str, share: float) -> tuple[Ten
 
 
 def _decoded(model: Model, job: Job, seen: _Seen, z: Tensor, y: Sequence[float]) -> Picture:
-    from engines import tensors
-
     made = model(z, z.new_tensor([list(y)]))
     plain = model(seen.z, z.new_tensor([list(seen.y)]))
     edited = redraw.shown(seen.x, made, plain, str(job.values["face_from"]))
-    return faces.result(seen.cut, tensors.to_picture(edited), str(job.values["output"]))
+    return redraw.finished(seen.cut, edited, job)
 
 
 def _shown(config: Config, y: Sequence[float]) -> str:

@@ -18,14 +18,13 @@ from engines.controls import (
     Choice,
     Control,
     FaceTemplate,
-    ImageInput,
     ModelCard,
     SizeRule,
 )
 from engines.families.stargan import config as configs
 from engines.families.stargan.config import RAFD, Config
 from engines.family import Family, Model, register
-from engines.job import Event, Job, Picture, Result
+from engines.job import Event, Job, Result, Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,26 +79,29 @@ class StarGAN(Family):
         )
 
     def run(self, model: Model, job: Job) -> Iterator[Event]:
-        from engines import tensors
-
         start = time.perf_counter()
-        seen = _look(model, job)
-        own, notes = _own(model.config, job, seen)
-        strengths = [float(v) for v in job.values["attributes"]]  # pyright: ignore
-        mask = _mask(seen.cut, job.images.get("mask"))
+        config, seen = model.config, _look(model, job)
+        own, notes = _own(config, job, seen)
+        strengths = redraw.numbers(job, "attributes")
+        mask = redraw.painted(seen.cut, job)
+        texts, values = (), ()
         if job.values["targets"] == "all":
-            made, texts = _all(model, seen.x, own, mask), model.config.labels
+            made, texts = _all(model, seen.x, own, mask), config.labels
+            values = tuple(_alone(config, own, index) for index in range(len(texts)))
         else:
-            steps = configs.passes(model.config, own, strengths)
-            made, texts = _edited(model, seen.x, own, steps, mask), ()
-            notes += _beyond(model.config, configs.target(model.config, own, strengths))
-        output = str(job.values["output"])
-        pictures = tuple(faces.result(seen.cut, tensors.to_picture(x), output) for x in made)
+            axes = redraw.numbers(job, "expression") if config.axes else []
+            steps = configs.passes(config, own, strengths, axes)
+            made = _edited(model, seen.x, own, steps, mask)
+            wanted = configs.target(config, configs.mixed(config, own, axes), strengths)
+            notes += _beyond(config, wanted)
+        pictures = tuple(redraw.finished(seen.cut, x, job) for x in made)
         yield Result(
             pictures,
             texts,
             seconds=time.perf_counter() - start,
             notes=(*seen.cut.notes, *notes),
+            fit=seen.cut.fit,
+            values=values,
         )
 
 
@@ -124,6 +126,7 @@ def _controls(config: Config) -> tuple[Control, ...]:
             help="0: as the photo is. 1: the label is on, −1: it is off. Beyond, a change is "
             "exaggerated.",
         ),
+        *_expressions(config),
         Choice(
             "targets",
             "Targets",
@@ -154,8 +157,9 @@ def _controls(config: Config) -> tuple[Control, ...]:
             exclusive=exclusive,
             help="What is true of the photo already: the model is told all labels of the face it "
             "shall make, those that stay too.",
+            still=True,
+            when=("own", "told") if config.sees else (),
         ),
-        ImageInput("mask", "Only where this is white", optional=True),
     ]
     if config.size is None:
         controls.append(
@@ -168,6 +172,24 @@ def _controls(config: Config) -> tuple[Control, ...]:
             )
         )
     return tuple(controls)
+
+
+def _expressions(config: Config) -> tuple[Control, ...]:
+    """Sliders with a neutral face in the middle."""
+    if not config.axes:
+        return ()
+    labels = tuple(f"{low} to {high.lower()}" for low, high in config.axes)
+    return (
+        Attributes(
+            "expression",
+            "Expression",
+            labels,
+            -FARTHEST,
+            FARTHEST,
+            trained=(-1.0, 1.0),
+            help="In the middle: as the photo is. To both sides one expression; several mix.",
+        ),
+    )
 
 
 # ---- a run ---------------------------------------------------------------------------------------
@@ -184,28 +206,20 @@ class _Seen:
 
 
 def _look(model: Model, job: Job) -> _Seen:
-    """The face of the job; that of the last job is remembered, so that a slider finds it ready."""
-    import torch
-
-    from engines import tensors
-
-    config, photo = model.config, job.images["face"]
+    """The face of the job, and what the model sees in it."""
+    config = model.config
     side = config.size or int(str(job.values["side"]))
-    points = [float(v) for v in job.values["points"] or ()]  # pyright: ignore
-    key = (photo.digest, side, *points)
-    if model.memo.get("face", (None, None))[0] != key:
-        cut = faces.cut(photo, template(config, side), points)
-        x = tensors.to_tensor(cut.crop, 3, model.device, torch.float32)
-        labels = None
-        if config.sees:
-            labels = tuple(configs.shown(config, model(x)[0].tolist()))
-        model.memo["face"] = key, _Seen(cut, x, labels)
-    return model.memo["face"][1]
+
+    def see(cut: faces.Cut, x: Tensor) -> _Seen:
+        labels = tuple(configs.shown(config, model(x)[0].tolist())) if config.sees else None
+        return _Seen(cut, x, labels)
+
+    return redraw.look(model, job.images["face"], redraw.points(job), template(config, side), see)
 
 
 def _own(config: Config, job: Job, seen: _Seen) -> tuple[list[float], tuple[str, ...]]:
     """The labels that the photo has, and what to tell of them."""
-    has = [float(v) for v in job.values["has"]]  # pyright: ignore
+    has = redraw.numbers(job, "has")
     if seen.labels is not None and job.values["own"] == "seen":
         shown = [label for label, on in zip(config.labels, seen.labels) if on]
         return list(seen.labels), (f"The model sees: {', '.join(shown).lower() or 'none'}.",)
@@ -244,6 +258,16 @@ def _all(model: Model, x: Tensor, own: Sequence[float], mask: np.ndarray | None)
     return [one[None] for one in made]
 
 
+def _alone(config: Config, own: Sequence[float], index: int) -> dict[str, Value]:
+    """The values of a job that makes the `index`-th of all targets alone; none where the photo has
+    a label by half."""
+    if own[index] not in (0.0, 1.0):
+        return {}
+    strengths = [0.0] * len(own)
+    strengths[index] = 1.0 if configs.group_of(config, index) or not own[index] else -1.0
+    return {"targets": "one", "attributes": strengths}
+
+
 def _pass(
     model: Model,
     x: Tensor,
@@ -264,24 +288,6 @@ def _pass(
     keep = torch.tensor(stays, dtype=torch.float32, device=x.device)
     planes = label[..., None, None] * painted + keep[..., None, None] * (1 - painted)
     return many * (1 - painted) + model(many, planes) * painted
-
-
-def _mask(cut: faces.Cut, mask: Picture | None) -> np.ndarray | None:
-    """The mask of the photo as it lies on the crop, (H, W) float32 in [0, 1]: how opaque it is, or
-    where nothing is transparent how bright."""
-    if mask is None:
-        return None
-    import cv2
-    import numpy as np
-
-    from engines import images
-
-    painted = images.to_grey(mask).pixels
-    if mask.channels == 4 and mask.pixels[..., 3].min() < 255:
-        painted = mask.pixels[..., 3]
-    painted = images.resize(painted, cut.photo.size).astype(np.float32) / 255
-    laid = cv2.warpAffine(painted, np.asarray(cut.matrix, np.float32), cut.crop.size)
-    return np.clip(laid, 0, 1)
 
 
 register(StarGAN())

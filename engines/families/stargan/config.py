@@ -17,6 +17,7 @@ Shape = tuple[int, ...]
 
 CELEBA = ("Black hair", "Blond hair", "Brown hair", "Male", "Young")
 RAFD = ("Angry", "Contemptuous", "Disgusted", "Fearful", "Happy", "Neutral", "Sad", "Surprised")
+AXES = (("Sad", "Happy"), ("Angry", "Fearful"), ("Disgusted", "Surprised"))
 HAIR = ("Black hair", "Blond hair", "Brown hair", "Grey hair")
 MASK = 2  # last numbers of the label of a net for two data sets: which of the two the label means
 
@@ -53,6 +54,11 @@ class Config:
         hair = tuple(label for label in self.labels if label in HAIR)
         faces = tuple(label for label in self.labels if label in RAFD)
         return tuple(group for group in (hair, faces) if len(group) > 1)
+
+    @property
+    def axes(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of expressions with a neutral face between them."""
+        return tuple(pair for pair in AXES if set(pair) <= set(self.labels))
 
     @property
     def sees(self) -> bool:
@@ -106,6 +112,20 @@ def target(config: Config, own: Sequence[float], strengths: Sequence[float]) -> 
     return made
 
 
+def mixed(config: Config, own: Sequence[float], axes: Sequence[float]) -> list[float]:
+    """The label with a mix of expressions in the place of the photo's own: of each axis the first
+    of its pair below zero, the second above. Together they take from the photo's expression what
+    they have, all of it from 1 on."""
+    total = sum(abs(v) for v in axes)
+    if not total:
+        return list(own)
+    faces = [place for place, label in enumerate(config.labels) if label in RAFD]
+    made = [v * max(0.0, 1 - total) if n in faces else v for n, v in enumerate(own)]
+    for pair, value in zip(config.axes, axes, strict=True):
+        made[config.labels.index(pair[value > 0])] += abs(value)
+    return made
+
+
 def shown(config: Config, logits: Sequence[float]) -> list[float]:
     """The labels in {0, 1} that a photo has by what a class head says of it: every label that is
     likelier than not; of hair colours the likeliest of those alone, of expressions always one."""
@@ -119,13 +139,15 @@ def shown(config: Config, logits: Sequence[float]) -> list[float]:
     return made
 
 
-def passes(config: Config, own: Sequence[float], strengths: Sequence[float]) -> list[list[float]]:
+def passes(
+    config: Config, own: Sequence[float], strengths: Sequence[float], axes: Sequence[float] = ()
+) -> list[list[float]]:
     """What the generator is told, pass by pass: one, or in a joint net one for each of the two sets
     of which a label is asked."""
-    wanted = target(config, own, strengths)
+    wanted = target(config, mixed(config, own, axes), strengths)
     if not config.joint:
         return [wanted]
-    sides = [any(strengths[: config.joint]), any(strengths[config.joint :])]
+    sides = [any(strengths[: config.joint]), any(strengths[config.joint :]) or any(axes)]
     return [told(config, wanted, second) for second in (False, True) if sides[second]] or [
         told(config, wanted, False)
     ]
