@@ -240,11 +240,11 @@ def test_other_words_than_the_encoders_are_refused_with_both_sizes(tmp_path: Pat
 
 def test_parts_that_are_no_model_say_what_is_missing(tmp_path: Path) -> None:
     folder = official(tmp_path / "bird", BIRD)
-    assert (
-        "holds a generator of AttnGAN and no text encoder"
-        in inspect(folder / "bird_AttnGAN2.pth").message
-    )
-    assert "holds a text encoder alone" in inspect(folder / "text_encoder200.pth").message
+    for name, part in (("bird_AttnGAN2", "generator"), ("text_encoder200", "text encoder")):
+        message = inspect(folder / f"{name}.pth").message
+        assert f"is an AttnGAN {part}; put generator, text encoder and captions.pickle" in message
+    message = inspect(folder / "captions.pickle").message
+    assert "is the vocabulary of an AttnGAN; put it into" in message
     (folder / "captions.pickle").unlink()
     assert "told in a captions.pickle, which must lie beside it" in inspect(folder).message
 

@@ -108,9 +108,11 @@ def _age(stem: str) -> tuple[int, str]:
 
 
 def recognise(checkpoint: Checkpoint) -> Config | None:
-    """Any of the three parts, and what their shapes say. Not everything must be there: two encoders
-    match pictures and captions, a generator paints what a text encoder has read."""
+    """What the shapes of the parts say. Not all must be there: two encoders match pictures and
+    captions, a generator paints what a text encoder has read. One part alone is no model."""
     found = places(checkpoint)
+    if "text_encoder" not in found or len(found) < 2:
+        return None
     told = checkpoint.metadata.get("config")
     told = from_dict(told) if isinstance(told, dict) else Config()
     made = replace(told, words=0, stages=0, widths=())
@@ -119,7 +121,7 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
         if read is None:
             return None
         made = read
-    return _with_words(made, checkpoint) if found else None
+    return _with_words(made, checkpoint)
 
 
 def _with_words(config: Config, checkpoint: Checkpoint) -> Config:
@@ -140,23 +142,12 @@ def _with_words(config: Config, checkpoint: Checkpoint) -> Config:
 
 def trouble(config: Config, name: str) -> str:
     """Why the parts that a file or folder holds make no model, in one sentence; "" if they do."""
-    if not config.words:
-        alone = "a generator" if config.stages else "an image encoder"
-        return (
-            f"{name} holds {alone} of AttnGAN and no text encoder; put generator, text encoder and "
-            "captions.pickle into one folder and open that."
-        )
     if not config.vocabulary:
         return f"The words of {name} are told in a captions.pickle, which must lie beside it."
     if len(config.vocabulary) != config.words:
         return (
             f"{config.told or name} has {len(config.vocabulary):,} words and the text encoder "
             f"{config.words:,}; they belong to different models."
-        )
-    if not (config.stages or config.widths):
-        return (
-            f"{name} holds a text encoder alone; put its generator or its image encoder into the "
-            "same folder and open that."
         )
     return ""
 

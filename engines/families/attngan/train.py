@@ -394,7 +394,7 @@ def _encoders(recipe: Recipe, vocabulary: tuple[str, ...]) -> tuple[Config, Attn
     path = Path(recipe.files["damsm"])
     opened = open_checkpoint(path)
     config = configs.recognise(opened)
-    if config is None or not config.words or not config.widths:
+    if config is None or not config.widths:
         raise RecipeError(f"{path.name} does not hold a text encoder and an image encoder.")
     if config.vocabulary != vocabulary:
         raise RecipeError(
