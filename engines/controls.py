@@ -96,12 +96,15 @@ class Toggle:
 
 @dataclass(frozen=True)
 class Text:
+    """`words` are those that the model knows, for completion; (): any, or nobody knows."""
+
     name: str
     label: str
     default: str = ""
     placeholder: str = ""
     longest: int = 2000
     help: str = ""
+    words: tuple[str, ...] = ()
     type: Literal["text"] = "text"
 
     def check(self, value: Value) -> str:

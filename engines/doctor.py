@@ -166,13 +166,13 @@ def _not_weights(path: Path, error: CheckpointError) -> Verdict:
         return seen
     words, form = vocabulary.read_table(path)
     if words:
-        message = f"{path.name} is {_vocabulary(words)}."
+        attngan = form == "attngan-captions"
         return replace(
             seen,
             kind="other",
-            message=message,
+            message=f"{path.name} is {ATTNGAN if attngan else _vocabulary(words)}.",
             title="a vocabulary",
-            family="captioning",
+            family="attngan" if attngan else "captioning",
             format=form,
         )
     graph = formats.foreign(path)
@@ -200,6 +200,12 @@ def _index_of(path: Path) -> Path:
         if ".data-" in path.name
         else path
     )
+
+
+ATTNGAN = (
+    "the vocabulary of an AttnGAN; put it into one folder with its text encoder and generator and "
+    "open that"
+)
 
 
 def _vocabulary(words: dict[str, int]) -> str:

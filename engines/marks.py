@@ -51,6 +51,7 @@ def _mark(
     return Mark(family, what, tuple((k, None) if isinstance(k, str) else k for k in keys), advice)
 
 
+_ATTN = "; put generator, text encoder and captions.pickle into one folder and open that"
 _MICRO = "; open the folder in which its four parts lie"
 MARKS: tuple[Mark, ...] = (
     _mark(
@@ -99,19 +100,27 @@ MARKS: tuple[Mark, ...] = (
         ("conv1.weight", (1, N, 3, 3)),
         "conv2.weight",
     ),
-    _mark("attngan", "an AttnGAN generator", "ca_net.fc.weight", "h_net1.fc.0.weight"),
+    _mark(
+        "attngan",
+        "an AttnGAN generator",
+        "ca_net.fc.weight",
+        "h_net1.fc.0.weight",
+        advice=_ATTN,
+    ),
     _mark(
         "attngan",
         "an AttnGAN text encoder",
         "encoder.weight",
         "rnn.weight_ih_l0",
         "rnn.weight_ih_l0_reverse",
+        advice=_ATTN,
     ),
     _mark(
         "attngan",
         "an AttnGAN image encoder (Inception-v3)",
         "emb_features.weight",
         "emb_cnn_code.weight",
+        advice=_ATTN,
     ),
     _mark("attngan", "the attention of AttnGAN", "conv_context.weight"),
     _mark(

@@ -37,13 +37,15 @@ class Vocabulary:
 
 
 def read_table(path: Path) -> tuple[dict[str, int], str]:
-    """(word -> number, "vocabulary" or "word-map") of a pickle or of a JSON word map; empty for
-    anything else."""
+    """(word -> number, and what holds it: "vocabulary" or "attngan-captions", a pickle, or a JSON
+    "word-map"); empty for anything else."""
     if not path.is_file() or path.stat().st_size > LARGEST:
         return {}, ""
     try:
         if formats.sniff(path) == "pickle":
-            return _table(torchfile.TorchLegacy(path).root), "vocabulary"
+            root = torchfile.TorchLegacy(path).root
+            kind = "attngan-captions" if isinstance(root, list) else "vocabulary"
+            return _table(root), kind
         body = json.loads(path.read_text(encoding="utf-8"))
     except (RecursionError, *DAMAGE):
         return {}, ""

@@ -333,6 +333,6 @@ def test_vocabularies_of_other_layouts(tmp_path: Path) -> None:
     captions = [[[1, 2], [3]], [[4]], numbers, words]  # captions.pickle of AttnGAN
     (tmp_path / "captions.pickle").write_bytes(pickle.dumps(captions, protocol=2))
     verdict = doctor.inspect(tmp_path / "captions.pickle")
-    assert (verdict.kind, verdict.family) == ("other", "captioning")
+    assert (verdict.kind, verdict.family) == ("other", "attngan")
     (tmp_path / "settings.json").write_text(json.dumps({"a": 1, "b": [2]}))
     assert "text file" in doctor.inspect(tmp_path / "settings.json").message

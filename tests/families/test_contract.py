@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from engines.engine import Engine
 from engines.families.ageing.config import Config as AgeingConfig
 from engines.families.anystyle.config import Config as AnyStyleConfig
 from engines.families.anystyle.config import MicroConfig, Pair, WCTConfig
+from engines.families.attngan.config import Config as AttnConfig
 from engines.families.captioning.config import Config as CaptionConfig
 from engines.families.colourise.config import Config as ColouriseConfig
 from engines.families.cyclegan.config import Config as CycleConfig
@@ -50,10 +52,18 @@ def compact(scale: int) -> dict[str, Any]:
     return {**sizes, "act_type": "prelu"}
 
 
+_SAID = AttnConfig(
+    ("<end>", "a", "red", "blue", "hat"), 5, 4, 8, condition=3, noise=4, width=2, residuals=1
+)
 TINY: dict[str, list[Any]] = {
     "aging": [
         AgeingConfig(z=5, width=2, hidden=8, dense=6, maps=8, reader=True),
         AgeingConfig(("young", "old"), z=4, width=2, hidden=6, dense=8, maps=12),
+    ],
+    "attngan": [
+        replace(_SAID, stages=2, widths=(4, 6, 8, 10), hyphens=True),
+        replace(_SAID, stages=3, single=True),
+        replace(_SAID, stages=0, widths=(4, 6, 8, 10), side=32),
     ],
     "captioning": [
         CaptionConfig(
@@ -216,6 +226,8 @@ def job_for(card: ModelCard, seed: int = 0, size: tuple[int, int] = (36, 40)) ->
 
 def grown(config: Any, size: tuple[int, int]) -> tuple[int, int]:
     """The size of a result for a picture of `size`."""
+    if isinstance(config, AttnConfig) and config.stages:
+        return config.size, config.size
     scale = config.scale if isinstance(config, EnlargeConfig) else 1
     return size[0] * scale, size[1] * scale
 
@@ -244,6 +256,8 @@ def test_saved_then_recognised_with_the_same_configuration(
 def test_recognised_without_our_metadata(name: str, config: Any, tmp_path: Path) -> None:
     if isinstance(config, MultimodalConfig):
         pytest.skip("The starter's native size is told by its metadata alone.")
+    if isinstance(config, AttnConfig):
+        pytest.skip("Its words are told by its metadata, or by a file beside the weights.")
     family = families()[name]
     torch.manual_seed(0)
     state = family.build(config).state_dict()

@@ -1,2 +1,264 @@
 """Xu et al. 2018, "AttnGAN: Fine-Grained Text to Image Generation with Attentional Generative
-Adversarial Networks": a caption paints a picture."""
+Adversarial Networks": a caption paints a picture, stage by stage.
+
+Carries the official nets (birds, COCO, three stages or one picture) as a folder with their encoders
+and captions.pickle, and ours. With an image encoder it says how well a picture and a caption match.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, Slider, Text
+from engines.errors import EngineError
+from engines.families.attngan import config as configs
+from engines.families.attngan import words
+from engines.families.attngan.config import Config
+from engines.families.attngan.words import Read
+from engines.family import Family, Model, register
+from engines.job import Event, Job, Picture, Preview, Progress, Result
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from engines.checkpoint import Checkpoint
+    from engines.families.attngan.draw import Painting
+    from engines.families.attngan.net import Said
+
+PAPER = (
+    "Xu et al. 2018, AttnGAN: Fine-Grained Text to Image Generation with Attentional Generative "
+    "Adversarial Networks"
+)
+NO_PHOTO = "Give a picture to match with the caption."
+SEEDS = 6
+FRAMES = 7
+HEAVIEST = 3.0
+
+
+class AttnGAN(Family):
+    id, title = "attngan", "Caption to picture"
+    trainer = "attngan.train:AttnGANTrainer"
+
+    def recognise(self, checkpoint: Checkpoint) -> Config | None:
+        return configs.recognise(checkpoint)
+
+    def build(self, config: Config) -> nn.Module:
+        from engines.families.attngan import net
+
+        return net.AttnGAN(config)
+
+    def load(self, config: Config, checkpoint: Checkpoint) -> tuple[nn.Module, tuple[str, ...]]:
+        _check(config, checkpoint)
+        module, notes = super().load(config, checkpoint)
+        return module, (*notes, *_told(config))
+
+    def examine(self, config: Config, checkpoint: Checkpoint) -> tuple[str, ...]:
+        _check(config, checkpoint)
+        return (*super().examine(config, checkpoint), *_told(config))
+
+    def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
+        return configs.renamed(checkpoint)
+
+    def to_dict(self, config: Config) -> dict[str, Any]:
+        return configs.to_dict(config)
+
+    def from_dict(self, body: dict[str, Any]) -> Config:
+        return configs.from_dict(body)
+
+    def card(self, config: Config) -> ModelCard:
+        paints = bool(config.stages)
+        parts = [f"{len(config.vocabulary) - 1:,} words"]
+        if paints:
+            stages = f"{config.stages} stages" if config.stages > 1 else "one stage"
+            parts = [f"AttnGAN generator, {stages} to {config.size} pixels", *parts]
+        if config.widths:
+            parts.append("Inception-v3" if config.inception else "own image encoder")
+        return ModelCard(
+            self.id,
+            "Caption to picture" if paints else "Caption and picture",
+            controls=_controls(config),
+            size=SizeRule(native=(config.size, config.size), fixed=True, square=True)
+            if paints
+            else SizeRule(),
+            rooms=("words",),
+            seeded=paints,
+            half_ok=False,
+            network=", ".join(parts),
+            paper=PAPER,
+        )
+
+    def run(self, model: Model, job: Job) -> Iterator[Event]:
+        start = time.perf_counter()
+        caption = words.read(str(job.values["caption"]), model.config, _weights(job))
+        notes = caption.notes()
+        output = str(job.values.get("output", "match"))
+        if output == "match":
+            pictures, texts = _matched(model, job, caption)
+        elif output == "seeds":
+            pictures, texts = yield from _ranked(model, job, caption)
+        elif output == "strip":
+            other = words.read(str(job.values["until"]), model.config)
+            notes += other.notes()
+            pictures, texts = yield from _strip(model, job, caption, other)
+        else:
+            pictures, texts = yield from _painted(model, job, caption, output)
+        yield Result(pictures, texts, time.perf_counter() - start, notes)
+
+
+def _check(config: Config, checkpoint: Checkpoint) -> None:
+    from engines.checkpoint import CheckpointError
+
+    if reason := configs.trouble(config, checkpoint.path.name):
+        raise CheckpointError("mismatch", reason)
+
+
+def _told(config: Config) -> tuple[str, ...]:
+    return (f"Its words are those of {config.told}.",) if config.told else ()
+
+
+def _controls(config: Config) -> tuple[Control, ...]:
+    known = tuple(sorted(word for word in config.vocabulary[1:] if word))
+    controls: list[Control] = [
+        Text("caption", "Caption", longest=500, placeholder=_example(known), words=known),
+        Text(
+            "weights",
+            "Word weights",
+            placeholder="1, 1, 0.5",
+            help="How much each word of the caption counts, from the first on: 0 as if it were not "
+            f"there, 1 as it is, up to {HEAVIEST:g}.",
+        ),
+    ]
+    matches = (("match", "How well a picture matches"),)
+    if config.stages:
+        ranked = (("seeds", "Six seeds, the best first"),) if config.widths else ()
+        attends = config.stages > 1
+        maps = (("words", "Where each word painted"), ("maps", "The same as grey maps"))
+        controls += [
+            Choice(
+                "output",
+                "Show",
+                (
+                    ("picture", "The picture"),
+                    *(maps if attends else ()),
+                    *ranked,
+                    ("strip", "On the way to another caption"),
+                    *(matches if config.widths else ()),
+                ),
+                "picture",
+            ),
+            Text("until", "Other caption", longest=500, words=known),
+            Slider(
+                "variety",
+                "Variety",
+                0.0,
+                1.0,
+                0.05,
+                1.0,
+                help="How far the seed may lead away from the usual picture of the caption.",
+            ),
+        ]
+    if config.widths:
+        controls.append(ImageInput("photo", "Picture to match", optional=bool(config.stages)))
+    return tuple(controls)
+
+
+def _example(known: tuple[str, ...]) -> str:
+    """A caption of the model's own words, to show what it may be told."""
+    for text in ("a dark red jacket on a beige background", "a small red bird with black wings",
+                 "a large red circle on a white background", "a man riding a wave"):  # fmt: skip
+        if set(text.split()) <= set(known):
+            return text
+    return " ".join(word for word in known if word.isalpha() and len(word) > 3)[:40]
+
+
+def _weights(job: Job) -> list[float]:
+    """Raises EngineError with a sentence."""
+    text = str(job.values["weights"])
+    try:
+        given = [float(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise EngineError(
+            "input", f"Word weights are numbers with commas between them, not “{text}”."
+        ) from None
+    return [min(max(weight, 0.0), HEAVIEST) for weight in given]
+
+
+# ---- what is shown -------------------------------------------------------------------------------
+
+Shown = tuple[tuple[Picture, ...], tuple[str, ...]]
+Showing = Generator[Event, None, Shown]
+
+
+def _grown(
+    model: Model, told: Said, seeds: Sequence[int], job: Job
+) -> Generator[Event, None, Painting]:
+    """Paint a batch; progress, and previews of a single picture, on the way."""
+    from engines import tensors
+    from engines.families.attngan import draw
+
+    made = draw.Painting()
+    numbers = draw.chance(model, seeds, float(job.values["variety"]))  # pyright: ignore
+    for stage in draw.stages(model, told, numbers, made):
+        yield Progress(stage, model.config.stages)
+        if len(seeds) == 1 and made.pictures.numel() and stage < model.config.stages:
+            yield Preview(tensors.to_picture(made.pictures))
+    return made
+
+
+def _painted(model: Model, job: Job, caption: Read, output: str) -> Showing:
+    """The picture, and what each word did to it if that is asked."""
+    from engines import tensors
+    from engines.families.attngan import draw
+
+    made = yield from _grown(model, draw.said(model, caption), [job.seed], job)
+    picture = tensors.to_picture(made.pictures)
+    if output == "picture":
+        return (picture,), (caption.text,)
+    maps = draw.maps(made.attention, len(caption.words), picture.size)
+    shown = [draw.lit(picture, where) if output == "words" else draw.grey(where) for where in maps]
+    return (picture, *shown), (caption.text, *caption.words)
+
+
+def _ranked(model: Model, job: Job, caption: Read) -> Showing:
+    """Pictures of this seed and the next ones, in order of how well they match the caption."""
+    from engines import tensors
+    from engines.families.attngan import draw
+
+    seeds = [job.seed, *((job.seed + n) % 2**63 for n in range(1, SEEDS))]
+    told = draw.repeated(draw.said(model, caption), SEEDS)
+    made = yield from _grown(model, told, seeds, job)
+    found = draw.scores(model, made.pictures, caption)
+    order = sorted(range(SEEDS), key=lambda n: -found[n].total)
+    pictures = tuple(tensors.to_picture(made.pictures[n]) for n in order)
+    return pictures, tuple(f"seed {seeds[n]}: {found[n].total:.2f}" for n in order)
+
+
+def _strip(model: Model, job: Job, caption: Read, other: Read) -> Showing:
+    from engines import tensors
+    from engines.families.attngan import draw
+
+    shares = [n / (FRAMES - 1) for n in range(FRAMES)]
+    told = draw.between(draw.said(model, caption), draw.said(model, other), shares)
+    made = yield from _grown(model, told, [job.seed] * FRAMES, job)
+    pictures = tuple(tensors.to_picture(x) for x in made.pictures)
+    return pictures, tuple(f"{share:.0%}" for share in shares)
+
+
+def _matched(model: Model, job: Job, caption: Read) -> Shown:
+    """The picture to match, and lit as each word sees it, with cosines in [-1, 1]."""
+    from engines import images, tensors
+    from engines.families.attngan import draw
+
+    if "photo" not in job.images:
+        raise EngineError("input", NO_PHOTO)
+    photo = images.flatten(job.images["photo"])
+    score = draw.scores(model, tensors.to_tensor(photo, 3, model.device), caption)[0]
+    maps = draw.maps(score.looked, len(caption.words), photo.size)
+    texts = [f"{word}: {cosine:.2f}" for word, cosine in zip(caption.words, score.words)]
+    pictures = (photo, *(draw.lit(photo, where) for where in maps))
+    return pictures, (f"{caption.text}: {score.sentence:.2f}", *texts)
+
+
+register(AttnGAN())

@@ -31,6 +31,8 @@ class Config:
     widths      channels of our image encoder, level by level; (0,): Inception-v3; (): none
     side        pixels at which our image encoder looks
     aligned     Inception sees pictures enlarged as torch did before 0.4, corner on corner
+    hyphens     words may hold hyphens, as ours do
+    told        the file that the vocabulary was read from, if another
     """
 
     vocabulary: tuple[str, ...] = ()
@@ -46,6 +48,8 @@ class Config:
     widths: tuple[int, ...] = ()
     side: int = 64
     aligned: bool = True
+    hyphens: bool = False
+    told: str = ""
 
     @property
     def size(self) -> int:
@@ -104,9 +108,11 @@ def _age(stem: str) -> tuple[int, str]:
 
 
 def recognise(checkpoint: Checkpoint) -> Config | None:
-    """Any of the three parts, and what their shapes say. Not everything must be there: two encoders
-    match pictures and captions, a generator paints what a text encoder has read."""
+    """What the shapes of the parts say. Not all must be there: two encoders match pictures and
+    captions, a generator paints what a text encoder has read. One part alone is no model."""
     found = places(checkpoint)
+    if "text_encoder" not in found or len(found) < 2:
+        return None
     told = checkpoint.metadata.get("config")
     told = from_dict(told) if isinstance(told, dict) else Config()
     made = replace(told, words=0, stages=0, widths=())
@@ -115,7 +121,35 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
         if read is None:
             return None
         made = read
-    return made if found else None
+    return _with_words(made, checkpoint)
+
+
+def _with_words(config: Config, checkpoint: Checkpoint) -> Config:
+    """With the vocabulary that lies beside the weights, where they do not tell their own."""
+    from engines import vocabulary
+
+    if not config.words or config.vocabulary:
+        return config
+    path = vocabulary.beside(checkpoint.path)
+    table = vocabulary.read_table(path)[0] if path else {}
+    if not path or not table:
+        return config
+    words = [""] * (max(table.values()) + 1)
+    for word, number in table.items():
+        words[number] = word
+    return replace(config, vocabulary=tuple(words), told=path.name)
+
+
+def trouble(config: Config, name: str) -> str:
+    """Why the parts that a file or folder holds make no model, in one sentence; "" if they do."""
+    if not config.vocabulary:
+        return f"The words of {name} are told in a captions.pickle, which must lie beside it."
+    if len(config.vocabulary) != config.words:
+        return (
+            f"{config.told or name} has {len(config.vocabulary):,} words and the text encoder "
+            f"{config.words:,}; they belong to different models."
+        )
+    return ""
 
 
 def _text(checkpoint: Checkpoint, begin: str, config: Config) -> Config | None:
@@ -144,7 +178,7 @@ def _generator(checkpoint: Checkpoint, begin: str, config: Config) -> Config | N
         noise=first[1] - condition[0] // 4,
         width=first[0] // 512,
         stages=stages,
-        residuals=residuals if stages > 1 else Config.residuals,
+        residuals=residuals if stages > 1 else config.residuals,
         single=checkpoint.shape(f"{begin}img_net.img.0.weight") is not None,
     )
 

@@ -5,7 +5,7 @@ discriminators.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -211,16 +211,22 @@ class Generator(nn.Module):
         chance: Tensor | None = None,
         reference_mask: bool = False,
     ) -> Painted:
-        mean, log_variance = self.ca_net(said.sentence)
-        condition = mean if chance is None else mean + chance * (log_variance / 2).exp()
-        hidden = self.get_submodule("h_net1")(condition, noise)
+        hidden, mean, log_variance = self.begun(noise, said.sentence, chance)
         made = Painted([], [], mean, log_variance)
-        self._paint(1, hidden, made)
+        self._keep(1, hidden, made)
         for stage in range(2, self.stages + 1):
             hidden, share = self.grown(stage, hidden, said, reference_mask)
             made.attention.append(share)
-            self._paint(stage, hidden, made)
+            self._keep(stage, hidden, made)
         return made
+
+    def begun(
+        self, noise: Tensor, sentence: Tensor, chance: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What the first stage makes, and mean and log variance of the condition."""
+        mean, log_variance = self.ca_net(sentence)
+        condition = mean if chance is None else mean + chance * (log_variance / 2).exp()
+        return self.get_submodule("h_net1")(condition, noise), mean, log_variance
 
     def grown(
         self, stage: int, hidden: Tensor, said: Said, reference_mask: bool = False
@@ -230,15 +236,27 @@ class Generator(nn.Module):
         context, share = part.att(hidden, said.words, said.hide, said.strength, reference_mask)
         return part.upsample(part.residual(torch.cat((hidden, context), 1))), share
 
-    def _paint(self, stage: int, hidden: Tensor, made: Painted) -> None:
-        if not self.single:
-            made.pictures.append(self.get_submodule(f"img_net{stage}")(hidden))
-        elif stage == self.stages:
-            made.pictures.append(self.img_net(hidden))
+    def picture(self, stage: int, hidden: Tensor) -> Tensor | None:
+        """The picture of a stage (B, 3, S, S) in [-1, 1]; None where it paints none."""
+        if self.single and stage < self.stages:
+            return None
+        return self.get_submodule("img_net" if self.single else f"img_net{stage}")(hidden)
+
+    def _keep(self, stage: int, hidden: Tensor, made: Painted) -> None:
+        picture = self.picture(stage, hidden)
+        if picture is not None:
+            made.pictures.append(picture)
 
 
 class AttnGAN(nn.Module):
-    """Whatever parts a model has."""
+    """Whatever parts a model has, each of which does its task, so that a caption can be read once,
+    and a picture seen after every stage:
+
+    "read"   words (B, T), lengths (B,) -> words (B, sentence, T), sentence (B, sentence)
+    "begin"  noise, sentence, chance -> hidden, picture or None
+    "grow"   stage, hidden, sentence, words, hide, strength -> hidden, picture or None, attention
+    "see"    photo -> regions, picture
+    """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -248,6 +266,18 @@ class AttnGAN(nn.Module):
             self.generator = Generator(config)
         if config.widths:
             self.image_encoder = image_encoder(config)
+
+    def forward(self, task: str, *given: Any) -> Any:
+        if task == "read":
+            return self.text_encoder(*given)
+        if task == "see":
+            return self.image_encoder(*given)
+        if task == "begin":
+            hidden, _, _ = self.generator.begun(*given)
+            return hidden, self.generator.picture(1, hidden)
+        stage, hidden, *said = given
+        hidden, share = self.generator.grown(stage, hidden, Said(*said))
+        return hidden, self.generator.picture(stage, hidden), share
 
 
 def image_encoder(config: Config) -> nn.Module:

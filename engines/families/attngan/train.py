@@ -84,7 +84,7 @@ class DAMSMTrainer:
         self.recipe, self.data = recipe, data
         network = told(_ENCODERS, recipe.network)
         self.losses = told(_MATCHING, recipe.losses)
-        self.smooth = losses.Smooth(*self.losses["smooth"], self.losses["even"])
+        self.smooth = _smooth(self.losses)
         self.config = Config(
             tuple(data.vocabulary),
             len(data.vocabulary),
@@ -93,6 +93,7 @@ class DAMSMTrainer:
             stages=0,
             widths=tuple(network["widths"]),
             side=network["side"],
+            hyphens=True,
         )
         self.text_encoder = TextEncoder(self.config, network["drop"])
         self.image_encoder = image_encoder(self.config)
@@ -164,7 +165,7 @@ class AttnGANTrainer:
         self.losses = told(_LOSSES, recipe.losses)
         if network["norm"] and self.losses["slope"]:
             raise RecipeError("Discriminators with batch norms take no slope; set it to 0.")
-        self.smooth = losses.Smooth(*self.losses["smooth"], self.losses["even"])
+        self.smooth = _smooth(self.losses)
         known, self.encoders = _encoders(recipe, tuple(data.vocabulary))
         self.config = replace(
             known,
@@ -272,6 +273,7 @@ class AttnGANTrainer:
         regions, code = self.encoders.image_encoder(
             layers.moved(pictures[-1], float(self.losses["move"]), noise, light=0.0)
         )
+        assert said.hide is not None
         told, whole = losses.damsm(
             regions, code, said.words, said.sentence, said.hide, same, self.smooth
         )
@@ -328,6 +330,11 @@ class Judges(nn.Module):
 
     def forward(self, number: int, picture: Tensor, *sentences: Tensor) -> tuple[Tensor, ...]:
         return self.stages[number](picture, *sentences)
+
+
+def _smooth(asked: Mapping[str, Any]) -> losses.Smooth:
+    look, words, choice = asked["smooth"]
+    return losses.Smooth(look, words, choice, asked["even"])
 
 
 def _prepare(generator: Generator) -> None:
@@ -387,7 +394,7 @@ def _encoders(recipe: Recipe, vocabulary: tuple[str, ...]) -> tuple[Config, Attn
     path = Path(recipe.files["damsm"])
     opened = open_checkpoint(path)
     config = configs.recognise(opened)
-    if config is None or not config.words or not config.widths:
+    if config is None or not config.widths:
         raise RecipeError(f"{path.name} does not hold a text encoder and an image encoder.")
     if config.vocabulary != vocabulary:
         raise RecipeError(

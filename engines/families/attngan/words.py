@@ -1,0 +1,75 @@
+"""From what a person types to the words that a model knows. Imports no torch."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from engines.families.attngan.config import Config
+
+_WORD = re.compile(r"\w+")
+NEAREST = 3  # known words that are named for an unknown one
+_LIKE = 0.6  # how like each other they are, at least, in [0, 1]
+
+
+@dataclass(frozen=True)
+class Read:
+    """A caption as a model reads it: words that it knows, their numbers, how much each counts
+    (1: as it is); and what it does not know, each with the nearest known words."""
+
+    words: tuple[str, ...]
+    numbers: tuple[int, ...]
+    weights: tuple[float, ...]
+    unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+    def notes(self) -> tuple[str, ...]:
+        """What to tell a person."""
+        told = [
+            f"The model does not know “{word}”"
+            + (f"; it knows {', '.join(near)}." if near else ".")
+            for word, near in self.unknown
+        ]
+        if not self.numbers:
+            told.append("No word of the caption is known to the model, so it paints anything.")
+        return tuple(told)
+
+
+def read(text: str, config: Config, weights: Sequence[float] = ()) -> Read:
+    """weights: how much each word of the text counts, from the first; 1 for those that are not
+    given."""
+    place = {word: n for n, word in enumerate(config.vocabulary) if n and word}
+    kept: list[tuple[str, int, float]] = []
+    unknown: dict[str, tuple[str, ...]] = {}
+    for at, word in enumerate(tokens(text, config.hyphens)):
+        weight = weights[at] if at < len(weights) else 1.0
+        parts = [word] if word in place else [p for p in word.split("-") if p in place]
+        kept += [(part, place[part], weight) for part in parts]
+        if not parts:
+            unknown[word] = nearest(word, place)
+    return Read(
+        tuple(word for word, _, _ in kept),
+        tuple(number for _, number, _ in kept),
+        tuple(weight for _, _, weight in kept),
+        tuple(unknown.items()),
+    )
+
+
+def tokens(text: str, hyphens: bool = False) -> list[str]:
+    """The words of a caption: ours may hold hyphens; those of the official code are made of ASCII
+    letters and digits."""
+    if hyphens:
+        from engines.captiondata import words_of
+
+        return words_of(text)
+    plain = (word.encode("ascii", "ignore").decode() for word in _WORD.findall(text.lower()))
+    return [word for word in plain if word]
+
+
+def nearest(word: str, known: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(difflib.get_close_matches(word, known, NEAREST, _LIKE))
