@@ -117,6 +117,16 @@ class LabelCanvas(Canvas):
             "object": self._next if self.apart else 0,
         }
 
+    def finished(self, item: Stroke | Fill) -> tuple[Item, ...]:
+        """Mirror images are objects of their own too."""
+        if not item.object:
+            return (item,)
+        if isinstance(item, Fill):
+            each = (replace(item, seeds=(seed,)) for seed in item.seeds)
+        else:
+            each = (replace(item, paths=(path,)) for path in item.paths)
+        return tuple(replace(one, object=item.object + n) for n, one in enumerate(each))
+
     def stamped(self, items: list[Item]) -> tuple[Item, ...]:
         """As they are in the sample, their objects numbered on from those on the sheet."""
         return tuple(

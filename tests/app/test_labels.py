@@ -210,6 +210,20 @@ def test_apart_every_stroke_is_an_object(canvas):
     assert agrees_with_its_recipe(canvas)
 
 
+def test_mirror_images_are_objects_of_their_own(canvas):
+    canvas.set_apart(True)
+    canvas.set_symmetry("vertical")
+    rectangle(canvas, 2, (4, 4), (20, 20))
+    objects = numbers(canvas, "objects")
+    assert (int(objects[10, 10]), int(objects[10, 54])) == (1, 2)
+    canvas.set_tool("bucket")
+    canvas.set_label(3)
+    click(canvas, 10, 10)
+    objects = numbers(canvas, "objects")
+    assert (int(objects[10, 10]), int(objects[10, 54])) == (3, 4)
+    assert agrees_with_its_recipe(canvas)
+
+
 def test_looks_are_given_to_whole_objects_and_lost_with_them(canvas):
     rectangle(canvas, 1, (0, 0), (64, 48))
     rectangle(canvas, 2, (10, 10), (20, 20))
