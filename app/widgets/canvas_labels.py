@@ -18,7 +18,7 @@ from app.widgets.canvas_paper import Paper
 from app.widgets.canvas_tools import TOOLS
 from engines.job import Picture
 
-FAINT = 0.62  # opacity of the example
+FAINT = 0.78  # opacity of the example
 LINES = ("pen", "eraser", "line")  # tools that are as wide as the brush
 CHIP = 40  # logical pixels at the foot of the canvas that the words in the corner take
 

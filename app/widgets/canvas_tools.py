@@ -110,7 +110,8 @@ class Eraser(Pen):
 
     def press(self, at: QPointF, pressure: float, keys: Keys) -> None:
         paper = self.canvas.paper
-        if paper.has(self.canvas.layer) or (self.canvas.layer == "ink" and paper.shows_example()):
+        is_main = self.canvas.layer == paper.layers.main
+        if paper.has(self.canvas.layer) or (is_main and paper.shows_example()):
             super().press(at, pressure, keys)
 
 

@@ -251,6 +251,10 @@ def test_a_stroke_on_the_example_adds_to_it(canvas):
     canvas.stack.undo()
     canvas.stack.undo()
     assert canvas.is_empty() and numbers(canvas)[20, 20] == 1
+    canvas.set_tool("eraser")
+    canvas.set_brush(6)
+    pull(canvas, (20, 20), (30, 20))
+    assert numbers(canvas)[20, 25] == LEGEND.ground and numbers(canvas)[36, 50] == 1
 
 
 def test_the_pointer_names_the_class_and_the_eyedropper_takes_it(canvas, qtbot):
@@ -316,3 +320,16 @@ def test_another_sheet_leaves_this_one_as_it_is(canvas, qtbot):
     assert canvas.vectors.size == (32, 32) and numbers(canvas)[5, 5] == 2
     canvas.lay(first)
     assert np.array_equal(numbers(canvas), before)
+
+
+def test_what_is_selected_moves_and_leaves_the_wall(canvas):
+    rectangle(canvas, 1, (0, 0), (64, 48))
+    rectangle(canvas, 2, (10, 10), (18, 20))
+    canvas.set_tool("select")
+    pull(canvas, (9, 9), (19, 21))
+    pull(canvas, (14, 14), (44, 24))
+    labels = numbers(canvas)
+    assert labels[14, 14] == 1 and labels[24, 44] == 2 and (labels == 2).sum() == 80
+    QTest.keyClick(canvas, Qt.Key.Key_Delete)
+    assert (numbers(canvas) == 1).all()
+    assert agrees_with_its_recipe(canvas)
