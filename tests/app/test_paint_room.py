@@ -217,6 +217,21 @@ def test_every_palette_has_a_sheet_of_its_own_that_a_restart_brings_back(bench: 
     assert bench.window.room is bench.window.draw and bench.canvas.is_empty()
 
 
+def test_undo_goes_to_where_the_change_was(bench: PaintBench):
+    bench.act("new")
+    bench.rectangle(WINDOW, (10, 10), (30, 30))
+    bench.choose(STREETS)
+    bench.act("undo")
+    bench.wait(lambda: bench.studio.card == FACADES)
+    assert bench.canvas.is_empty()
+    bench.act("redo")
+    assert bench.labels()[20, 20] == WINDOW
+    bench.choose(CLOTHES)
+    bench.act("undo")
+    bench.wait(lambda: bench.window.room is bench.window.paint)
+    assert bench.studio.card == FACADES and bench.canvas.is_empty()
+
+
 def test_a_recipe_can_be_painted_on_again(bench: PaintBench, tmp_path: Path):
     bench.act("new")
     bench.rectangle(1, (4, 4), (60, 60))
