@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QIcon
 
 from app.drawing import Drawing, DrawingError
@@ -23,6 +23,8 @@ GIVEN = "This model draws from the pictures on the right."
 
 
 class Easel(QObject):
+    changed_elsewhere = Signal()  # by undo, while one is in another room
+
     """at       the room it stands in
     reference_role  under which the desk keeps the photo below or over the drawing
     empty    what stands where the photo will be, while nothing is drawn
@@ -54,7 +56,7 @@ class Easel(QObject):
         self._show_brush()
         room.viewer.set_message(self.empty)
         self.canvas.edited.connect(self._on_edited)
-        self.canvas.stroke_finished.connect(studio.settle)
+        self.canvas.stroke_finished.connect(self._on_finished)
         room.head.layer_chosen.connect(self.choose_layer)
         room.head.brush_changed.connect(self.choose_brush)
         room.head.reference_menu.removed.connect(self.remove_reference)
@@ -207,10 +209,17 @@ class Easel(QObject):
         if card is not None and card.seeded and not locked and self.studio.live:
             self.studio.surprise_me()
 
+    def _on_finished(self) -> None:
+        if home(self.studio.card) == self.at:
+            self.studio.settle()
+        else:
+            self.changed_elsewhere.emit()
+
     def _on_edited(self) -> None:
         if self.given() is None:
             self.room.viewer.set_message(self.empty)
-        self.studio.touch()
+        if home(self.studio.card) == self.at:
+            self.studio.touch()
 
     # ---- result ---------------------------------------------------------------------------------
 

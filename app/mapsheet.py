@@ -47,6 +47,7 @@ class MapSheet(Easel):
         self._waiting: dict[str, tuple[Picture, dict[str, Any]]] = {}  # of the last session
         self._labels = {"labels": 0, "looks": 1}  # the number that is painted on each layer
         self._other = 0  # the class that X brings back
+        self._models: dict[str, str] = {}  # palette -> the model last used with it
         self._shown = 0  # of the examples
         self._native = (256, 256)  # the sheet that the model knows
         room.legend.chosen.connect(self.choose_label)
@@ -104,6 +105,7 @@ class MapSheet(Easel):
         chosen = str(self.studio.settings.recall(f"palette_{card.checkpoint}", "") or "")
         self._native = main.size
         legend = legend_of(main, chosen)
+        self._models[legend.id] = card.checkpoint
         self._lay(legend.id)
         self.canvas.set_legend(legend, _looks(looks.classes if looks is not None else 1))
         empty = not self.canvas.vectors.items
@@ -124,6 +126,7 @@ class MapSheet(Easel):
         if palette not in self._papers:
             paper = self._papers[palette] = Paper(self.canvas.made_layers, self.size(), self)
             paper.stack = self.studio.undo_stack
+            paper.settled.connect(lambda: self._on_settled(palette))
             self._keep(palette)
         if self._papers[palette] is not self.canvas.paper:
             self.canvas.lay(self._papers[palette])
@@ -146,6 +149,11 @@ class MapSheet(Easel):
         assert isinstance(paper.layers, LabelLayers)
         picture = paper.layers.picture("labels")
         return (picture, paper.vectors.to_json()) if picture is not None else None
+
+    def _on_settled(self, palette: str) -> None:
+        """A sheet that is not seen was changed, by undo: show it."""
+        if self._papers[palette] is not self.canvas.paper and palette in self._models:
+            self.studio.choose_model(self._models[palette])
 
     def _show_legend(self) -> None:
         looks = self._layer == "looks"

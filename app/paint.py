@@ -57,6 +57,7 @@ class PaintRoom(Room):
         inner = row(self.strip, space=8)
         inner.addLayout(map_, 1)
         box.addLayout(inner, 1)
+        self.viewer.icon = "paint"
         self.add_parts(painting)
 
     def show_objects(self, there: bool) -> None:

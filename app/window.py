@@ -237,6 +237,8 @@ class MainWindow(QMainWindow):
         top.export.save_wanted.connect(self.asking.for_export)
         top.export.recipe_wanted.connect(self.copy_recipe)
         top.export.changed.connect(self._on_export_choice)
+        for easel in (self.sheet, self.map):
+            easel.changed_elsewhere.connect(lambda at=easel.at: self.go_to(at))
         self.draw.head.reference_menu.file_wanted.connect(self.asking.for_photo)
         menu = self.paint.head.reference_menu
         menu.file_wanted.connect(lambda: self.asking.for_photo(self.map.lay_reference))

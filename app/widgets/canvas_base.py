@@ -25,7 +25,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QWidget
 
 from app import theme
-from app.drawing import Affine, Drawing, Item, symmetries
+from app.drawing import Affine, Drawing, Fill, Item, Stroke, symmetries
 from app.i18n import tr
 from app.pictures import has_payload, read_mime, to_qimage
 from app.tiles import Tiled
@@ -109,6 +109,10 @@ class Canvas(QWidget):
     def marks(self, tool: str) -> dict[str, Any]:
         """What a stroke or fill of that tool paints, as its fields."""
         raise NotImplementedError
+
+    def finished(self, item: Stroke | Fill) -> tuple[Item, ...]:
+        """What becomes of a stroke with its mirror images when it is done."""
+        return (item,)
 
     def stamped(self, items: list[Item]) -> tuple[Item, ...]:
         """The items of a sample as they are set on the sheet."""

@@ -18,7 +18,7 @@ from app.widgets.canvas_paper import Paper
 from app.widgets.canvas_tools import TOOLS
 from engines.job import Picture
 
-FAINT = 0.62  # opacity of the example
+FAINT = 0.78  # opacity of the example
 LINES = ("pen", "eraser", "line")  # tools that are as wide as the brush
 CHIP = 40  # logical pixels at the foot of the canvas that the words in the corner take
 
@@ -116,6 +116,16 @@ class LabelCanvas(Canvas):
             "label": self.label,
             "object": self._next if self.apart else 0,
         }
+
+    def finished(self, item: Stroke | Fill) -> tuple[Item, ...]:
+        """Mirror images are objects of their own too."""
+        if not item.object:
+            return (item,)
+        if isinstance(item, Fill):
+            each = (replace(item, seeds=(seed,)) for seed in item.seeds)
+        else:
+            each = (replace(item, paths=(path,)) for path in item.paths)
+        return tuple(replace(one, object=item.object + n) for n, one in enumerate(each))
 
     def stamped(self, items: list[Item]) -> tuple[Item, ...]:
         """As they are in the sample, their objects numbered on from those on the sheet."""

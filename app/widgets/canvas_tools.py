@@ -45,6 +45,9 @@ class Tool:
             self.busy = False
             self.canvas.paper.abandon()
 
+    def commit(self, text: str, item: Stroke | Fill) -> None:
+        self.canvas.paper.commit(text, *self.canvas.finished(item))
+
     def stroke(self, tool: str, path: Path) -> Stroke:
         """`path` and its mirror images, with the canvas's brush."""
         paths = tuple(copy.path(path) for copy in self.canvas.copies())
@@ -97,7 +100,7 @@ class Pen(Tool):
             self._points.append((at.x(), at.y(), last[2]))
         rounded = tuple((round(x, 2), round(y, 2), round(p, 3)) for x, y, p in self._points)
         self.canvas.paper.end()
-        self.canvas.paper.commit(self.text, self.stroke(self.name, rounded))
+        self.commit(self.text, self.stroke(self.name, rounded))
 
 
 class Eraser(Pen):
@@ -107,7 +110,8 @@ class Eraser(Pen):
 
     def press(self, at: QPointF, pressure: float, keys: Keys) -> None:
         paper = self.canvas.paper
-        if paper.has(self.canvas.layer) or (self.canvas.layer == "ink" and paper.shows_example()):
+        is_main = self.canvas.layer == paper.layers.main
+        if paper.has(self.canvas.layer) or (is_main and paper.shows_example()):
             super().press(at, pressure, keys)
 
 
@@ -134,7 +138,7 @@ class Shape(Tool):
         if math.hypot(reach.x(), reach.y()) * self.canvas.zoom < 2:
             self.canvas.paper.abandon()
         else:
-            self.canvas.paper.commit(self.name.capitalize(), self.made())
+            self.commit(self.name.capitalize(), self.made())
 
     def even(self, at: QPointF) -> QPointF:
         reach = at - self._from
@@ -212,9 +216,7 @@ class Polygon(Tool):
         if len(corners) < 2:
             self.canvas.paper.abandon()
         else:
-            self.canvas.paper.commit(
-                "Polygon", self.stroke("polygon", tuple(_at(c) for c in corners))
-            )
+            self.commit("Polygon", self.stroke("polygon", tuple(_at(c) for c in corners)))
         return True
 
     def key(self, event: QKeyEvent) -> bool:
@@ -247,7 +249,7 @@ class Bucket(Tool):
             if self.canvas.layer == "hints":
                 self.canvas.paper.adopt_example()
             seeds = tuple(copy.point(_at(at)) for copy in self.canvas.copies())
-            self.canvas.paper.commit("Fill", Fill(seeds, **self.canvas.marks("bucket")))
+            self.commit("Fill", Fill(seeds, **self.canvas.marks("bucket")))
 
 
 class Eyedropper(Tool):

@@ -68,18 +68,18 @@ class _Entry(QStyledItemDelegate):
             painter.setPen(QPen(theme.colour("focus"), 1.5))
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.drawRoundedRect(box.adjusted(0.5, 0.5, -0.5, -0.5), 5, 5)
-        swatch = QRectF(box.left() + 6, box.center().y() - 7, 14, 14)
+        swatch = QRectF(box.left() + 5, box.center().y() - 7, 14, 14)
         painter.setPen(QPen(theme.colour("line"), 1))
         painter.setBrush(QColor(*legend.colours[number]))
         painter.drawRoundedRect(swatch, 3, 3)
-        right = box.right() - 7
+        right = box.right() - 6
         painter.setFont(theme.font(11))
         if key := self.panel.key(number):
             width = painter.fontMetrics().horizontalAdvance(key)
             painter.setPen(theme.colour("quiet"))
             place = QRectF(right - width, box.top(), width, box.height())
             painter.drawText(place, Qt.AlignmentFlag.AlignCenter, key)
-            right -= width + 6
+            right -= width + 4
         unknown = number >= legend.known
         painter.setFont(theme.font(13))
         painter.setPen(theme.colour("quiet" if unknown else "text"))
@@ -87,7 +87,7 @@ class _Entry(QStyledItemDelegate):
             icon = QRectF(right - 14, box.center().y() - 7, 14, 14)
             theme.paint_icon(painter, "warning", icon, theme.colour("failure"))
             right -= 18
-        words = QRectF(swatch.right() + 7, box.top(), right - swatch.right() - 7, box.height())
+        words = QRectF(swatch.right() + 6, box.top(), right - swatch.right() - 6, box.height())
         name = painter.fontMetrics().elidedText(
             index.data(), Qt.TextElideMode.ElideRight, int(words.width())
         )

@@ -158,6 +158,11 @@ class FakeEntry:
     digest: str
     title: str = ""
     family: str = ""
+    rooms: tuple[str, ...] = ()
+
+    @property
+    def reference(self) -> str:
+        return f"{self.name}@{self.digest}"
 
 
 @dataclass(frozen=True)
@@ -175,11 +180,11 @@ class FakeCatalogue:
         self.known: list[FakeEntry] = []
         self.families: dict[str, str] = {}
         for known in cards:
-            self.put(known.checkpoint)
+            self.put(known.checkpoint, known.rooms)
 
-    def put(self, checkpoint: str) -> FakeEntry:
+    def put(self, checkpoint: str, rooms: tuple[str, ...] = ()) -> FakeEntry:
         name, _, digest = checkpoint.partition("@")
-        entry = FakeEntry(name, digest, family=self.families.get(digest, ""))
+        entry = FakeEntry(name, digest, family=self.families.get(digest, ""), rooms=rooms)
         self.known.append(entry)
         return entry
 

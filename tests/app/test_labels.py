@@ -210,6 +210,20 @@ def test_apart_every_stroke_is_an_object(canvas):
     assert agrees_with_its_recipe(canvas)
 
 
+def test_mirror_images_are_objects_of_their_own(canvas):
+    canvas.set_apart(True)
+    canvas.set_symmetry("vertical")
+    rectangle(canvas, 2, (4, 4), (20, 20))
+    objects = numbers(canvas, "objects")
+    assert (int(objects[10, 10]), int(objects[10, 54])) == (1, 2)
+    canvas.set_tool("bucket")
+    canvas.set_label(3)
+    click(canvas, 10, 10)
+    objects = numbers(canvas, "objects")
+    assert (int(objects[10, 10]), int(objects[10, 54])) == (3, 4)
+    assert agrees_with_its_recipe(canvas)
+
+
 def test_looks_are_given_to_whole_objects_and_lost_with_them(canvas):
     rectangle(canvas, 1, (0, 0), (64, 48))
     rectangle(canvas, 2, (10, 10), (20, 20))
@@ -237,6 +251,10 @@ def test_a_stroke_on_the_example_adds_to_it(canvas):
     canvas.stack.undo()
     canvas.stack.undo()
     assert canvas.is_empty() and numbers(canvas)[20, 20] == 1
+    canvas.set_tool("eraser")
+    canvas.set_brush(6)
+    pull(canvas, (20, 20), (30, 20))
+    assert numbers(canvas)[20, 25] == LEGEND.ground and numbers(canvas)[36, 50] == 1
 
 
 def test_the_pointer_names_the_class_and_the_eyedropper_takes_it(canvas, qtbot):
@@ -302,3 +320,16 @@ def test_another_sheet_leaves_this_one_as_it_is(canvas, qtbot):
     assert canvas.vectors.size == (32, 32) and numbers(canvas)[5, 5] == 2
     canvas.lay(first)
     assert np.array_equal(numbers(canvas), before)
+
+
+def test_what_is_selected_moves_and_leaves_the_wall(canvas):
+    rectangle(canvas, 1, (0, 0), (64, 48))
+    rectangle(canvas, 2, (10, 10), (18, 20))
+    canvas.set_tool("select")
+    pull(canvas, (9, 9), (19, 21))
+    pull(canvas, (14, 14), (44, 24))
+    labels = numbers(canvas)
+    assert labels[14, 14] == 1 and labels[24, 44] == 2 and (labels == 2).sum() == 80
+    QTest.keyClick(canvas, Qt.Key.Key_Delete)
+    assert (numbers(canvas) == 1).all()
+    assert agrees_with_its_recipe(canvas)

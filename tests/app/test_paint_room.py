@@ -12,13 +12,16 @@ import pytest
 from PIL import Image
 from PySide6.QtCore import QPointF, Qt
 from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
 
+import app
 from app import theme
 from app.easel import WAITING
 from app.i18n import tr
 from app.mapping import LAID, PHOTO, read_table
 from app.widgets.canvas_labels import LabelCanvas
 from app.widgets.legend import NUMBER
+from app.window import MainWindow
 from engines import palettes
 from engines.controls import Choice, ImageInput, ModelCard, SketchInput
 from engines.job import Event, Job, Picture, Result, job_from_png
@@ -217,6 +220,21 @@ def test_every_palette_has_a_sheet_of_its_own_that_a_restart_brings_back(bench: 
     assert bench.window.room is bench.window.draw and bench.canvas.is_empty()
 
 
+def test_undo_goes_to_where_the_change_was(bench: PaintBench):
+    bench.act("new")
+    bench.rectangle(WINDOW, (10, 10), (30, 30))
+    bench.choose(STREETS)
+    bench.act("undo")
+    bench.wait(lambda: bench.studio.card == FACADES)
+    assert bench.canvas.is_empty()
+    bench.act("redo")
+    assert bench.labels()[20, 20] == WINDOW
+    bench.choose(CLOTHES)
+    bench.act("undo")
+    bench.wait(lambda: bench.window.room is bench.window.paint)
+    assert bench.studio.card == FACADES and bench.canvas.is_empty()
+
+
 def test_a_recipe_can_be_painted_on_again(bench: PaintBench, tmp_path: Path):
     bench.act("new")
     bench.rectangle(1, (4, 4), (60, 60))
@@ -387,3 +405,87 @@ def test_a_model_that_takes_a_picture_says_so(bench: PaintBench):
     bench.choose(card)
     assert list(bench.window.room.controls.wells) == ["picture"]
     assert bench.viewer.message() == tr(WAITING)
+
+
+# ---- the real window, the real engine, a small network with random weights -----------------------
+
+
+@pytest.fixture
+def window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
+    import torch
+
+    from engines import checkpoint
+    from engines.families.pix2pixhd import Pix2PixHD
+    from engines.families.pix2pixhd.config import Config, EncoderConfig
+
+    family = Pix2PixHD()
+    config = Config(
+        12, True, 3, 8, 2, 1, encoder=EncoderConfig(8, 2), clusters=3, palette="facades",
+        native=(64, 48),
+    )  # fmt: skip
+    torch.manual_seed(3)
+    weights = family.build(config).state_dict()
+    weights["clusters"].normal_()
+    weights["cluster_counts"].fill_(3)
+    metadata = {"family": family.id, "config": family.to_dict(config)}
+    path = tmp_path / "labels-to-tiny.safetensors"
+    checkpoint.save(path, weights, metadata)
+    made = app.open_window()
+    qtbot.addWidget(made)
+    made.resize(1280, 800)
+    made.show()
+    qtbot.waitExposed(made)
+    app._begin(made, [])
+    made.studio.open_path(path)
+    qtbot.waitUntil(lambda: made.room is made.paint, timeout=60_000)
+    yield made
+    made.close()
+
+
+@pytest.mark.slow
+def test_a_network_paints_live_and_its_recipe_gives_the_same_pixels(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    studio, canvas = window.studio, window.map.canvas
+
+    def result() -> Picture:
+        def current() -> bool:
+            now, shown = studio.job(drawings=False), studio.shown
+            return now is not None and shown is not None and shown.job.digest == now.digest
+
+        qtbot.waitUntil(current, timeout=60_000)
+        return studio.shown.picture
+
+    def pull(*points: tuple[float, float]) -> None:
+        there = [canvas.to_view(QPointF(x, y)).toPoint() for x, y in points]
+        QTest.mousePress(canvas, LEFT, pos=there[0])
+        QTest.mouseMove(canvas, there[-1])
+        QTest.mouseRelease(canvas, LEFT, pos=there[-1])
+
+    example = result()
+    assert example.size == (64, 48) and list(window.paint.controls.wells) == ["photo"]
+    window.actions_["new"].trigger()
+    window.actions_["rectangle"].trigger()
+    window.map.choose_label(WINDOW)
+    pull((8, 8), (30, 30))
+    one = result()
+    window.paint.apart.setChecked(True)
+    pull((30, 8), (50, 30))  # it touches the first, and is another
+    assert studio.job().images["objects"].pixels.max() == 1
+    two = result()
+    assert two != one
+    window.actions_["layer"].trigger()
+    looks = []
+    for look in (1, 2):
+        window.map.choose_label(look)
+        window.actions_["bucket"].trigger()
+        pull((40, 20))
+        looks.append(result())
+    assert looks[0] != looks[1]
+    with qtbot.waitSignal(studio.exported, timeout=20_000):
+        studio.export(tmp_path / "made.png")
+    window.actions_["new"].trigger()
+    studio.open_path(tmp_path / "made.png")
+    qtbot.waitUntil(lambda: not canvas.is_empty(), timeout=60_000)
+    assert result() == looks[1]
+    assert len(canvas.vectors.items) == 4
