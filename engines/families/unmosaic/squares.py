@@ -67,20 +67,21 @@ def _steps(pixels: np.ndarray, region: np.ndarray) -> np.ndarray:
 def _period(steps: np.ndarray) -> int | None:
     """The longest distance at which nearly all of the steps lie on one grid, which the region holds
     at least twice."""
-    total = steps.sum()
     found = np.flatnonzero(steps)
-    if len(found) < 3 or not total:
+    if len(found) < 3:
         return None
     most = min(LONGEST, int(found[-1] - found[0]) // 2)
-    shares = {period: _on_grid(steps, period) / total for period in range(3, most + 1)}
+    shares = {period: _on_grid(steps, period) for period in range(3, most + 1)}
     best = max(shares.values(), default=0.0)
-    return max((p for p, share in shares.items() if share >= max(0.8, best - 0.05)), default=None)
+    return max((p for p, share in shares.items() if share >= max(0.6, best - 0.05)), default=None)
 
 
 def _on_grid(steps: np.ndarray, period: int) -> float:
-    """The sum of the steps on the best grid of this period."""
+    """The share of the steps that lies on the best grid of this period, less what would if they lay
+    anywhere: 0 for those, 1 if all do."""
     place = np.arange(len(steps)) % period
-    return float(np.bincount(place, weights=steps).max())
+    share = float(np.bincount(place, weights=steps).max() / steps.sum())
+    return (share - 1 / period) / (1 - 1 / period)
 
 
 def feathered(region: np.ndarray) -> np.ndarray:
