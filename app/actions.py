@@ -43,6 +43,7 @@ ACTS = (
     Act("undo", "Edit", "Undo", "Ctrl+Z", "undo"),
     Act("redo", "Edit", "Redo", "Ctrl+Shift+Z, Ctrl+Y", "redo"),
     Act("copy", "Edit", "Copy the result", "Ctrl+C", "copy"),
+    Act("enlarge", "Edit", "Enlarge the result", "Ctrl+U", "enlarge"),
     Act("paste", "Edit", "Paste a picture", "Ctrl+V", "recipe"),
     Act("fit", "Edit", "Fit drawing", "Ctrl+Shift+F", "fit"),
     Act("edges", "Edit", "Photo to edges…", "Ctrl+E", "edges"),

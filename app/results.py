@@ -21,6 +21,8 @@ log = logging.getLogger("studio")
 
 MODEL_TROUBLE = ("missing-model", "checkpoint")
 
+ELSEWHERE = -1  # no revision of the desk
+
 Kind = Literal["live", "run", "tool", "batch"]
 Follow = Callable[[int, Event], None]
 
@@ -81,7 +83,7 @@ class Results(QObject):
         self._sent: dict[int, _Sent] = {}
         self._oldest = 0  # events of older tickets are not shown
         self._revision = 0
-        self._shown_revision = -1
+        self._shown_revision = ELSEWHERE
         self._kept_revision = 0
         self._settled = False
 
@@ -100,9 +102,12 @@ class Results(QObject):
         title: str,
         touched: float | None = None,
         follow: Follow | None = None,
+        desk: bool = True,
     ) -> None:
-        """Say what a ticket is; with `follow` its events go there and nowhere else."""
-        self._sent[ticket] = _Sent(kind, job, title, self._revision, touched, follow)
+        """Say what a ticket is; with `follow` its events go there and nowhere else. desk: whether
+        the job is what the desk asks for, so that the strokes on it belong to its recipe."""
+        revision = self._revision if desk else ELSEWHERE
+        self._sent[ticket] = _Sent(kind, job, title, revision, touched, follow)
 
     def settle(self) -> None:
         """No edit is under way any more: the live result of the last one is worth keeping."""
@@ -116,7 +121,8 @@ class Results(QObject):
 
     def bring_back(self, picture: Picture, job: Job) -> None:
         """Show a picture that was made earlier."""
-        self.shown, self._shown_revision = Shown(picture, job, Result((picture,))), -1
+        self.shown = Shown(picture, job, Result((picture,)))
+        self._shown_revision = ELSEWHERE
         self.shown_changed.emit(self.shown)
 
     def under_way(self) -> list[int]:

@@ -35,6 +35,7 @@ from engines.controls import ModelCard, SketchInput, transferred
 from engines.job import Failed, Job, Picture, Value
 
 LIVE = "live"
+ENLARGED = "Enlarged"  # the title of such a result
 
 
 class Studio(QObject):
@@ -250,6 +251,30 @@ class Studio(QObject):
         self._results.expect(ticket, "run", job, title, time.perf_counter())
         self.tasks.add(title, ticket)
 
+    def enlarger(self) -> Any | None:
+        """The catalogue's entry of the model that enlarges results: one of ours before others."""
+        found = [e for e in self.catalogue.entries() if e.family == "enlarge"]
+        here = [e for e in found if getattr(e, "installed", True)]
+        return min(here, key=lambda e: not getattr(e, "shipped", False), default=None)
+
+    def enlarge(self, picture: Picture | None = None) -> None:
+        """A picture, or the one shown, through the enlarger as a task; the result is shown and
+        kept like every other, its recipe holding the picture it was made from."""
+        picture = picture or (self.shown.picture if self.shown else None)
+        entry = self.enlarger()
+        if picture is None or entry is None:
+            refusal = "There is no result to enlarge yet, or no model that enlarges."
+            self.failed.emit("result", Failed("input", refusal))
+            return
+        self.settle()  # what is enlarged is worth keeping too
+        job = Job(entry.family, reference(entry), images={"photo": picture})
+        ticket = self.worker.submit(job, None, ENLARGED)
+        self._results.expect(ticket, "run", job, ENLARGED, time.perf_counter(), desk=False)
+        self.tasks.add(ENLARGED, ticket)
+
+    def enlarge_history(self, id: str) -> None:
+        self.history.open(id, self._on_enlarge_opened)
+
     def submit_tool(self, job: Job, lane: str | None = "tool", title: str = "") -> int:
         """Run a job that is not the desk's (photo to edges); the answer is `tool_result`."""
         ticket = self.worker.submit(job, lane, title)
@@ -413,6 +438,12 @@ class Studio(QObject):
             self.failed.emit("history", Failed("input", sentence(answer)))
         else:
             self.restore(*answer)
+
+    def _on_enlarge_opened(self, answer: Any) -> None:
+        if isinstance(answer, Exception):
+            self.failed.emit("history", Failed("input", sentence(answer)))
+        else:
+            self.enlarge(answer[1])
 
     # ---- files ---------------------------------------------------------------------------------
 

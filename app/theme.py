@@ -189,7 +189,7 @@ _GLYPHS = {  # our names -> the line set's
     "arrow-counter-clockwise", "clear": "trash", "example": "sparkle", "swap": "swap",
     "model": "cube", "file": "file", "list": "list", "save": "floppy-disk", "circle": "circle",
     "faces": "smiley", "adjust": "crosshair-simple", "paint": "squares-four",
-    "apart": "circles-three",
+    "apart": "circles-three", "enlarge": "arrows-out",
     "eye": "eye", "brush": "paint-brush",
 }  # fmt: skip
 _DRAWN = {  # ours, on a 20 x 20 grid: polylines, stroked

@@ -66,7 +66,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.actions_ = Actions(self)
         self.rail = Rail(ROOMS)
-        bar_actions = ("live", "run", "cancel", "undo", "redo", "copy")
+        bar_actions = ("live", "run", "cancel", "undo", "redo", "copy", "enlarge")
         self.top = TopBar({id: self.actions_[id] for id in bar_actions})
         self.notice = Notice()
         self.draw, self.paint = DrawRoom(self.actions_), PaintRoom(self.actions_)
@@ -183,7 +183,8 @@ class MainWindow(QMainWindow):
             "open_model": asking.for_model, "export": asking.for_export,
             "recipe": self.copy_recipe, "quit": self.close,
             "undo": studio.undo_stack.undo, "redo": studio.undo_stack.redo,
-            "copy": self.copy_result, "paste": self.paste, "fit": lambda: self.easel.fit(),
+            "copy": self.copy_result, "enlarge": studio.enlarge, "paste": self.paste,
+            "fit": lambda: self.easel.fit(),
             "edges": asking.for_edges, "smaller": lambda: self.easel.grow_brush(-1),
             "larger": lambda: self.easel.grow_brush(1),
             "layer": lambda: self.easel.other_layer(), "swap": lambda: self.easel.swap(),
@@ -211,6 +212,7 @@ class MainWindow(QMainWindow):
         card, shown = self.studio.card, self.studio.shown is not None
         for id in ("copy", "export", "wipe"):
             self.actions_[id].setEnabled(shown)
+        self.actions_["enlarge"].setEnabled(shown and self.studio.enlarger() is not None)
         self.top.export.set_ready(shown)
         self.actions_["run"].setEnabled(card is not None)
         self.actions_["recipe"].setEnabled(card is not None)
@@ -250,6 +252,7 @@ class MainWindow(QMainWindow):
         film.delete_wanted.connect(studio.delete_history)
         film.export_wanted.connect(self.asking.for_copy)
         film.recipe_wanted.connect(self.copy_recipe_of)
+        film.enlarge_wanted.connect(studio.enlarge_history)
         film.search_changed.connect(self._on_history)
         self.tray.cancel_wanted.connect(studio.cancel)
         self.tray.dismiss_wanted.connect(studio.tasks.dismiss)

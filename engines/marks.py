@@ -29,7 +29,6 @@ PLANNED = {
     "fast_style": "fast style",
     "any_style": "any style",
     "anime": "anime",
-    "upscale": "enlarging",
     "face": "face finding",
 }
 
@@ -242,12 +241,12 @@ MARKS: tuple[Mark, ...] = (
         ("features.5.weight", (128, 64, 3, 3)),
     ),
     _mark(
-        "upscale",
+        "enlarge",
         "an enlarger (Swift-SRGAN)",
         "initial.cnn.depthwise.weight",
         "final_conv.pointwise.weight",
     ),
-    _mark("upscale", "an enlarger (CRAFT)", "relative_position_index_h", "upsample.0.weight"),
+    _mark("enlarge", "an enlarger (CRAFT)", "relative_position_index_h", "upsample.0.weight"),
     _mark(
         "face",
         "a face detector (MTCNN, its last stage, with landmarks)",
@@ -286,7 +285,7 @@ MARKS: tuple[Mark, ...] = (
         "features.12.expand3x3.weight",
     ),
     _mark(
-        "upscale",
+        "enlarge",
         "an enlarger (ESRGAN)",
         "conv_first.weight",
         "*[bB]*.0.[rR][dD][bB]1.conv1.weight",
@@ -314,7 +313,7 @@ GRAPHS: tuple[tuple[tuple[bytes, ...], str, str], ...] = (
     ((b"AnimeGANv3_input", b"out_layer"), "anime", "a photo-to-anime net (AnimeGANv3)"),
     ((b"down_conv1", b"up_conv2"), "anime", "a photo-to-anime net (CartoonGAN)"),
     ((b"fire2/squeeze1x1", b"fire9", b"conv10"), "neural_style", "a SqueezeNet classifier"),
-    ((b"NCHW_output", b"reconstruction_2_deconv_f"), "upscale", "an enlarger (LapSRN)"),
-    ((b"NCHW_output", b"DepthToSpace", b"alpha1"), "upscale", "an enlarger (FSRCNN)"),
-    ((b"NCHW_output", b"DepthToSpace", b"Tanh"), "upscale", "an enlarger (ESPCN)"),
+    ((b"NCHW_output", b"reconstruction_2_deconv_f"), "enlarge", "an enlarger (LapSRN)"),
+    ((b"NCHW_output", b"DepthToSpace", b"alpha1"), "enlarge", "an enlarger (FSRCNN)"),
+    ((b"NCHW_output", b"DepthToSpace", b"Tanh"), "enlarge", "an enlarger (ESPCN)"),
 )

@@ -269,6 +269,7 @@ class Filmstrip(QFrame):
     delete_wanted = Signal(list)  # ids
     export_wanted = Signal(str)
     recipe_wanted = Signal(str)
+    enlarge_wanted = Signal(str)
     search_changed = Signal(str)
 
     def __init__(self) -> None:
@@ -377,6 +378,7 @@ class Filmstrip(QFrame):
             ("undo", "Bring this back", self.restore_wanted),
             ("export", "Save a copy…", self.export_wanted),
             ("recipe", "Copy recipe", self.recipe_wanted),
+            ("enlarge", "Enlarge", self.enlarge_wanted),
         ):
             action = menu.addAction(theme.icon(icon), tr(text))
             action.setEnabled(one)

@@ -71,7 +71,7 @@ def of(action: QAction, icon_only: bool = True) -> QToolButton:
 
 class TopBar(QFrame):
     def __init__(self, actions: dict[str, QAction]) -> None:
-        """actions: live, run, cancel, undo, redo, copy"""
+        """actions: live, run, cancel, undo, redo, copy, enlarge"""
         super().__init__()
         self.setObjectName("TopBar")
         self.setFixedHeight(48)
@@ -93,11 +93,13 @@ class TopBar(QFrame):
             box.addWidget(of(actions[id]))
         box.addStretch(1)
         self.animate = button("Animate", "flat")
-        self.copy = button("Copy", "flat")
-        self.copy.clicked.connect(actions["copy"].trigger)
-        actions["copy"].enabledChanged.connect(self.copy.setEnabled)
         box.addWidget(self.animate)
-        box.addWidget(self.copy)
+        self.enlarge, self.copy = button("Enlarge", "flat"), button("Copy", "flat")
+        say(self.enlarge, "setToolTip", "Make the result larger, with finer detail")
+        for id, part in (("enlarge", self.enlarge), ("copy", self.copy)):
+            part.clicked.connect(actions[id].trigger)
+            actions[id].enabledChanged.connect(part.setEnabled)
+            box.addWidget(part)
         box.addSpacing(4)
         box.addWidget(self.export)
         box.setContentsMargins(12, 0, 12, 0)

@@ -204,6 +204,9 @@ class FakeCatalogue:
             self.families[digest] = family
         return self.put(f"{name}@{digest}")
 
+    def entries(self) -> tuple[FakeEntry, ...]:
+        return tuple(self.known)
+
     def default(self) -> FakeEntry | None:
         return self.known[0] if self.known else None
 

@@ -490,6 +490,46 @@ def test_the_end_of_a_stroke_keeps_its_result_at_once(bench):
     assert bench.kept()[0].images["canvas"].pixels[0, 0] == 1
 
 
+def test_enlarging_shows_keeps_and_tells_what_it_was_made_of(bench):
+    bench.catalogue.families["e1a46e"] = "enlarge"
+    bench.catalogue.put("enlarge-x4@e1a46e")
+    bench.engine.scripts["enlarge"] = lambda job: iter(
+        [Progress(1, 2), Result((picture(9, (32, 24)),))]
+    )
+    bench.draw(5)
+    shown = bench.wait_shown(5)
+    bench.studio.enlarge()
+    large = bench.wait_shown(family="enlarge")
+    assert large.picture.size == (32, 24) and large.job.checkpoint == "enlarge-x4@e1a46e"
+    assert large.job.images["photo"] == shown.picture
+    bench.wait(lambda: len(bench.kept()) == 2)
+    assert [job.family for job in bench.kept()] == ["enlarge", "pix2pix"], "what it was made of too"
+    assert bench.studio.card.family == "pix2pix", "the desk stays as it is"
+    recipe = Job.from_json(bench.studio.recipe_json())
+    assert recipe == large.job and not recipe.drawings
+    bench.draw(6)  # and drawing goes on
+    bench.wait_shown(6, family="pix2pix")
+
+
+def test_a_kept_result_is_enlarged_from_the_film(bench):
+    bench.catalogue.families["e1a46e"] = "enlarge"
+    bench.catalogue.put("enlarge-x4@e1a46e")
+    bench.draw(5)
+    first = bench.wait_shown(5)
+    bench.wait(lambda: len(bench.kept()) == 1)
+    bench.draw(7)
+    bench.wait_shown(7)
+    bench.studio.enlarge_history(bench.studio.history.entries()[-1].id)
+    assert bench.wait_shown(family="enlarge").job.images["photo"] == first.picture
+
+
+def test_without_an_enlarger_nothing_is_enlarged(bench):
+    assert bench.studio.enlarger() is None
+    bench.studio.enlarge()
+    place, failed = bench.told["failed"][-1]
+    assert place == "result" and "no model that enlarges" in failed.message
+
+
 def test_the_picture_of_a_fresh_start_is_not_history(bench, qtbot):
     qtbot.wait(800)
     bench.studio.settle()

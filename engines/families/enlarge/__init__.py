@@ -37,7 +37,7 @@ LARGEST = 2**28  # pixels of a result
 
 
 class Enlarge(Family):
-    id, title = "enlarge", "Enlarger"
+    id, title = "enlarge", "Super-resolution"
 
     def recognise(self, checkpoint: Checkpoint) -> Config | None:
         """What spandrel makes of names and shapes. None too for what it knows and we do not use:

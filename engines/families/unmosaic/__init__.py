@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from engines import images
-from engines.controls import ImageInput, ModelCard, SizeRule
+from engines.controls import Choice, ImageInput, ModelCard, SizeRule
 from engines.families.unmosaic import config as configs
 from engines.families.unmosaic.config import Config
 from engines.family import Family, Model, register
-from engines.job import Event, Job, Result
+from engines.job import Event, Job, Picture, Result
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,6 +28,9 @@ PAPER = (
     "Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial Networks; Wang et "
     "al. 2018, High-Resolution Image Synthesis and Semantic Manipulation with Conditional GANs"
 )
+
+INVENTED = "Invented detail: what was within a square is gone, and this is a guess."
+MARGIN = 48  # pixels around the region that the network sees
 
 
 class Unmosaic(Family):
@@ -46,29 +51,76 @@ class Unmosaic(Family):
         return ModelCard(
             self.id,
             "Remove a mosaic",
-            controls=(ImageInput("photo", "Photo"), ImageInput("mask", "Region in mosaic")),
+            controls=(
+                ImageInput("photo", "Photo"),
+                ImageInput("mask", "Region in mosaic"),
+                Choice(
+                    "detail",
+                    "Detail",
+                    (("invented", "Invented"),),
+                    "invented",
+                    help="What was within a square is gone. The network invents detail that looks "
+                    "right; every recipe says so. Never take it for what was there.",
+                ),
+            ),
             size=SizeRule(multiple_of=config.multiple_of),
             rooms=("translate",),
+            live=False,
             network=f"U-Net, {len(config.widths)} levels",
             paper=PAPER,
         )
 
     def run(self, model: Model, job: Job) -> Iterator[Event]:
-        import torch
-
-        from engines import tensors
+        from engines.families.unmosaic import squares
 
         start = time.perf_counter()
         given, alpha = images.split_alpha(job.images["photo"])
-        mask = images.resize(images.to_grey(job.images["mask"]).pixels, given.size)
-        region = torch.tensor(mask > 127, dtype=torch.float32)[None, None]
-        x = tensors.to_tensor(given, 3, model.device)
-        rule = model.config.multiple_of, 2 * model.config.multiple_of
-        (x, crop), (region, _) = (tensors.pad_to_multiple(t, *rule) for t in (x, region))
-        region = region.to(x)
-        made = tensors.to_picture(crop(x + model(x, region) * region))
-        made = images.with_alpha(made, alpha)
-        yield Result((made,), seconds=time.perf_counter() - start)
+        pixels = images.flatten(given).pixels
+        region = marked(job.images["mask"], given.size)
+        side = squares.side(pixels, region)
+        box = squares.around(region, MARGIN + 2 * (side or 0))
+        notes = [INVENTED]
+        if side is None:
+            notes.append("No grid of squares was found in the region; is it in mosaic?")
+        part = _restored(model, pixels[box.part], region[box.part], side)
+        made = pixels.copy()
+        made[box.part] = squares.put_back(pixels[box.part], part, region[box.part])
+        picture = images.with_alpha(Picture(made), alpha)
+        yield Result((picture,), seconds=time.perf_counter() - start, notes=tuple(notes))
+
+
+def marked(mask: Picture, size: tuple[int, int]) -> np.ndarray:
+    """The region (H, W) bool that a mask means: where it is white; or, of strokes on a transparent
+    sheet, where they are. Raises ImageError."""
+    is_sheet = mask.channels == 4 and bool((mask.pixels[..., 3] < 255).any())
+    strength = mask.pixels[..., 3] if is_sheet else images.to_grey(mask).pixels
+    region = images.resize(strength, size, smooth=False) > 127
+    if not region.any():
+        raise images.ImageError(
+            "Mark the region that is in mosaic first: white in the mask, or strokes on a "
+            "transparent sheet."
+        )
+    return region
+
+
+def _restored(model: Model, pixels: np.ndarray, region: np.ndarray, side: int | None) -> np.ndarray:
+    """The network's picture (H, W, 3) uint8 of `pixels`. Squares larger than it has seen are made
+    smaller first."""
+    import torch
+
+    from engines import tensors
+
+    size = (pixels.shape[1], pixels.shape[0])
+    largest = model.config.sides[1]
+    share = min(1.0, 0.75 * largest / side) if side and side > largest else 1.0
+    small = (max(1, round(size[0] * share)), max(1, round(size[1] * share)))
+    x = tensors.to_tensor(Picture(images.resize(pixels, small)), 3, model.device)
+    marks = images.resize(region.astype(np.uint8), small, smooth=False)
+    mask = torch.tensor(marks, dtype=torch.float32, device=model.device)[None, None]
+    rule = model.config.multiple_of, 2 * model.config.multiple_of
+    (x, crop), (mask, _) = (tensors.pad_to_multiple(t, *rule) for t in (x, mask))
+    made = tensors.to_picture(crop(x + model(x, mask) * mask))
+    return images.resize(made.pixels, size)
 
 
 register(Unmosaic())
