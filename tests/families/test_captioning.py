@@ -404,7 +404,7 @@ def test_a_training_learns_words_and_its_file_says_them(tmp_path: Path) -> None:
     *_, result = training.train(recipe(40), tmp_path, data, "cpu")
     assert isinstance(result, Result)
     last = (tmp_path / "losses.csv").read_text().splitlines()[-1].split(",")
-    assert float(last[1]) < 0.45 * math.log(len(data.vocabulary))
+    assert float(last[1]) < 0.55 * math.log(len(data.vocabulary))
     engine = Engine("cpu")
     card = engine.describe(result.texts[0])
     said = Job("captioning", card.checkpoint, {}, {"photo": Picture(data.photos[0])})
