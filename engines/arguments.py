@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     _models(command("models", "List the models that are here."))
     _inspect(command("inspect", "Say what a weights file is; status 2 if it cannot be used."))
     _run(command("run", "Make one picture from a model and pictures, or again from a PNG of ours."))
+    _loop(command("loop", "Paint a caption, caption the picture, paint that; say how it drifts."))
     _batch(
         command(
             "batch",
@@ -100,7 +101,24 @@ def _run(c: _Command) -> None:
     )
     c.add_values()
     c.add_argument("--seed", type=int, metavar="N", help="the source of randomness (0)")
-    c.add_output(FILE)
+    c.add_argument(
+        "--caption", metavar="CAPTIONER", help="write what this model says of it into the file"
+    )
+    c.add_output(f"{FILE}; a captioner needs none", required=False)
+    c.add_device()
+
+
+def _loop(c: _Command) -> None:
+    c.add_argument(
+        "recipe", nargs="?", type=Path, metavar="RECIPE", help="a drawing, to begin with its photo"
+    )
+    c.add_argument("--model", metavar="MODEL", help="the drawing's, where it is not installed")
+    c.add_argument("--caption", default="", metavar="TEXT", help="the words to begin with")
+    c.add_argument("--captioner", required=True, metavar="MODEL", help="says what pictures show")
+    c.add_argument("--painter", default="", metavar="MODEL", help="paints captions")
+    c.add_argument("--turns", type=int, default=3, metavar="N", help="how many pictures (3)")
+    c.add_argument("--seed", type=int, default=0, metavar="N", help="the source of randomness (0)")
+    c.add_output("all pictures on one sheet, png, jpg, webp or tif", required=False)
     c.add_device()
 
 

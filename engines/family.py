@@ -54,6 +54,7 @@ class Family:
         ""  # "module:Class" below this family's package, imported only to train
     )
     tool: ClassVar[bool] = False  # True: needs no checkpoint (photo to edges, ...)
+    tells: ClassVar[bool] = False  # True: its result is texts; the picture is the one it was given
     shrinks: ClassVar[bool] = (
         False  # True: short of memory it may run on smaller pictures, and the result be enlarged
     )

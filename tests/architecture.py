@@ -66,7 +66,7 @@ ENGINES = (
     ("doctor", "training", "executor"),
     ("families",),
     ("engine", "evaluate"),
-    ("cluster",),
+    ("cluster", "loop"),
     ("arguments", "cli"),
 )
 APP = (

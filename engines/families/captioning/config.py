@@ -147,7 +147,7 @@ def _encoder(config: Config, shapes: Shapes) -> Config | None:
     return replace(config, encoder=name, widths=(channels,), size=size, cells=cells, longest=50)
 
 
-RESNETS = {
+RESNETS: dict[tuple[tuple[int, ...], int], str] = {
     ((2, 2, 2, 2), 0): "resnet18",
     ((3, 4, 6, 3), 0): "resnet34",
     ((3, 4, 6, 3), 64): "resnet50",
