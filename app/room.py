@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from app.i18n import say
+from app.widgets.caption import CaptionLine
 from app.widgets.controls import ControlPanel
 from app.widgets.fit import FitGauge
 from app.widgets.parts import Notice, Section, button, label
@@ -40,7 +41,7 @@ class Room(QSplitter):
         self.setHandleWidth(12)
         self.setChildrenCollapsible(False)
         self.photo_head, self.viewer = photo_head, ResultViewer()
-        self.notice = Notice()
+        self.notice, self.caption = Notice(), CaptionLine()
         self.controls, self.gauge = ControlPanel(elsewhere), FitGauge()
         say(self.viewer, "setAccessibleName", "Photo")
         self.side = self._side(gauge_title)
@@ -54,6 +55,7 @@ class Room(QSplitter):
         box.addWidget(self.photo_head)
         box.addWidget(self.notice)
         box.addWidget(well(self.viewer), 1)
+        box.addWidget(self.caption)
         if below is not None:
             box.addWidget(below)
         for part, share in ((given, 1), (photo, 1), (self.side, 0)):

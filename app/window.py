@@ -34,6 +34,8 @@ from PySide6.QtWidgets import (
 from app import pictures, theme
 from app.actions import TOOLS, Actions
 from app.asking import Asking
+from app.captions import FAMILY as CAPTIONER
+from app.captions import Caption
 from app.draw import DrawRoom
 from app.easel import Easel
 from app.faces import FacesRoom
@@ -90,7 +92,7 @@ class MainWindow(QMainWindow):
         self.asking = Asking(self)
         self.mapping = Mapping(self, self.map)
         self.toast = Notice()  # good news lie over the room, so that the sheet does not jump
-        self._sample = -1
+        self._sample = self._word = -1
         self._remedies: dict[Notice, Any] = {}
         self._fading = QTimer(self, singleShot=True, interval=NOTICE_MS)
         self._lay_out()
@@ -185,7 +187,7 @@ class MainWindow(QMainWindow):
             "zoom_fit": lambda: self.room.zoomed.zoom_fit(),
             "find": self.film.search.setFocus, "light": self.other_theme,
             "choose_model": self.top.picker.open_menu, "settings": asking.for_settings,
-            "menu": asking.menu,
+            "menu": asking.menu, "caption": studio.caption,
         }  # fmt: skip
         for id, act in does.items():
             self.actions_[id].triggered.connect(lambda _=False, act=act: act())
@@ -201,7 +203,7 @@ class MainWindow(QMainWindow):
     def _enable(self, *_: object) -> None:
         """Actions that would do nothing now are grey."""
         card, shown = self.studio.card, self.studio.shown is not None
-        for id in ("copy", "export", "wipe"):
+        for id in ("copy", "export", "wipe", "caption"):
             self.actions_[id].setEnabled(shown)
         self.top.export.set_ready(shown)
         self.actions_["run"].setEnabled(card is not None)
@@ -269,6 +271,9 @@ class MainWindow(QMainWindow):
             part.files_dropped.connect(self.open_files)
             part.picture_dropped.connect(self.take_picture)
         room.viewer.action_clicked.connect(studio.run)
+        room.caption.copy_wanted.connect(self.copy_caption)
+        room.caption.chosen.connect(self._on_caption_chosen)
+        room.caption.looked.connect(self._on_word)
         room.viewer.set_drag_source(studio.drag_file)
 
     # ---- studio to widgets ---------------------------------------------------------------------
@@ -293,6 +298,7 @@ class MainWindow(QMainWindow):
         studio.palette_opened.connect(self.asking.add_palette)
         studio.folder_opened.connect(self._on_folder)
         studio.exported.connect(self._on_exported)
+        studio.captions.changed.connect(self._on_caption)
         studio.settings.changed.connect(self._on_setting)
         self.actions_["live"].setChecked(studio.live)
         self.actions_.set_keys(studio.settings.get("shortcuts"))
@@ -376,8 +382,51 @@ class MainWindow(QMainWindow):
         if news := [note for note in dict.fromkeys(shown.result.notes) if note not in told]:
             self.tell(" ".join(news), kind="info")
         self.room.notice.hide()
+        self._caption_of(shown)
         self._mark()
         self._enable()
+
+    def _caption_of(self, shown: Shown) -> None:
+        """The caption belongs to the picture that it was made of."""
+        self._word = -1
+        self.room.caption.clear()
+        if shown.job.family == CAPTIONER and shown.job.values.get("show") != "attention":
+            result = shown.result
+            self.studio.captions.keep(shown.picture, result.texts, *result.notes[:1])
+        elif known := self.studio.captions.of(shown.picture):
+            self._on_caption(known)
+
+    def _on_caption(self, caption: Caption) -> None:
+        shown = self.studio.shown
+        if shown is None or shown.picture != caption.picture:
+            return
+        linked = caption.text == caption.told
+        if self._word < 0 or not caption.looked:
+            self.room.caption.show_caption(caption.texts, caption.sure, linked)
+        self._show_word()
+
+    def _on_caption_chosen(self, text: str) -> None:
+        if self.studio.shown is not None:
+            self._on_word(-1)
+            self.studio.captions.choose(self.studio.shown.picture, text)
+
+    def _on_word(self, word: int) -> None:
+        """Where a word of the caption looked, in place of the picture while it is pointed at."""
+        self._word = word
+        self._show_word()
+
+    def _show_word(self) -> None:
+        shown, word = self.studio.shown, self._word
+        caption = self.studio.captions.of(shown.picture) if shown else None
+        if shown is None or caption is None:
+            return
+        if word < 0:
+            if self.room.viewer.picture() is None and not self.room.viewer.message():
+                self.room.viewer.show_picture(shown.picture)
+        elif word < len(caption.looked):
+            self.room.viewer.show_preview(caption.looked[word])
+        else:
+            self.studio.captions.look(shown.picture)
 
     def _on_history(self, *_: object) -> None:
         total = len(self.studio.history.entries())
@@ -483,6 +532,10 @@ class MainWindow(QMainWindow):
             mime = pictures.mime_for(shown.picture, [file] if file else [])
             QGuiApplication.clipboard().setMimeData(mime)
             self.tell("The result is on the clipboard.", kind="info")
+
+    def copy_caption(self, text: str) -> None:
+        _copy(text)
+        self.tell("The caption is on the clipboard.", kind="info")
 
     def copy_recipe(self) -> None:
         if text := self.studio.recipe_json():
