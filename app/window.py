@@ -307,6 +307,7 @@ class MainWindow(QMainWindow):
         self.top.export.show_choices(
             get("export_what"), get("export_format"), get("export_quality")
         )
+        self.top.export.show_caption(get("export_caption"))
         self.actions_["wipe"].setChecked(bool(get("wipe")))
         if studio.settings.note:
             self.tell(studio.settings.note)
@@ -504,6 +505,8 @@ class MainWindow(QMainWindow):
             self.top.export.show_choices(
                 get("export_what"), get("export_format"), get("export_quality")
             )
+        elif name == "export_caption":
+            self.top.export.show_caption(value)
         for table in self.desks.values():
             table.take_setting(name, value)
         self.asking.take_setting(name, value)

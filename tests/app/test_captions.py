@@ -115,6 +115,15 @@ def test_the_export_carries_the_caption_on_request(bench: Bench, tmp_path: Path)
         assert images.caption_in(tmp_path / name) == wanted
 
 
+def test_the_export_panel_asks_for_the_caption(bench: Bench) -> None:
+    panel = bench.window.top.export
+    panel.open_menu()
+    assert not panel.caption.isChecked()
+    panel.caption.click()
+    assert bench.studio.settings.get("export_caption") is True
+    panel.menu.hide()
+
+
 def test_the_export_is_written_without_a_captioner_too(bench: Bench, tmp_path: Path) -> None:
     bench.catalogue.known = Catalogue(CLOTHES).known
     bench.studio.settings.set("export_caption", True)
