@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.actions import Actions
 from app.i18n import say
-from app.room import Room, well
+from app.room import HEAD, Room, well
 from app.widgets.faces import FacePhoto
 from app.widgets.parts import button, label, row, tool
 from app.widgets.toolbar import PhotoHead
@@ -24,8 +24,7 @@ class FacesRoom(Room):
     example_wanted = Signal()
 
     def __init__(self, actions: Actions) -> None:
-        shared = (actions[id] for id in ("surprise", "wipe", "fullscreen"))
-        head = PhotoHead(*shared, title="Result")
+        head = PhotoHead({id: actions[id] for id in HEAD}, title="Result")
         super().__init__(head, "How well this face fits", elsewhere=("face",))
         self.zoomed = self.photo = FacePhoto()
         say(self.photo, "setAccessibleName", "Photo with faces")

@@ -17,6 +17,7 @@ from app.widgets.viewer import ResultViewer
 from engines.controls import ModelCard
 
 SIDE = 292
+HEAD = ("surprise", "caption", "wipe", "fullscreen")  # the actions over a result
 HOMES = ("draw", "paint", "faces")  # the rooms there are
 
 
