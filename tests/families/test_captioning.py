@@ -281,6 +281,14 @@ def test_the_tutorial_s_three_files_are_one_captioner(tmp_path: Path) -> None:
     assert set(asked(folder).texts[0].split()) <= set(WORDS[4:])
 
 
+@pytest.mark.parametrize("part", ["encoder-5-3000.pkl", "decoder-5-3000.pkl", "vocab.pkl"])
+def test_a_part_alone_says_what_it_is_and_where_it_belongs(part: str, tmp_path: Path) -> None:
+    words = (*WORDS, *(f"word{n}" for n in range(20)))
+    verdict = doctor.inspect(yunjey(tmp_path / "tutorial", words) / part)
+    assert (verdict.kind, verdict.family) == ("other", "captioning")
+    assert "folder" in verdict.message
+
+
 def test_a_vocabulary_of_another_training_is_refused_with_both_sizes(tmp_path: Path) -> None:
     folder = yunjey(tmp_path / "tutorial", (*WORDS, "coat", "scarf"))
     verdict = doctor.inspect(folder)
