@@ -24,6 +24,7 @@ from engines.checkpoint import CheckpointError, open_checkpoint
 from engines.engine import Engine
 from engines.errors import EngineError
 from engines.families import captioning
+from engines.families.captioning import config as configs
 from engines.families.captioning.config import Config
 from engines.families.captioning.net import PATIENCE, Captioner, Said
 from engines.family import candidates, families
@@ -232,6 +233,16 @@ def resnet() -> nn.Module:
     from torchvision import models
 
     return nn.Sequential(*list(models.resnet18(weights=None).children())[:-2])
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet34", "resnet50", "vgg13", "vgg16_bn", "vgg19"])
+def test_backbones_go_by_torchvision_s_names(name: str) -> None:
+    with torch.device("meta"):
+        made = Captioner(attending(encoder=name, widths=(512,)))
+    shapes = {k: tuple(v.shape) for k, v in made.encoder.features.state_dict().items()}
+    known, channels = configs.known_encoder(shapes)
+    assert known == name
+    assert made.encoder(torch.empty((1, 3, 64, 64), device="meta")).shape[1] == channels
 
 
 def yunjey(folder: Path, vocabulary: tuple[str, ...] = WORDS) -> Path:
