@@ -66,6 +66,7 @@ ACTS = (
     Act("cancel", "Run", "Cancel", "Ctrl+.", "stop"),
     Act("live", "Run", "Live result", "Ctrl+L", "", True),
     Act("surprise", "Run", "Surprise me", "R", "dice"),
+    Act("caption", "Run", "Caption this", "Ctrl+T", "caption"),
     Act("wipe", "View", "Compare with the input", "W", "wipe", True),
     Act("fullscreen", "View", "Full screen", "F11, F", "fullscreen"),
     Act("zoom_in", "View", "Zoom in", "Ctrl++, Ctrl+="),

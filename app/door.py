@@ -61,9 +61,11 @@ class Door(QObject):
         if path is not None:
             self._add(path, family)
 
-    def export(self, picture: Picture, job: Job, path: Path, what: What, quality: int) -> None:
+    def export(
+        self, picture: Picture, job: Job, path: Path, what: What, quality: int, caption: str = ""
+    ) -> None:
         self._background.do(
-            lambda: export(picture, job, path, what, quality),
+            lambda: export(picture, job, path, what, quality, caption),
             lambda answer: self._on_exported(path, answer),
         )
 

@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.actions import TOOLS, Actions
 from app.i18n import say
-from app.room import Room, well
+from app.room import HEAD, Room, well
 from app.widgets.canvas import SketchCanvas
 from app.widgets.parts import row
 from app.widgets.toolbar import DrawHead, PhotoHead, ToolStrip
@@ -15,7 +15,7 @@ from engines.controls import ModelCard, SketchInput
 
 class DrawRoom(Room):
     def __init__(self, actions: Actions) -> None:
-        head = PhotoHead(actions["surprise"], actions["wipe"], actions["fullscreen"])
+        head = PhotoHead({id: actions[id] for id in HEAD})
         super().__init__(head, "How well the drawing fits")
         self.zoomed = self.canvas = SketchCanvas()
         self.head = DrawHead(actions["edges"], actions["new"])

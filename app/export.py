@@ -29,9 +29,15 @@ def main_input(job: Job) -> Picture | None:
 
 
 def export(
-    picture: Picture, job: Job, path: Path, what: What = "result", quality: int = 92
+    picture: Picture,
+    job: Job,
+    path: Path,
+    what: What = "result",
+    quality: int = 92,
+    caption: str = "",
 ) -> None:
-    """Write a file of the format that `path` names. Raises ValueError with one sentence."""
+    """Write a file of the format that `path` names, `caption` in its description. Raises ValueError
+    with one sentence."""
     from engines import images
 
     if what != "result":
@@ -39,7 +45,7 @@ def export(
         if source is None:
             raise JobError("This result was made without a picture: there is no input to save.")
         picture = source if what == "input" else images.side_by_side(source, picture)
-    images.save_picture(picture, path, quality, job)
+    images.save_picture(picture, path, quality, job, caption)
 
 
 def _over(top: Picture, below: Picture) -> Picture:

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.actions import Actions
 from app.i18n import say
-from app.room import Room, well
+from app.room import HEAD, Room, well
 from app.widgets.faces import FacePhoto
 from app.widgets.fit import FitGauge
 from app.widgets.parts import Slider, button, label, row, tool
@@ -33,8 +33,7 @@ class FacesRoom(Room):
     unpainted = Signal()
 
     def __init__(self, actions: Actions) -> None:
-        shared = (actions[id] for id in ("surprise", "wipe", "fullscreen"))
-        head = PhotoHead(*shared, title="Result")
+        head = PhotoHead({id: actions[id] for id in HEAD}, title="Result")
         gauge = FitGauge(faces=True)
         super().__init__(head, "How well this face fits", ("face", "mask"), gauge)
         self.zoomed = self.photo = FacePhoto()

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.actions import TOOLS, Actions
 from app.i18n import say
-from app.room import Room, well
+from app.room import HEAD, Room, well
 from app.widgets.canvas_labels import LabelCanvas
 from app.widgets.legend import KEYS, LegendPanel
 from app.widgets.parts import Segments, row, tool
@@ -25,7 +25,7 @@ class PaintRoom(Room):
     example_wanted = Signal()
 
     def __init__(self, actions: Actions) -> None:
-        head = PhotoHead(actions["surprise"], actions["wipe"], actions["fullscreen"])
+        head = PhotoHead({id: actions[id] for id in HEAD})
         super().__init__(head, "How well the map fits", elsewhere=("labels",))
         self.zoomed = self.canvas = LabelCanvas()
         say(self.canvas, "setAccessibleName", "Label map")

@@ -9,6 +9,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
 
 from app.i18n import say
+from app.widgets.caption import CaptionLine
 from app.widgets.controls import ControlPanel
 from app.widgets.fit import FitGauge
 from app.widgets.parts import Notice, Section, button, label, row
@@ -17,6 +18,7 @@ from app.widgets.viewer import ResultViewer
 from engines.controls import ModelCard
 
 SIDE = 292
+HEAD = ("surprise", "caption", "wipe", "fullscreen")  # the actions over a result
 HOMES = ("draw", "paint", "faces")  # the rooms there are
 
 
@@ -48,7 +50,7 @@ class Room(QSplitter):
         self.setHandleWidth(12)
         self.setChildrenCollapsible(False)
         self.photo_head, self.viewer = photo_head, ResultViewer()
-        self.notice = Notice()
+        self.notice, self.caption = Notice(), CaptionLine()
         self.controls, self.gauge = ControlPanel(elsewhere), gauge or FitGauge()
         say(self.viewer, "setAccessibleName", "Photo")
         self.side = self._side(gauge_title)
@@ -62,6 +64,7 @@ class Room(QSplitter):
         box.addWidget(self.photo_head)
         box.addWidget(self.notice)
         box.addWidget(well(self.viewer), 1)
+        box.addWidget(self.caption)
         if below is not None:
             box.addWidget(below)
         for part, share in ((given, 1), (photo, 1), (self.side, 0)):

@@ -98,6 +98,8 @@ OPTIONS = (
     Option("export_what", "Export", "result", "choice", "Saving",
            choices=(("result", "The result"), ("pair", "Input and result"),
                     ("input", "The input"))),
+    Option("export_caption", "Write a caption into the file", False, "toggle", "Saving",
+           "What a captioner says of the result goes into the description of the exported file."),
     Option("shortcuts", "Shortcuts", {}, "shortcuts", "Shortcuts"),
 )  # fmt: skip
 

@@ -18,6 +18,7 @@ from PySide6.QtGui import QUndoStack
 
 from app.background import Background, sentence
 from app.burst import Burst
+from app.captions import Caption, Captions
 from app.commands import Change, Deletion
 from app.desk import Desk, Snapshot
 from app.door import CatalogueLike, Door, kept_for_drag
@@ -92,6 +93,7 @@ class Studio(QObject):
         self._results = Results(self.tasks, self.history, self._sources.drawings, self)
         self._models = Models(worker, self.tasks, catalogue, self)
         self._door = Door(worker, self.tasks, catalogue, self.background, self)
+        self.captions = Captions(catalogue, self._submit_caption, self)
         self._live = bool(settings.get("live"))
         self._sheet: tuple[int, int] | None = None
 
@@ -123,6 +125,7 @@ class Studio(QObject):
             getattr(door, name).connect(getattr(self, name))
         door.recipe_opened.connect(self.restore)
         door.model_added.connect(self._on_model_added)
+        self.captions.failed.connect(self.failed)
         self.tasks.changed.connect(self.tasks_changed)
         self.tasks.preview.connect(self.process_preview)
         self.history.changed.connect(self.history_changed)
@@ -509,7 +512,26 @@ class Studio(QObject):
             self.failed.emit("export", Failed("input", "There is no result to export yet."))
             return
         quality = quality or int(self.settings.get("export_quality"))
-        self._door.export(self.shown.picture, job, Path(path), what, quality)
+        picture, path = self.shown.picture, Path(path)
+
+        def write(caption: Caption | None) -> None:
+            text = caption.text if caption else ""
+            self._door.export(picture, job, path, what, quality, text)
+
+        if self.settings.get("export_caption") and what != "input":
+            self.captions.ask(picture, write)
+        else:
+            write(None)
+
+    def caption(self) -> None:
+        """Have the picture shown described; `captions.changed` follows, or `failed`."""
+        if self.shown is not None:
+            self.captions.ask(self.shown.picture)
+
+    def _submit_caption(self, job: Job, follow: Follow) -> int:
+        ticket = self.worker.submit(job, "caption", "Caption")
+        self._results.expect(ticket, "tool", job, "Caption", follow=follow)
+        return ticket
 
     def drag_file(self) -> Path | None:
         """The picture shown as a PNG with its recipe, to be dragged out."""

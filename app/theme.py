@@ -188,7 +188,7 @@ _GLYPHS = {  # our names -> the line set's
     "fit": "arrows-in", "recipe": "clipboard-text", "keyboard": "keyboard", "reset":
     "arrow-counter-clockwise", "clear": "trash", "example": "sparkle", "swap": "swap",
     "model": "cube", "file": "file", "list": "list", "save": "floppy-disk", "circle": "circle",
-    "faces": "smiley", "adjust": "crosshair-simple", "paint": "squares-four",
+    "faces": "smiley", "caption": "text-t", "adjust": "crosshair-simple", "paint": "squares-four",
     "apart": "circles-three", "enlarge": "arrows-out",
     "eye": "eye", "brush": "paint-brush",
 }  # fmt: skip

@@ -30,6 +30,8 @@ from PySide6.QtWidgets import (
 from app import pictures, theme
 from app.actions import TOOLS, Actions
 from app.asking import Asking
+from app.captions import FAMILY as CAPTIONER
+from app.captions import Caption
 from app.draw import DrawRoom
 from app.easel import Easel
 from app.i18n import set_language
@@ -81,7 +83,7 @@ class MainWindow(QMainWindow):
         self.asking = Asking(self)
         self.mapping = Mapping(self, self.map)
         self.toast = Notice()  # good news lie over the room, so that the sheet does not jump
-        self._sample = -1
+        self._sample = self._word = -1
         self._remedies: dict[Notice, Any] = {}
         self._fading = QTimer(self, singleShot=True, interval=NOTICE_MS)
         self._lay_out()
@@ -196,7 +198,7 @@ class MainWindow(QMainWindow):
             "zoom_fit": lambda: self.room.zoomed.zoom_fit(),
             "find": self.film.search.setFocus, "light": self.other_theme,
             "choose_model": self.top.picker.open_menu, "settings": asking.for_settings,
-            "menu": asking.menu,
+            "menu": asking.menu, "caption": studio.caption,
         }  # fmt: skip
         for id, act in does.items():
             self.actions_[id].triggered.connect(lambda _=False, act=act: act())
@@ -210,7 +212,7 @@ class MainWindow(QMainWindow):
     def _enable(self, *_: object) -> None:
         """Actions that would do nothing now are grey."""
         card, shown = self.studio.card, self.studio.shown is not None
-        for id in ("copy", "export", "wipe"):
+        for id in ("copy", "export", "wipe", "caption"):
             self.actions_[id].setEnabled(shown)
         self.actions_["enlarge"].setEnabled(shown and self.studio.enlarger() is not None)
         self.top.export.set_ready(shown)
@@ -289,6 +291,9 @@ class MainWindow(QMainWindow):
             part.files_dropped.connect(self.open_files)
             part.picture_dropped.connect(self.take_picture)
         room.viewer.action_clicked.connect(studio.run)
+        room.caption.copy_wanted.connect(self.copy_caption)
+        room.caption.chosen.connect(self._on_caption_chosen)
+        room.caption.looked.connect(self._on_word)
         room.viewer.set_drag_source(studio.drag_file)
 
     # ---- studio to widgets ---------------------------------------------------------------------
@@ -311,6 +316,7 @@ class MainWindow(QMainWindow):
         studio.palette_opened.connect(self.asking.add_palette)
         studio.folder_opened.connect(self._on_folder)
         studio.exported.connect(self._on_exported)
+        studio.captions.changed.connect(self._on_caption)
         studio.settings.changed.connect(self._on_setting)
         self.actions_["live"].setChecked(studio.live)
         self.actions_.set_keys(studio.settings.get("shortcuts"))
@@ -319,6 +325,7 @@ class MainWindow(QMainWindow):
         self.top.export.show_choices(
             get("export_what"), get("export_format"), get("export_quality")
         )
+        self.top.export.show_caption(get("export_caption"))
         self.actions_["wipe"].setChecked(bool(get("wipe")))
         if studio.settings.note:
             self.tell(studio.settings.note)
@@ -397,8 +404,51 @@ class MainWindow(QMainWindow):
         if news and not self.room.says_notes:
             self.tell(" ".join(news), kind="info")
         self.room.notice.hide()
+        self._caption_of(shown)
         self._mark()
         self._enable()
+
+    def _caption_of(self, shown: Shown) -> None:
+        """The caption belongs to the picture that it was made of."""
+        self._word = -1
+        self.room.caption.clear()
+        if shown.job.family == CAPTIONER and shown.job.values.get("show") != "attention":
+            result = shown.result
+            self.studio.captions.keep(shown.picture, result.texts, *result.notes[:1])
+        elif known := self.studio.captions.of(shown.picture):
+            self._on_caption(known)
+
+    def _on_caption(self, caption: Caption) -> None:
+        shown = self.studio.shown
+        if shown is None or shown.picture != caption.picture:
+            return
+        linked = caption.text == caption.told
+        if self._word < 0 or not caption.looked:
+            self.room.caption.show_caption(caption.texts, caption.sure, linked)
+        self._show_word()
+
+    def _on_caption_chosen(self, text: str) -> None:
+        if self.studio.shown is not None:
+            self._on_word(-1)
+            self.studio.captions.choose(self.studio.shown.picture, text)
+
+    def _on_word(self, word: int) -> None:
+        """Where a word of the caption looked, in place of the picture while it is pointed at."""
+        self._word = word
+        self._show_word()
+
+    def _show_word(self) -> None:
+        shown, word = self.studio.shown, self._word
+        caption = self.studio.captions.of(shown.picture) if shown else None
+        if shown is None or caption is None:
+            return
+        if word < 0:
+            if self.room.viewer.picture() is None and not self.room.viewer.message():
+                self.room.viewer.show_picture(shown.picture)
+        elif word < len(caption.looked):
+            self.room.viewer.show_preview(caption.looked[word])
+        else:
+            self.studio.captions.look(shown.picture)
 
     def _on_history(self, *_: object) -> None:
         total = len(self.studio.history.entries())
@@ -476,6 +526,8 @@ class MainWindow(QMainWindow):
             self.top.export.show_choices(
                 get("export_what"), get("export_format"), get("export_quality")
             )
+        elif name == "export_caption":
+            self.top.export.show_caption(value)
         for table in self.desks.values():
             table.take_setting(name, value)
         self.asking.take_setting(name, value)
@@ -504,6 +556,10 @@ class MainWindow(QMainWindow):
             mime = pictures.mime_for(shown.picture, [file] if file else [])
             QGuiApplication.clipboard().setMimeData(mime)
             self.tell("The result is on the clipboard.", kind="info")
+
+    def copy_caption(self, text: str) -> None:
+        _copy(text)
+        self.tell("The caption is on the clipboard.", kind="info")
 
     def copy_recipe(self) -> None:
         if text := self.studio.recipe_json():

@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
         command("animate", "Let values move in time: a film, or a strip where the file is a still.")
     )
     _lineup(command("lineup", "Show one face to every face model, side by side."))
+    _loop(command("loop", "Paint a caption, caption the picture, paint that; say how it drifts."))
     _batch(
         command(
             "batch",
@@ -88,7 +89,10 @@ def _inspect(c: _Command) -> None:
 
 def _run(c: _Command) -> None:
     _asking(c)
-    c.add_output(FILE)
+    c.add_argument(
+        "--caption", metavar="CAPTIONER", help="write what this model says of it into the file"
+    )
+    c.add_output(f"{FILE}; a captioner needs none", required=False)
     c.add_device()
 
 
@@ -141,6 +145,20 @@ def _lineup(c: _Command) -> None:
     c.add_argument("--points", default="", help="eyes and mouth, as `faces` lists them")
     c.add_argument("--other", type=Path, help="a second photo, whose object is traded")
     c.add_output("the sheet: png, jpg, webp or tif")
+    c.add_device()
+
+
+def _loop(c: _Command) -> None:
+    c.add_argument(
+        "recipe", nargs="?", type=Path, metavar="RECIPE", help="a drawing, to begin with its photo"
+    )
+    c.add_argument("--model", metavar="MODEL", help="the drawing's, where it is not installed")
+    c.add_argument("--caption", default="", metavar="TEXT", help="the words to begin with")
+    c.add_argument("--captioner", required=True, metavar="MODEL", help="says what pictures show")
+    c.add_argument("--painter", default="", metavar="MODEL", help="paints captions")
+    c.add_argument("--turns", type=int, default=3, metavar="N", help="how many pictures (3)")
+    c.add_argument("--seed", type=int, default=0, metavar="N", help="the source of randomness (0)")
+    c.add_output("all pictures on one sheet, png, jpg, webp or tif", required=False)
     c.add_device()
 
 

@@ -123,16 +123,65 @@ def inspect(options: argparse.Namespace) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    _check_output(options.output)
+    if options.output:
+        _check_output(options.output)
     engine = _engine(options.device)
     job = _asked(options, engine)
+    if not options.output and not _tells(job):
+        raise Refused("Say with -o where the picture goes.")
     result = _finish(engine.run(job))
-    picture = _first(result)
-    _write(picture, _complete(job, engine), options.output)
+    if options.output:
+        _save(options, engine, job, _first(result), result.seconds)
+    for text in result.texts if _tells(job) else ():
+        print(text)
+    return 0
+
+
+def _tells(job: Job) -> bool:
+    """Whether the job's result is texts."""
+    from engines.family import families
+
+    return job.family in families() and families()[job.family].tells
+
+
+def _save(
+    options: argparse.Namespace, engine: Engine, job: Job, picture: Picture, seconds: float
+) -> None:
+    """Write the picture and say so; with --caption, its caption into the file."""
+    caption = ""
+    if options.caption:
+        from engines.loop import caption_of
+
+        caption = caption_of(engine, options.caption, picture).texts[0]
+    _write(picture, _complete(job, engine), options.output, caption)
     is_replay = options.recipe and not _is_changed(options)
     note = _difference(options.recipe, picture) if is_replay else ""
-    milliseconds = f"{1000 * result.seconds:.0f} ms"
-    print(f"{options.output}  {picture.width}x{picture.height}  {milliseconds}{note}")
+    note += f"  “{caption}”" if caption else ""
+    print(f"{options.output}  {picture.width}x{picture.height}  {1000 * seconds:.0f} ms{note}")
+
+
+def loop(options: argparse.Namespace) -> int:
+    from engines.loop import around
+
+    if options.output:
+        _check_output(options.output)
+    if options.turns < 1:
+        raise Refused("A loop has at least one turn.")
+    engine = _engine(options.device)
+    drawn = _recipe(options.recipe) if options.recipe else None
+    if drawn and options.model:
+        drawn = drawn.with_(checkpoint=engine.describe(options.model).checkpoint)
+    events = around(engine, options.captioner, options.painter, options.caption, drawn,
+                    options.turns, options.seed)  # fmt: skip
+    result = _finish(events, quiet=True)
+    for text in result.texts:
+        print(text)
+    print(result.notes[0])
+    if options.output:
+        from engines.images import contact_sheet, save_picture
+
+        pictures, texts = result.pictures, result.texts
+        save_picture(contact_sheet(pictures, texts) if texts[1:] else pictures[0], options.output)
     return 0
 
 
@@ -396,7 +445,7 @@ def convert(options: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     do.__name__: do for do in (
-        models, inspect, run, animate, lineup, batch, edges, faces, prepare, train, convert,
+        models, inspect, run, loop, animate, lineup, batch, edges, faces, prepare, train, convert,
     )
 }  # fmt: skip
 
@@ -458,11 +507,11 @@ def _open(path: Path) -> Picture:
     return open_picture(path)
 
 
-def _write(picture: Picture, job: Job, path: Path) -> None:
+def _write(picture: Picture, job: Job, path: Path, caption: str = "") -> None:
     from engines.images import save_picture
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_picture(picture, path, job=job)
+    save_picture(picture, path, job=job, caption=caption)
 
 
 def _recipe(path: Path) -> Job:

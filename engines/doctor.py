@@ -209,8 +209,8 @@ ATTNGAN = (
 
 
 def _vocabulary(words: dict[str, int]) -> str:
-    what = f"a vocabulary of {len(words):,} words for captioning{_room('captioning')}"
-    return vocabulary.lacking(words) or what
+    count = f"a vocabulary of {len(words):,} words for captioning"
+    return vocabulary.lacking(words) or f"{count}; put it into the folder of its captioner"
 
 
 def _folder(path: Path) -> Verdict:

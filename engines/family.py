@@ -55,6 +55,7 @@ class Family:
     )
     tool: ClassVar[bool] = False  # True: needs no checkpoint (photo to edges, ...)
     conducts: ClassVar[bool] = False  # True: a tool whose run() is given the engine, to run models
+    tells: ClassVar[bool] = False  # True: its result is texts; the picture is the one it was given
     shrinks: ClassVar[bool] = (
         False  # True: short of memory it may run on smaller pictures, and the result be enlarged
     )

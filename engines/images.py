@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms, ImageDraw, ImageFont
 
-from engines.job import Job, Picture, save_png
+from engines.job import PNG_CAPTION, Job, Picture, save_png
 
 MAX_BYTES = 1 << 30
 MAX_PIXELS = 80_000_000  # 8000 x 10000; beyond that a file is refused before it is decoded
@@ -28,6 +28,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "TGA", "IC
            "JPEG2000", "PCX", "PSD", "QOI", "SGI")  # fmt: skip
 SHEET_SIDE = 4096
 SAVED = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+DESCRIPTION = 0x010E  # EXIF's ImageDescription
 _LONGEST = {"JPEG": 65_500, "WEBP": 16_383}  # pixels on a side that the format can hold
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, ArithmeticError,
            AttributeError, RuntimeError, AssertionError, struct.error, zlib.error)  # fmt: skip
@@ -305,9 +306,14 @@ def _frozen(pixels: np.ndarray) -> np.ndarray:
 
 
 def save_picture(
-    picture: Picture, path: str | Path, quality: int = 92, job: Job | None = None
+    picture: Picture,
+    path: str | Path,
+    quality: int = 92,
+    job: Job | None = None,
+    caption: str = "",
 ) -> None:
     """Write by suffix: PNG (the recipe of `job` inside), JPEG (on white), WebP, TIFF (lossless).
+    A caption goes into the file's description (PNG: Description; others: EXIF ImageDescription).
 
     quality 1 to 100, for JPEG and WebP; WebP is lossless at 100. The file appears whole or not at
     all. Raises ImageError.
@@ -318,16 +324,29 @@ def save_picture(
         raise ImageError(f"{path.name} needs one of the endings {', '.join(SAVED)}.")
     try:
         if suffix == ".png":
-            save_png(picture, job, path)
+            save_png(picture, job, path, caption)
         else:
-            _write(path, _encoded(picture, suffix, min(max(int(quality), 1), 100), path.name))
+            quality = min(max(int(quality), 1), 100)
+            _write(path, _encoded(picture, suffix, quality, path.name, caption))
     except FileNotFoundError as error:
         raise ImageError(f"There is no folder {path.parent}.") from error
     except OSError as error:
         raise ImageError(f"{path.name} cannot be written: {error.strerror or error}.") from error
 
 
-def _encoded(picture: Picture, suffix: str, quality: int, name: str) -> bytes:
+def caption_in(path: str | Path) -> str:
+    """The caption in a picture's metadata; "" where there is none. Raises ImageError."""
+    try:
+        with Image.open(path) as image:
+            if text := getattr(image, "text", {}).get(PNG_CAPTION):
+                return str(text)
+            found = str(image.getexif().get(DESCRIPTION, ""))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"{Path(path).name} cannot be read as a picture.") from error
+    return found.encode("latin-1", "ignore").decode("utf-8", "replace")  # as Pillow reads bytes
+
+
+def _encoded(picture: Picture, suffix: str, quality: int, name: str, caption: str) -> bytes:
     kind = {".webp": "WEBP", ".tif": "TIFF", ".tiff": "TIFF"}.get(suffix, "JPEG")
     longest = _LONGEST.get(kind)
     if longest and max(picture.size) > longest:
@@ -344,6 +363,10 @@ def _encoded(picture: Picture, suffix: str, quality: int, name: str) -> bytes:
         }
     elif kind == "WEBP":
         options = {"quality": quality, "lossless": quality == 100, "exact": True}
+    if caption:
+        exif = Image.Exif()
+        exif[DESCRIPTION] = caption.encode()
+        options["exif"] = exif
     buffer = io.BytesIO()
     Image.fromarray(picture.pixels).save(buffer, kind, **options)
     return buffer.getvalue()

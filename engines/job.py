@@ -24,6 +24,7 @@ from PIL import Image, PngImagePlugin
 
 VERSION = 1
 PNG_KEY = "ganvas"
+PNG_CAPTION = "Description"  # the keyword that the PNG specification gives to it
 # The recipe of a 24-megapixel photo takes up to 100 MB; Pillow refuses to open a PNG beyond 64 MB.
 PngImagePlugin.MAX_TEXT_MEMORY = 1 << 30
 
@@ -212,15 +213,17 @@ class Job:
             raise JobError("This is not a Ganvas recipe, or it is damaged.") from error
 
 
-def save_png(picture: Picture, job: Job | None, path: str | Path) -> None:
+def save_png(picture: Picture, job: Job | None, path: str | Path, caption: str = "") -> None:
     """Write `picture` with its recipe inside (iTXt, uncompressed: Pillow refuses compressed text
-    above 1 MiB).
+    above 1 MiB), and its caption, if there is one, as its description.
 
     The file appears whole or not at all (written beside the target, then renamed).
     """
     info = PngImagePlugin.PngInfo()
     if job is not None:
         info.add_itxt(PNG_KEY, job.to_json(), zip=False)
+    if caption:
+        info.add_itxt(PNG_CAPTION, caption, zip=False)
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

@@ -183,7 +183,20 @@ MARKS: tuple[Mark, ...] = (
     ),
     _mark("genegan", "a GeneGAN net (its variables)", "G_splitter/conv1/W*"),
     _mark(
-        "captioning", "a captioning decoder", "embed.weight", "lstm.weight_ih_l0", "linear.weight"
+        "captioning",
+        "a captioning decoder",
+        "embed.weight",
+        "lstm.weight_ih_l0",
+        "linear.weight",
+        advice="; open the folder in which it lies with its encoder and its vocabulary",
+    ),
+    _mark(
+        "captioning",
+        "a captioning encoder",
+        ("resnet.0.weight", (N, 3, 7, 7)),
+        ("linear.weight", (N, N)),
+        "bn.running_mean",
+        advice="; open the folder in which it lies with its decoder and its vocabulary",
     ),
     _mark(
         "captioning",

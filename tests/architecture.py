@@ -28,6 +28,7 @@ QT = ("PySide6", "shiboken6", "qtawesome", "qimage2ndarray", "qtpy")
 LOADS_TORCH = (
     "engines.backbone_train",
     "engines.backbonenet",
+    "engines.captionscore",
     "engines.devices",
     "engines.embedder",
     "engines.evaluate",
@@ -67,7 +68,7 @@ ENGINES = (
     ("doctor", "training", "executor"),
     ("families",),
     ("engine", "evaluate"),
-    ("cluster",),
+    ("cluster", "loop"),
     ("arguments", "cli"),
 )
 APP = (

@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.i18n import say
 from app.widgets.controls import SegmentsField, SliderField
-from app.widgets.parts import Popover, Segments, button, label, row
+from app.widgets.parts import Popover, Segments, Switch, button, label, row
 from engines.controls import Choice, Slider
 
 FORMATS = (("png", "PNG"), ("jpg", "JPEG"), ("webp", "WebP"), ("tiff", "TIFF"))
@@ -22,7 +22,7 @@ class ExportButton(QWidget):
 
     save_wanted = Signal()
     recipe_wanted = Signal()
-    changed = Signal(str, object)  # "what" | "format" | "quality", value
+    changed = Signal(str, object)  # "what" | "format" | "quality" | "caption", value
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,20 +32,26 @@ class ExportButton(QWidget):
         self.what = Segments(WHAT, "What to export")
         self.format = SegmentsField(Choice("format", "Format", FORMATS, "png"))
         self.quality = SliderField(Slider("quality", "Quality", 1, 100, 1, 92, "%"))
+        self.caption = Switch("Write a caption into the file")
         self.note = label("", "small", wrap=True)
         self.save = button("Save as…", "primary", "save")
         self.recipe = button("Copy recipe as JSON", icon="recipe")
         box = QVBoxLayout(self.menu)
         box.setContentsMargins(14, 12, 14, 14)
         box.setSpacing(12)
-        for part in (self.what, self.format, self.quality, self.note):
+        for part in (self.what, self.format, self.quality):
             box.addWidget(part)
+        words = label("Write a caption into the file")
+        words.setBuddy(self.caption)
+        box.addLayout(row(words, None, self.caption))
+        box.addWidget(self.note)
         box.addLayout(row(self.recipe, None, self.save))
         self.menu.setFixedWidth(340)
         self.button.clicked.connect(self.open_menu)
         self.what.chosen.connect(lambda value: self._on_changed("what", value))
         self.format.edited.connect(lambda value: self._on_changed("format", value))
         self.quality.edited.connect(lambda value: self._on_changed("quality", int(value)))
+        self.caption.clicked.connect(lambda on: self.changed.emit("caption", on))
         self.save.clicked.connect(self._on_save)
         self.recipe.clicked.connect(self._on_recipe)
         self.show_choices("result", "png", 92)
@@ -60,6 +66,9 @@ class ExportButton(QWidget):
         self.format.show_value(form)
         self.quality.show_value(quality)
         self._explain()
+
+    def show_caption(self, on: bool) -> None:
+        self.caption.setChecked(on)
 
     def set_ready(self, ready: bool) -> None:
         """Without a result there is nothing to export."""

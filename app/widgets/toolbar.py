@@ -408,11 +408,9 @@ class DrawHead(CanvasHead):
 
 
 class PhotoHead(QWidget):
-    """Over the result: engine time, surprise, wipe, full screen."""
+    """Over the result: engine time, and actions of which one is "surprise"."""
 
-    def __init__(
-        self, surprise: QAction, wipe: QAction, fullscreen: QAction, title: str = "Photo"
-    ) -> None:
+    def __init__(self, actions: dict[str, QAction], title: str = "Photo") -> None:
         super().__init__()
         self.time = label("", "quiet")
         box = QHBoxLayout(self)
@@ -422,9 +420,10 @@ class PhotoHead(QWidget):
         box.addStretch(1)
         box.addWidget(self.time)
         box.addSpacing(4)
-        self.surprise = of(surprise)
+        parts = {id: of(action) for id, action in actions.items()}
+        self.surprise = parts["surprise"]
         self._box = box
-        for part in (self.surprise, of(wipe), of(fullscreen)):
+        for part in parts.values():
             box.addWidget(part)
         self.setFixedHeight(36)
 

@@ -15,9 +15,10 @@ import torch
 from PIL import Image
 
 import main as program
-from engines import checkpoint
+from engines import checkpoint, images
 from engines.catalogue import Catalogue
-from engines.families import pix2pix
+from engines.families import captioning, pix2pix
+from engines.families.captioning.config import Config as CaptionConfig
 from engines.families.pix2pix.config import MultimodalConfig, UNetConfig
 from engines.job import Picture, Preview, Progress, Result, job_from_png, save_png
 
@@ -475,3 +476,75 @@ def test_interrupting_leaves_nothing_behind(
         tmp_path / "a.png",
     )
     assert status == 130 and not (tmp_path / "a.png").exists()
+
+
+# ---- words ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def captioner(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    family = captioning.Captioning()
+    words = ("<end>", "a", "red", "hat")
+    config = CaptionConfig("attend", 4, words, widths=(4, 6), embed=4, attention=4, hidden=4,
+                           size=(16, 16), longest=3)  # fmt: skip
+    path = tmp_path / "words.safetensors"
+    metadata = {"family": "captioning", "config": family.to_dict(config)}
+    checkpoint.save(path, family.build(config).state_dict(), metadata)
+    return path
+
+
+def test_a_captioner_prints_its_captions_and_needs_no_output(
+    captioner: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = drawing(tmp_path / "photo.png")
+    status, said, notes = call(capsys, "run", "--model", captioner, "--image", f"photo={photo}")
+    assert status == 0
+    assert 1 <= len(said.splitlines()) <= 3
+    assert set(said.split()) <= {"a", "red", "hat"}
+    assert "Sure to" in notes
+
+
+def test_a_painter_needs_an_output(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = f"edges={drawing(tmp_path / 'd.png')}"
+    status, _, said = call(capsys, "run", "--model", model, "--image", given)
+    assert (status, said) == (2, "Say with -o where the picture goes.\n")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif"])
+def test_a_caption_goes_into_the_file_on_request(
+    model: Path, captioner: Path, suffix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given, out = f"edges={drawing(tmp_path / 'd.png')}", tmp_path / f"out.{suffix}"
+    told = ("run", "--model", model, "--image", given, "-o", out)
+    assert call(capsys, *told)[0] == 0
+    assert images.caption_in(out) == ""
+    status, said, _ = call(capsys, *told, "--caption", captioner)
+    assert status == 0
+    assert images.caption_in(out)
+    assert f"“{images.caption_in(out)}”" in said
+
+
+def test_a_caption_of_other_letters_survives_the_file(tmp_path: Path) -> None:
+    picture = Picture(np.zeros((4, 4, 3), np.uint8))
+    for suffix in ("png", "jpg", "webp", "tif"):
+        images.save_picture(picture, tmp_path / f"a.{suffix}", caption="são tomé 红")
+        assert images.caption_in(tmp_path / f"a.{suffix}") == "são tomé 红"
+
+
+def test_a_drawing_loops_to_its_caption(
+    model: Path, captioner: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given, out = f"edges={drawing(tmp_path / 'd.png')}", tmp_path / "out.png"
+    assert call(capsys, "run", "--model", model, "--image", given, "-o", out)[0] == 0
+    sheet = tmp_path / "sheet.png"
+    arguments = ("loop", out, "--model", model, "--captioner", captioner, "-o", sheet)
+    status, said, _ = call(capsys, *arguments)
+    assert status == 0
+    assert said.splitlines()[-1].startswith("Drift from “")
+    assert sheet.is_file()
+    status, _, refused = call(capsys, "loop", "--captioner", captioner, "--caption", "a hat")
+    assert status == 2
+    assert "begins with a caption and its painter" in refused

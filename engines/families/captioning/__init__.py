@@ -33,6 +33,7 @@ BLIND = "This captioner is given the whole picture at once; it has no attention 
 class Captioning(Family):
     id, title = "captioning", "Picture to caption"
     trainer = "captioning.train:CaptionTrainer"
+    tells = True
 
     def recognise(self, checkpoint: Checkpoint) -> Config | None:
         return configs.recognise(checkpoint)

@@ -139,7 +139,7 @@ def _encoder(config: Config, shapes: Shapes) -> Config | None:
         for k, s in shapes.items()
         if k.startswith("encoder.features.")
     }
-    name, channels = _known_encoder(features)
+    name, channels = known_encoder(features)
     if not name:
         return None
     attends = config.kind == "attend"
@@ -147,7 +147,7 @@ def _encoder(config: Config, shapes: Shapes) -> Config | None:
     return replace(config, encoder=name, widths=(channels,), size=size, cells=cells, longest=50)
 
 
-RESNETS = {
+RESNETS: dict[tuple[tuple[int, ...], int], str] = {
     ((2, 2, 2, 2), 0): "resnet18",
     ((3, 4, 6, 3), 0): "resnet34",
     ((3, 4, 6, 3), 64): "resnet50",
@@ -159,7 +159,7 @@ RESNETS = {
 VGGS = {8: "vgg11", 10: "vgg13", 13: "vgg16", 16: "vgg19"}
 
 
-def _known_encoder(features: Shapes) -> tuple[str, int]:
+def known_encoder(features: Shapes) -> tuple[str, int]:
     """torchvision's name of an encoder by its numbered layers, and its last channels; "" for an
     unknown one."""
     if features.get("0.weight", ())[1:] == (3, 7, 7):

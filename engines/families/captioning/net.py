@@ -96,8 +96,10 @@ def _from_torchvision(name: str) -> nn.Module:
     """The layers before the classifier, numbered as in nn.Sequential(*children)."""
     from torchvision import models
 
-    net = models.get_model(name, weights=None, **({"init_weights": False} if "vgg" in name else {}))
-    return net.features if "vgg" in name else nn.Sequential(*list(net.children())[:-2])
+    if "vgg" in name:
+        vgg = models.get_model(name, weights=None, init_weights=False)
+        return nn.Sequential(*vgg.get_submodule("features").children())
+    return nn.Sequential(*list(models.get_model(name, weights=None).children())[:-2])
 
 
 class Attention(nn.Module):
