@@ -43,13 +43,18 @@ class RecipeError(ValueError):
 @dataclass(frozen=True)
 class Stage:
     """size (width, height), batch per device, steps, learning rate at its start and end (linear
-    between)."""
+    between).
+
+    card  what is otherwise on a graphics card: entries of the same names. There a step costs the
+          same time for a batch several times as large, and most of it is spent on starting it.
+    """
 
     steps: int
     size: tuple[int, int]
     batch: int
     rate: float = 2e-4
     last_rate: float | None = None
+    card: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,13 @@ class Recipe:
     def steps(self) -> int:
         return sum(stage.steps for stage in self.stages)
 
+    def on(self, device: str) -> Recipe:
+        """The recipe as it is on a kind of device: "cuda", "cpu" or "mps"."""
+        if device != "cuda":
+            return self
+        stages = (replace(s, **{**s.card, "card": {}}) for s in self.stages)
+        return replace(self, stages=tuple(stages))
+
     def stage_at(self, step: int) -> tuple[Stage, int]:
         """The stage that `step` belongs to, and the step at which that stage begins."""
         begin = 0
@@ -98,7 +110,9 @@ def load_recipe(path: Path) -> Recipe:
         raise RecipeError(f"{Path(path).name} is not a recipe: {error}.") from error
     try:
         stages = tuple(Stage(**{**s, "size": tuple(s["size"])}) for s in body.pop("stage"))
-        return Recipe(stages=stages, **body)
+        found = Recipe(stages=stages, **body)
+        found.on("cuda")  # misspelt entries are found here, on any machine
+        return found
     except (KeyError, TypeError) as error:
         raise RecipeError(f"{Path(path).name} lacks or misspells an entry: {error}.") from error
 
@@ -170,7 +184,9 @@ def train_file(
         share = steps / read.steps
         read = replace(
             read,
-            stages=tuple(replace(s, steps=max(1, round(s.steps * share))) for s in read.stages),
+            stages=tuple(
+                replace(s, steps=max(1, round(s.steps * share)), card={}) for s in read.stages
+            ),
         )
     found = datasets.make_dataset(dict(read.data), Path(data), read.seed)
     yield from train(read, out, found, device, devices, resume, minutes)
@@ -209,6 +225,7 @@ def train(
     With `minutes` it stops in time, its state saved, so that `resume` goes on later.
     """
     run = _Run(recipe, Path(out), data, device, devices)
+    recipe = run.recipe
     start = run.load() if resume else 0
     if run.fabric.global_rank == 0:
         out.mkdir(parents=True, exist_ok=True)
@@ -237,12 +254,13 @@ class _Run:
     def __init__(
         self, recipe: Recipe, out: Path, data: datasets.DataSet, device: str, devices: int | str
     ) -> None:
-        self.recipe, self.out, self.data = recipe, out, data
+        self.out, self.data = out, data
         self.fabric = Fabric(accelerator=device, devices=devices, precision=recipe.precision)  # pyright: ignore[reportArgumentType]
         self.fabric.launch()
         if self.fabric.device.type == "cuda":  # a stage has one size: the search pays
             torch.backends.cudnn.benchmark = True
             torch.set_float32_matmul_precision("high")
+        self.recipe = recipe = recipe.on(self.fabric.device.type)
         torch.manual_seed(recipe.seed)
         self.trainer = make_trainer(recipe, data)
         modules, optimisers = self.trainer.modules(), self.trainer.optimisers()

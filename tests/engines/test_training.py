@@ -217,3 +217,16 @@ def test_a_damaged_state_is_refused_in_one_sentence(tmp_path: Path, photos: Path
         ):
             list(training.train_file(recipe, photos, tmp_path / "run", "cpu", resume=True, steps=2))
     assert not list((tmp_path / "run").glob(".state*"))
+
+
+def test_a_stage_may_be_another_on_a_card(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    text = 'name = "n"\ntrainer = "t:T"\n[data]\n[[stage]]\nsize = [8, 8]\nbatch = 2\nsteps = 9\n'
+    path.write_text(text + "card = {batch = 16, steps = 4}\n")
+    recipe = training.load_recipe(path)
+    assert [(s.batch, s.steps, s.size) for s in recipe.on("cuda").stages] == [(16, 4, (8, 8))]
+    assert recipe.on("cuda").steps == 4
+    assert recipe.on("cpu") is recipe and recipe.steps == 9
+    path.write_text(text + "card = {bach = 16}\n")
+    with pytest.raises(training.RecipeError, match="bach"):
+        training.load_recipe(path)
