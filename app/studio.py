@@ -464,8 +464,8 @@ class Studio(QObject):
         """Every picture of a folder, or of a list, through the model in use and with its values, as
         one task; 0 if that cannot be."""
         card = self.card
-        role = next((c.role for c in card.inputs() if not c.optional), "") if card else ""
-        if card is None or not role:
+        control = next((c for c in card.inputs() if not c.optional), None) if card else None
+        if card is None or control is None:
             refusal = "The model in use takes no picture, so it takes no folder."
             self.failed.emit("drop", Failed("input", refusal))
             return 0
@@ -475,7 +475,7 @@ class Studio(QObject):
         source = Path(source) if isinstance(source, str) else source
         name = source.name if isinstance(source, Path) else f"{len(source)} photos"
         batch = Batch(
-            source, Path(target), job, role, partial(self._through, card.title),
+            source, Path(target), job, control, partial(self._through, card.title),
             self.worker.cancel, self.background, self,
         )  # fmt: skip
         return self.tasks.start(batch, f"Batch: {name} through {card.title}")

@@ -16,7 +16,8 @@ from typing import Any, Literal, Protocol
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
 
 from app.background import Background, reason, sentence
-from app.opening import open_picture, pictures_in
+from app.opening import pictures_in
+from engines.controls import ImageInput, SketchInput
 from engines.job import (
     Cancelled,
     Event,
@@ -201,7 +202,7 @@ class Batch(QObject):
         source: Path | Sequence[Path],
         target: Path,
         job: Job,
-        role: str,
+        control: ImageInput | SketchInput,
         submit: Callable[[Job, Callable[[int, Event], None]], int],
         cancel: Callable[[int], None],
         background: Background,
@@ -211,7 +212,7 @@ class Batch(QObject):
         self._source, self._target = source, target
         self._name = source.name if isinstance(source, Path) else "the list"
         self._files: deque[Path] = deque()
-        self._like, self._role = job, role
+        self._like, self._control = job, control
         self._submit, self._cancel_ticket = submit, cancel
         self._background = background
         self._total = 0
@@ -254,7 +255,10 @@ class Batch(QObject):
 
     def _prepare(self, file: Path) -> tuple[Job, Path | None]:
         """The job for a file and where its result goes; None if it is there already."""
-        images = {**self._like.images, self._role: open_picture(file)}
+        from engines.mapfiles import open_given
+
+        given = open_given(file, self._control)
+        images = {**self._like.images, self._control.role: given}
         job = self._like.with_(images=images)
         return job, free_name(self._target / f"{file.stem}.png", job)
 

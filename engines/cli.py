@@ -239,6 +239,7 @@ def batch(options: argparse.Namespace) -> int:
     from engines.cluster import run_many
     from engines.controls import checked
     from engines.images import ImageError
+    from engines.mapfiles import open_given
 
     targets = _targets(_pictures(options.images), options.images, options.output)
     engine = _engine(options.device)
@@ -256,7 +257,7 @@ def batch(options: argparse.Namespace) -> int:
     def jobs() -> Iterator[Job]:
         for path, target in targets.items():
             try:
-                images = {**kept, role: _open(path)}
+                images = {**kept, role: open_given(path, card.control(role))}
                 wanted = Job(card.family, card.checkpoint, values, images, seed=seed)
                 job = checked(wanted, card)
             except ImageError as error:
@@ -569,6 +570,8 @@ def _values(settings: Iterable[str]) -> dict[str, Any]:
 
 
 def _images(arguments: Iterable[str], card: ModelCard) -> dict[str, Picture]:
+    from engines.mapfiles import open_given
+
     roles = {c.role for c in card.inputs()}
     found = {}
     for argument in arguments:
@@ -577,7 +580,7 @@ def _images(arguments: Iterable[str], card: ModelCard) -> dict[str, Picture]:
             role, path = _single_role(card), argument
         if role in found:
             raise Refused(f"Two pictures were given for {role}.")
-        found[role] = _open(Path(path))
+        found[role] = open_given(Path(path), card.control(role))
     return found
 
 

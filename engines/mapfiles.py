@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from engines import images, palettes
+from engines.controls import Control, SketchInput
 from engines.job import Picture
 from engines.palettes import Imported, Palette
 
@@ -60,6 +61,21 @@ class MapFile:
 def open_map(source: str | Path | bytes) -> MapFile:
     """Raises ImageError."""
     return MapFile(images.open_picture(source), palettes.stored_numbers(source))
+
+
+def open_given(path: Path, control: Control | None) -> Picture:
+    """The picture in a file as a model's input takes it: of a map of classes or looks the numbers
+    that the file stores, of a map of objects numbers from 0 on, of all else what one sees. Raises
+    ImageError."""
+    if not isinstance(control, SketchInput) or control.kind != "labels":
+        return images.open_picture(path)
+    if control.optional and not control.classes:
+        return palettes.open_objects(path)
+    file = open_map(path)
+    meant, _ = meaning(file, palettes.named(control.palette, control.classes))
+    if meant != "numbers" or file.numbers is None:
+        return file.picture
+    return Picture(np.clip(file.numbers, 0, 255).astype(np.uint8))
 
 
 def of_picture(picture: Picture) -> MapFile:

@@ -48,7 +48,7 @@ class _Entry(QStyledItemDelegate):
         self.panel = legend
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Any) -> QSize:
-        return QSize(WIDE, HIGH)
+        return self.panel.list.gridSize()
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Any) -> None:
         number = int(index.data(NUMBER))

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from engines import mapfiles, palettes
+from engines.controls import Control, ImageInput, SketchInput
 from engines.images import ImageError
 from engines.job import Picture
 
@@ -112,3 +113,19 @@ def test_a_photo_is_none_of_it() -> None:
 def test_a_damaged_file_is_refused() -> None:
     with pytest.raises(ImageError):
         mapfiles.open_map(b"nothing of the kind")
+
+
+def test_a_file_becomes_what_the_input_takes(tmp_path: Path) -> None:
+    def given(control: Control | None) -> np.ndarray:
+        return mapfiles.open_given(tmp_path / "a.png", control).pixels
+
+    theirs = np.random.default_rng(1).integers(0, 256, (4, 3))
+    (tmp_path / "a.png").write_bytes(png(house(), theirs))
+    classes = SketchInput("labels", "", "labels", (8, 8), "facades", classes=12)
+    objects = SketchInput("objects", "", "labels", (8, 8), optional=True)
+    assert np.array_equal(given(classes), house())
+    assert np.array_equal(given(objects), house() - 1)  # from 0 on
+    for control in (ImageInput("photo", ""), SketchInput("ink", "", "edges", (8, 8)), None):
+        assert np.array_equal(given(control), theirs[house()])
+    (tmp_path / "a.png").write_bytes(palettes.coloured(Picture(house()), FACADES).to_png())
+    assert given(classes).shape == (60, 80, 3)  # the family reads the colours
