@@ -45,7 +45,7 @@ class CaptionBox(QPlainTextEdit):
         self._marks = _Marks(self.document(), self)
         self._unknown: list[tuple[str, tuple[str, ...]]] = []
         self._showing = False
-        self.completer = QCompleter(QStringListModel(sorted(self.known)), self)
+        self.completer = QCompleter(QStringListModel(sorted(self.known), self), self)
         self.completer.setWidget(self)
         self.completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.completer.setMaxVisibleItems(OFFERED)
