@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from app import theme
 from app.i18n import say, signals, tr
+from app.widgets.captionbox import CaptionBox
 from app.widgets.images import ImageWell
 from app.widgets.parts import Segments, Slider, Switch, button, label, row, tool
 from engines import controls as kinds
@@ -169,6 +170,50 @@ class TextField(Field):
             self.line.setText(str(value))
 
 
+class CaptionField(Field):
+    """A text of words that the model knows; below it, what it does not know and what may be
+    meant."""
+
+    def __init__(self, control: kinds.Text) -> None:
+        super().__init__()
+        self.caption = CaptionBox(control.words, control.longest)
+        say(self.caption, "setAccessibleName", control.label)
+        if control.placeholder:
+            say(self.caption, "setPlaceholderText", control.placeholder)
+        self.unknown = label("", "small", wrap=True)
+        self.meant = button("", "link")
+        self.unknown.hide()
+        self.meant.hide()
+        self.meant.clicked.connect(self._on_meant)
+        self.caption.edited.connect(self.edited.emit)
+        self.caption.unknown_changed.connect(self._on_unknown)
+        box = QVBoxLayout(self)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(4)
+        box.addWidget(label(control.label))
+        box.addWidget(self.caption)
+        box.addWidget(self.unknown)
+        box.addLayout(row(self.meant, None))
+        self.show_value(control.default)
+
+    def show_value(self, value: Value) -> None:
+        self.caption.show_text(str(value))
+
+    def _on_unknown(self, unknown: list[tuple[str, tuple[str, ...]]]) -> None:
+        self.unknown.setVisible(bool(unknown))
+        if unknown:
+            words = ", ".join(f"“{word}”" for word, _ in unknown)
+            say(self.unknown, "setText", "Unknown to this model: {words}", words=words)
+        self._meant = next(((word, near[0]) for word, near in unknown if near), None)
+        self.meant.setVisible(self._meant is not None)
+        if self._meant:
+            say(self.meant, "setText", "Say “{word}” instead", word=self._meant[1])
+
+    def _on_meant(self) -> None:
+        if self._meant:
+            self.caption.replace(*self._meant)
+
+
 class AttributesField(Field):
     """A slider for every label; of an exclusive group one at most is away from zero, or from the
     lowest where that is more."""
@@ -285,7 +330,7 @@ def field(control: Control) -> Field | None:
     makers: dict[type, Callable[[Any], Field]] = {
         kinds.Slider: SliderField,
         kinds.Toggle: ToggleField,
-        kinds.Text: TextField,
+        kinds.Text: lambda control: (CaptionField if control.words else TextField)(control),
         kinds.Attributes: AttributesField,
         kinds.Box: BoxField,
     }

@@ -3,6 +3,7 @@ here."""
 
 from engines.families import ageing as ageing
 from engines.families import anystyle as anystyle
+from engines.families import attngan as attngan
 from engines.families import captioning as captioning
 from engines.families import colourise as colourise
 from engines.families import cyclegan as cyclegan

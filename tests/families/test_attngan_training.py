@@ -13,6 +13,8 @@ from engines import scenes
 from engines.checkpoint import open_checkpoint
 from engines.families.attngan import config as configs
 from engines.families.attngan import losses
+from engines.families.attngan.config import DiscriminatorConfig
+from engines.families.attngan.net import AttnGAN, Discriminator
 from engines.families.attngan.train import AttnGANTrainer, DAMSMTrainer
 from engines.job import Result
 from engines.training import Recipe, RecipeError, Stage, load_recipe, train
@@ -95,6 +97,29 @@ def test_a_caption_that_fits_the_wrong_photo_too_is_not_wrong() -> None:
     assert every > spared + 0.5
 
 
+def test_one_pass_judges_as_two_do_without_batch_norms() -> None:
+    judge = Discriminator(DiscriminatorConfig(64, 4, 8, norm=False))
+    real, fake = torch.rand(2, 3, 3, 64, 64) * 2 - 1
+    sentence, differs = torch.randn(3, 8), torch.tensor([1.0, 0.0])
+    apart = losses.discriminator_loss(judge, real, fake, sentence, differs)
+    joined = losses.discriminator_loss(judge, real, fake, sentence, differs, joined=True)
+    assert torch.allclose(apart, joined, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["clothes", "emoji"])
+def test_what_ships_is_small(name: str) -> None:
+    """Ten million bytes in half precision, with 504 words at most."""
+    first, then = (load_recipe(RECIPES / f"words-to-{name}{end}.toml") for end in ("-damsm", ""))
+    encoders = DAMSMTrainer(first, shapes(12)).config
+    config = replace(
+        encoders, words=504, width=then.network["width"], condition=then.network["condition"],
+        noise=then.network["noise"], stages=2,
+    )  # fmt: skip
+    with torch.device("meta"):
+        numbers = sum(t.numel() for t in AttnGAN(config).state_dict().values())
+    assert 2 * numbers < 9_500_000
+
+
 def test_the_same_caption_is_no_mistake() -> None:
     words = torch.tensor([[1, 2, 0], [1, 3, 0], [1, 2, 0]])
     same = losses.other_of_same(words)
@@ -124,7 +149,7 @@ def test_matching_learns_which_picture_a_caption_is_of() -> None:
 def test_the_shipped_recipes_fit_together(name: str) -> None:
     first = load_recipe(RECIPES / f"words-to-{name}-damsm.toml")
     then = load_recipe(RECIPES / f"words-to-{name}.toml")
-    assert DAMSMTrainer(first, shapes(12)).config.widths == (32, 64, 128, 160, 192)
+    assert DAMSMTrainer(first, shapes(12)).config.widths == (24, 48, 96, 128, 160)
     assert then.files == {"damsm": f"../{first.name}/model.safetensors"}
     assert {k: v for k, v in first.data.items() if k != "size"} == {
         k: v for k, v in then.data.items() if k != "size"

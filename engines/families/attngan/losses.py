@@ -118,11 +118,17 @@ def discriminator_loss(
     fake: Tensor,
     sentence: Tensor,
     differs: Tensor | None = None,
+    joined: bool = False,
 ) -> Tensor:
     """Photos with their sentence against drawn pictures, and against photos with the sentence of
-    the next; differs (B - 1,): 0 where that sentence is true of the photo too."""
-    photo, right, wrong = discriminator(real, sentence, sentence[1:])
-    drawn, said = discriminator(fake, sentence)
+    the next; differs (B - 1,): 0 where that sentence is true of the photo too. `joined`: photos and
+    drawn pictures in one pass, the same for a discriminator without batch norms."""
+    if joined:
+        both = discriminator(torch.cat((real, fake)), sentence.repeat(2, 1), sentence[1:])
+        (photo, drawn), (right, said), wrong = both[0].chunk(2), both[1].chunk(2), both[2]
+    else:
+        photo, right, wrong = discriminator(real, sentence, sentence[1:])
+        drawn, said = discriminator(fake, sentence)
     bad = judged(drawn, False) + judged(said, False) + judged(wrong, False, differs)
     return (judged(photo, True) + judged(right, True)) / 2 + bad / 3
 

@@ -40,7 +40,7 @@ from engines.training import Recipe, RecipeError, descend, sheet, told, updates
 _ENCODERS: dict[str, Any] = {
     "word": 64,
     "sentence": 128,
-    "widths": (32, 64, 128, 160, 192),  # of the image encoder; (0,): Inception-v3
+    "widths": (24, 48, 96, 128, 160),  # of the image encoder; (0,): Inception-v3
     "side": 64,
     "drop": 0.1,  # share of the numbers of a word that are left out at random; the paper: 0.5
 }
@@ -53,7 +53,7 @@ _MATCHING: dict[str, Any] = {
 _NETWORK: dict[str, Any] = {
     "condition": 32,
     "noise": 48,
-    "width": 28,
+    "width": 24,
     "residuals": 2,
     "judges": 32,  # width of the discriminators
     "norm": False,  # batch norms in them, as the paper has them; the slope cannot be held then
@@ -177,7 +177,8 @@ class AttnGANTrainer:
         )
         self.generator = Generator(self.config)
         _prepare(self.generator)
-        self.judges = Judges(self.config, network["judges"], network["norm"])
+        self.norm = bool(network["norm"])
+        self.judges = Judges(self.config, network["judges"], self.norm)
         self._bare = self.judges  # without Fabric, in full precision: for slopes
         self._optimisers: dict[str, torch.optim.Optimizer] = {
             "generator": torch.optim.Adam(self.generator.parameters(), 2e-4, (0.5, 0.999)),
@@ -244,6 +245,7 @@ class AttnGANTrainer:
                 self._seen(picture.detach(), noise),
                 said.sentence,
                 differs,
+                joined=not self.norm,
             )
             for n, (photo, picture) in enumerate(zip(photos, pictures))
         ]
