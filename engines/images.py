@@ -292,8 +292,18 @@ def contact_sheet(
         sheet.paste(Image.fromarray(pixels).convert("RGB"), (left, top))
         if n < len(titles):
             middle = (left + wide / 2, top + high + line / 2)
-            pen.text(middle, titles[n], fill=(60, 64, 72), font=font, anchor="mm")
+            pen.text(
+                middle, _elided(titles[n], font, wide), fill=(60, 64, 72), font=font, anchor="mm"
+            )
     return Picture(_frozen(np.array(sheet)))
+
+
+def _elided(title: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
+    """As much of the title as `width` pixels hold, and … for the rest."""
+    if font.getlength(title) <= width:
+        return title
+    cut = next((n for n in range(len(title), 0, -1) if font.getlength(f"{title[:n]}…") <= width), 0)
+    return f"{title[:cut].rstrip()}…"
 
 
 def _frozen(pixels: np.ndarray) -> np.ndarray:

@@ -536,3 +536,13 @@ def test_a_contact_sheet_stays_of_a_size_that_can_be_shown() -> None:
     made = images.contact_sheet(pictures)
     assert max(made.size) < 1.05 * images.SHEET_SIDE
     assert {0, 1, 2, 3, 4, 5, 255} <= {int(v) for v in np.unique(made.pixels)}
+
+
+def test_a_title_that_is_too_long_for_its_picture_is_cut() -> None:
+    pictures = [Picture(np.full((40, 60, 3), 90, np.uint8))] * 2
+    short = images.contact_sheet(pictures, ("a", "b"), 2)
+    long = images.contact_sheet(pictures, ("a very long title of the first picture", "b"), 2)
+    assert long.size == short.size
+    gap = short.width - 2 * 60
+    second = np.s_[-20:, 60 + gap // 2 :]
+    assert (long.pixels[second] == short.pixels[second]).all()

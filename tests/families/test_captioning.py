@@ -10,6 +10,7 @@ import os
 import pickle
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,10 @@ def showing(**changes: Any) -> Config:
     told = {"vocabulary": WORDS, "widths": (4, 6), "embed": 5, "hidden": 6, "layers": 2,
             "size": (16, 16), "longest": 4, **SIGNS, **changes}  # fmt: skip
     return Config("show", len(WORDS), **told)
+
+
+def looking_late(**changes: Any) -> Config:
+    return replace(attending(**changes), kind="late")
 
 
 def net(config: Config, seed: int = 0, scale: float = 3.0) -> Captioner:
@@ -95,7 +100,9 @@ def test_the_attending_decoder_is_that_of_the_paper() -> None:
             assert torch.allclose(logits[row, t], w["fc.weight"] @ h + w["fc.bias"], atol=1e-4)
 
 
-@pytest.mark.parametrize("config", [attending(), showing()], ids=["attend", "show"])
+@pytest.mark.parametrize(
+    "config", [attending(), looking_late(), showing()], ids=["attend", "late", "show"]
+)
 def test_saying_word_by_word_is_teaching_them_together(config: Config) -> None:
     made, words = net(config), torch.tensor([[4, 5, 7]])
     with torch.no_grad():
@@ -116,6 +123,28 @@ def test_attention_sums_to_one_over_the_grid() -> None:
         assert len(said.attention) == len(said.words)
 
 
+def test_the_late_decoder_looks_after_its_step() -> None:
+    """In plain formulas (Luong et al. 2015, 3.1, dot products scaled)."""
+    made = net(looking_late())
+    decoder, w = made.decoder, dict(made.decoder.state_dict())
+    grid = torch.randn(1, 8, 2, 3, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        logits, attention = decoder(grid, torch.tensor([[1, 4, 5]]))
+    a = grid[0].flatten(1).T
+    h = w["init_h.weight"] @ a.mean(0) + w["init_h.bias"]
+    c = w["init_c.weight"] @ a.mean(0) + w["init_c.bias"]
+    for t, word in enumerate((1, 4, 5)):
+        gates = w["lstm.weight_ih_l0"] @ w["embedding.weight"][word] + w["lstm.bias_ih_l0"]
+        i, f, g, o = (gates + w["lstm.weight_hh_l0"] @ h + w["lstm.bias_hh_l0"]).chunk(4)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * c.tanh()
+        keys = a @ w["key.weight"].T + w["key.bias"]
+        alpha = (keys @ (w["query.weight"] @ h + w["query.bias"]) / 7**0.5).softmax(0)
+        merged = (w["merge.weight"] @ torch.cat((h, alpha @ a)) + w["merge.bias"]).tanh()
+        assert torch.allclose(attention[0, t], alpha, atol=1e-5)
+        assert torch.allclose(logits[0, t], w["fc.weight"] @ merged + w["fc.bias"], atol=1e-4)
+
+
 # ---- beam search ---------------------------------------------------------------------------------
 
 
@@ -134,7 +163,9 @@ def every_caption(made: Captioner, config: Config) -> list[tuple[float, tuple[in
     return sorted(found, reverse=True)
 
 
-@pytest.mark.parametrize("config", [attending(), showing()], ids=["attend", "show"])
+@pytest.mark.parametrize(
+    "config", [attending(), looking_late(), showing()], ids=["attend", "late", "show"]
+)
 def test_a_wide_beam_finds_the_best_of_all_captions(config: Config) -> None:
     made = net(config)
     best = every_caption(made, config)[0]

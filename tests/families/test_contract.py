@@ -78,6 +78,17 @@ TINY: dict[str, list[Any]] = {
             longest=4,
         ),
         CaptionConfig(
+            "late",
+            5,
+            ("<end>", "a", "red", "blue", "hat"),
+            widths=(4, 6),
+            embed=4,
+            attention=5,
+            hidden=6,
+            size=(32, 24),
+            longest=4,
+        ),
+        CaptionConfig(
             "show",
             6,
             ("<pad>", "<start>", "<end>", "<unk>", "a", "hat"),

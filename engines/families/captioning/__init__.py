@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PAPERS = {
     "attend": "Xu et al. 2015, Show, Attend and Tell: Neural Image Caption Generation with Visual "
     "Attention",
+    "late": "Luong et al. 2015, Effective Approaches to Attention-based Neural Machine "
+    "Translation; Xu et al. 2015, Show, Attend and Tell",
     "show": "Vinyals et al. 2015, Show and Tell: A Neural Image Caption Generator",
 }
 BLIND = "This captioner is given the whole picture at once; it has no attention to show."
@@ -64,7 +66,7 @@ class Captioning(Family):
     def card(self, config: Config) -> ModelCard:
         width, height = config.size
         encoder = "own encoder" if config.encoder == "own" else config.encoder
-        decoder = "attending LSTM" if config.kind == "attend" else "LSTM"
+        decoder = "LSTM" if config.kind == "show" else "attending LSTM"
         return ModelCard(
             self.id,
             "Picture to caption",

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
-Kind = Literal["attend", "show"]
+Kind = Literal["attend", "late", "show"]
 
 
 @dataclass(frozen=True)
 class Config:
-    """kind       "attend": an LSTM that looks at a grid of features for every word (Xu et al.
-               2015); "show": one that is given the whole picture once (Vinyals et al. 2015)
+    """kind       "attend": an LSTM that looks at a grid of features before every word (Xu et al.
+               2015); "late": one that looks after its step (Luong et al. 2015), so that all words
+               are trained at once; "show": one that is given the whole picture once (Vinyals et
+               al. 2015)
     words      that the decoder can say, with its signs
     vocabulary those words by their number, () where nobody told; `told` by which file, "" by ours
     start, end, unknown, padding   numbers of the signs (start and end may be one), -1: none
@@ -111,6 +113,11 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
 
 def _decoder(shapes: Shapes) -> Config | None:
     """The decoder's part of a configuration."""
+    if key := shapes.get("decoder.key.weight"):
+        words = shapes.get("decoder.embedding.weight", (0, 0))
+        hidden = shapes.get("decoder.query.weight", (0, 0))[1]
+        return Config("late", words[0], embed=words[1], attention=key[0], hidden=hidden,
+                      widths=(key[1],))  # fmt: skip
     if words := shapes.get("decoder.embedding.weight"):
         compared = shapes.get("decoder.attention.encoder_att.weight", (0, 0))
         hidden = shapes.get("decoder.attention.decoder_att.weight", (0, 0))[1]
@@ -142,7 +149,7 @@ def _encoder(config: Config, shapes: Shapes) -> Config | None:
     name, channels = known_encoder(features)
     if not name:
         return None
-    attends = config.kind == "attend"
+    attends = config.kind != "show"
     size, cells = ((256, 256), 14) if attends else ((224, 224), 0)
     return replace(config, encoder=name, widths=(channels,), size=size, cells=cells, longest=50)
 
@@ -186,10 +193,15 @@ def layers(config: Config) -> Iterator[tuple[str, Shape]]:
         yield "decoder.lstm.weight_hh_l0", (4 * config.hidden, config.hidden)
         return
     yield "decoder.embedding.weight", (config.words, config.embed)
+    yield "decoder.fc.weight", (config.words, config.hidden)
+    if config.kind == "late":
+        yield "decoder.key.weight", (config.attention, config.channels)
+        yield "decoder.query.weight", (config.attention, config.hidden)
+        yield "decoder.lstm.weight_ih_l0", (4 * config.hidden, config.embed)
+        return
     yield "decoder.attention.encoder_att.weight", (config.attention, config.channels)
     yield "decoder.attention.decoder_att.weight", (config.attention, config.hidden)
     yield "decoder.decode_step.weight_ih", (4 * config.hidden, config.embed + config.channels)
-    yield "decoder.fc.weight", (config.words, config.hidden)
 
 
 def _with_words(config: Config, checkpoint: Checkpoint) -> Config:
@@ -246,4 +258,5 @@ def _renamed(key: str, checkpoint: Checkpoint) -> str | None:
 
 
 def _is_shown(checkpoint: Checkpoint) -> bool:
-    return any(key.endswith("lstm.weight_hh_l0") for key in checkpoint.infos)
+    keys = checkpoint.infos
+    return any(k.endswith("lstm.weight_hh_l0") for k in keys) and "decoder.key.weight" not in keys

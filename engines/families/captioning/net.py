@@ -190,6 +190,53 @@ class AttendingDecoder(nn.Module):
         return self.fc(hidden).float().log_softmax(1), shares, seen
 
 
+class LateDecoder(nn.Module):
+    """Global attention after the LSTM's step (Luong et al. 2015) by scaled dot products: what was
+    said tells where to look, and both tell the next word. All words of a caption are computed at
+    once in training."""
+
+    def __init__(self, config: Config, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(config.words, config.embed)
+        self.dropout = nn.Dropout(dropout)
+        self.lstm = nn.LSTM(config.embed, config.hidden, batch_first=True)
+        self.init_h = nn.Linear(config.channels, config.hidden)
+        self.init_c = nn.Linear(config.channels, config.hidden)
+        self.key = nn.Linear(config.channels, config.attention)
+        self.query = nn.Linear(config.hidden, config.attention)
+        self.merge = nn.Linear(config.hidden + config.channels, config.hidden)
+        self.fc = nn.Linear(config.hidden, config.words)
+
+    def look(self, grid: Tensor) -> Seen:
+        """grid (B, channels, h, w)"""
+        cells = grid.flatten(2).transpose(1, 2)
+        mean = cells.mean(1)
+        return Seen(cells, self.key(cells), (self.init_h(mean)[None], self.init_c(mean)[None]))
+
+    def _told(self, words: Tensor, seen: Seen) -> tuple[Tensor, Tensor, State]:
+        """Words that were said (B, T) -> logits (B, T, words), attention (B, T, cells), state."""
+        given = self.dropout(self.embedding(words))
+        with torch.autocast(given.device.type, enabled=False):
+            kind = self.lstm.weight_ih_l0.dtype
+            h, c = (s.to(kind).contiguous() for s in seen.state)
+            hidden, state = self.lstm(given.to(kind), (h, c))
+        alike = self.query(hidden) @ seen.keys.transpose(1, 2)
+        shares = (alike.float() * self.key.out_features**-0.5).softmax(2)
+        looked = shares.to(seen.grid.dtype) @ seen.grid
+        merged = torch.tanh(self.merge(torch.cat((hidden.to(looked.dtype), looked), 2)))
+        return self.fc(self.dropout(merged)), shares, state
+
+    def forward(self, grid: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """As AttendingDecoder."""
+        logits, shares, _ = self._told(words, self.look(grid))
+        return logits, shares
+
+    def say(self, words: Tensor, seen: Seen) -> tuple[Tensor, Tensor, Seen]:
+        logits, shares, state = self._told(words[:, None], seen)
+        chances = logits[:, 0].float().log_softmax(1)
+        return chances, shares[:, 0], Seen(seen.grid, seen.keys, state)
+
+
 class ShowDecoder(nn.Module):
     """Vinyals et al. 2015: the picture is the first word that the LSTM is given, then it speaks."""
 
@@ -223,14 +270,14 @@ class Captioner(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
-        kinds = {"attend": AttendingDecoder, "show": ShowDecoder}
+        kinds = {"attend": AttendingDecoder, "late": LateDecoder, "show": ShowDecoder}
         self.decoder = kinds[config.kind](config, dropout)
 
     def seen(self, photo: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Photos (B, 3, H, W) in [-1, 1] -> what the decoder is given of them, and (h, w) of the
         grid."""
         grid = self.encoder(photo)
-        given = grid if self.config.kind == "attend" else self.encoder.whole(grid)
+        given = self.encoder.whole(grid) if self.config.kind == "show" else grid
         return given, (grid.shape[2], grid.shape[3])
 
     def taught(self, photo: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:

@@ -26,8 +26,8 @@ from engines.families.captioning.net import Captioner
 from engines.job import Picture
 from engines.training import Recipe, descend, told
 
-_NETWORK: dict[str, Any] = {"widths": (32, 64, 112, 176), "embed": 128, "attention": 128,
-                            "hidden": 256, "dropout": 0.5}  # fmt: skip
+_NETWORK: dict[str, Any] = {"kind": "late", "widths": (32, 64, 112, 176), "embed": 128,
+                            "attention": 128, "hidden": 256, "dropout": 0.5}  # fmt: skip
 # smooth: label smoothing; even: how strongly attention is asked to sum to one over each cell;
 # forget: chance of a word before to be hidden, so that the picture is looked at
 _LOSSES: dict[str, Any] = {"smooth": 0.1, "even": 0.5, "forget": 0.1, "decay": 0.05,
@@ -51,6 +51,7 @@ class CaptionTrainer:
         self.losses = told(_LOSSES, recipe.losses)
         network = told(_NETWORK, recipe.network)
         self.config = Config(
+            network["kind"],
             words=len(data.vocabulary),
             vocabulary=data.vocabulary,
             widths=tuple(network["widths"]),
