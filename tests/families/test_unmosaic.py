@@ -59,14 +59,36 @@ def test_the_side_of_the_squares_is_found(side: int, quality: int | None) -> Non
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, "JPEG", quality=quality)
         pixels = np.asarray(Image.open(file))
-    assert squares.side(pixels, mask) == side
+    assert squares.grid(pixels, mask) == squares.Grid(side, 0, 0)
+
+
+def test_squares_that_begin_anywhere_are_found() -> None:
+    whole = pairs.mosaic(scene((180, 140)), 12)
+    pixels = np.ascontiguousarray(whole[5:125, 9:169])
+    found = squares.grid(pixels, region((160, 120), 20, 15, 140, 110))
+    assert found == squares.Grid(12, 3, 7)
+
+
+def test_the_colours_of_squares_are_interpolated() -> None:
+    """A ramp in mosaic becomes a ramp again."""
+    ramp = np.repeat(np.linspace(20, 220, 120)[None, :, None], 72, 0).repeat(3, 2).astype(np.uint8)
+    pixels = pairs.mosaic(ramp, 12)
+    mask = region((120, 72), 0, 12, 120, 60)
+    pixels[~mask] = 255
+    made = squares.smooth(pixels, mask, squares.Grid(12, 0, 0)).astype(int)
+    inner = region((120, 72), 18, 30, 102, 42)
+    assert np.abs(made - ramp)[inner].max() <= 2
+    assert np.abs(pixels.astype(int) - ramp)[inner].max() > 8
+    cut = np.ascontiguousarray(pixels[:, 5:])
+    shifted = squares.smooth(cut, mask[:, 5:], squares.Grid(12, 7, 0))
+    assert np.array_equal(shifted[30:42, 20:90], made[30:42, 25:95].astype(np.uint8))
 
 
 def test_where_there_are_none_none_are_found() -> None:
     mask = region((160, 120), 20, 10, 130, 100)
-    assert squares.side(scene(), mask) is None
-    assert squares.side(np.full((120, 160, 3), 90, np.uint8), mask) is None
-    assert squares.side(scene(), region((160, 120), 5, 5, 8, 8)) is None
+    assert squares.grid(scene(), mask) is None
+    assert squares.grid(np.full((120, 160, 3), 90, np.uint8), mask) is None
+    assert squares.grid(scene(), region((160, 120), 5, 5, 8, 8)) is None
 
 
 def test_a_region_is_blended_within_its_rim_and_nowhere_else() -> None:
@@ -99,6 +121,22 @@ def test_nothing_outside_of_the_region_changes(tmp_path: Path) -> None:
         assert (made[inner] != pixels[inner]).mean() > 0.9
 
 
+def test_less_is_invented_where_less_is_asked_for(tmp_path: Path) -> None:
+    engine = Engine("cpu")
+    card = engine.describe(str(saved(tmp_path / "a.safetensors")))
+    mask = region((160, 120), 30, 20, 90, 80)
+    pixels = pairs.mosaic(scene(), 6, mask)
+    given = {"photo": Picture(pixels), "mask": Picture(mask.astype(np.uint8) * 255)}
+
+    def made(share: float) -> np.ndarray:
+        job = Job(card.family, card.checkpoint, {"invented": share}, given)
+        return list(engine.run(job))[-1].picture.pixels.astype(int)
+
+    known = squares.smooth(pixels, mask, squares.Grid(6, 0, 0))
+    assert np.array_equal(made(0.0), squares.put_back(pixels, known, mask))
+    assert np.abs((made(0.0) + made(1.0)) / 2 - made(0.5)).max() <= 1.5
+
+
 def test_the_recipe_says_that_detail_is_invented(tmp_path: Path) -> None:
     from engines.controls import checked
 
@@ -107,7 +145,7 @@ def test_the_recipe_says_that_detail_is_invented(tmp_path: Path) -> None:
     grey = Picture(np.zeros((9, 9), np.uint8))
     job = checked(Job(card.family, card.checkpoint, {}, {"photo": grey, "mask": grey}), card)
     save_png(grey, job, tmp_path / "a.png")
-    assert job_from_png(tmp_path / "a.png").values["detail"] == "invented"
+    assert job_from_png(tmp_path / "a.png").values["invented"] == 0.7
 
 
 def test_a_region_is_marked_in_white_or_by_strokes() -> None:

@@ -17,7 +17,7 @@ class Config:
     at."""
 
     bins: int = 128
-    widths: tuple[int, ...] = (24, 48, 96, 160, 192, 192)
+    widths: tuple[int, ...] = (24, 48, 96, 144, 176, 176)
     blocks: int = 1
     native: int = 192
 

@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 
 from engines import images
-from engines.controls import Choice, ImageInput, ModelCard, SizeRule
+from engines.controls import ImageInput, ModelCard, SizeRule, Slider
 from engines.families.unmosaic import config as configs
 from engines.families.unmosaic.config import Config
 from engines.family import Family, Model, register
@@ -54,13 +55,15 @@ class Unmosaic(Family):
             controls=(
                 ImageInput("photo", "Photo"),
                 ImageInput("mask", "Region in mosaic"),
-                Choice(
-                    "detail",
-                    "Detail",
-                    (("invented", "Invented"),),
+                Slider(
                     "invented",
-                    help="What was within a square is gone. The network invents detail that looks "
-                    "right; every recipe says so. Never take it for what was there.",
+                    "Invented detail",
+                    0.0,
+                    1.0,
+                    0.05,
+                    0.7,
+                    help="What was within a square is gone. 0: its known colours, smoothed. 1: all "
+                    "that the network invents. Never take it for what was there.",
                 ),
             ),
             size=SizeRule(multiple_of=config.multiple_of),
@@ -77,14 +80,20 @@ class Unmosaic(Family):
         given, alpha = images.split_alpha(job.images["photo"])
         pixels = images.flatten(given).pixels
         region = marked(job.images["mask"], given.size)
-        side = squares.side(pixels, region)
-        box = squares.around(region, MARGIN + 2 * (side or 0))
+        grid = squares.grid(pixels, region)
+        side = grid.side if grid else 0
+        box = squares.around(region, MARGIN + 2 * side)
+        seen, marks = pixels[box.part], region[box.part]
+        part = _restored(model, seen, marks, side)
         notes = [INVENTED]
-        if side is None:
+        grid = squares.grid(seen, marks)
+        if grid is None:
             notes.append("No grid of squares was found in the region; is it in mosaic?")
-        part = _restored(model, pixels[box.part], region[box.part], side)
+        else:
+            share = float(job.values["invented"])  # pyright: ignore[reportArgumentType]
+            part = cv2.addWeighted(part, share, squares.smooth(seen, marks, grid), 1 - share, 0)
         made = pixels.copy()
-        made[box.part] = squares.put_back(pixels[box.part], part, region[box.part])
+        made[box.part] = squares.put_back(seen, part, marks)
         picture = images.with_alpha(Picture(made), alpha)
         yield Result((picture,), seconds=time.perf_counter() - start, notes=tuple(notes))
 
@@ -104,15 +113,15 @@ def marked(mask: Picture, size: tuple[int, int]) -> np.ndarray:
 
 
 def _restored(model: Model, pixels: np.ndarray, region: np.ndarray, side: int | None) -> np.ndarray:
-    """The network's picture (H, W, 3) uint8 of `pixels`. Squares larger than it has seen are made
-    smaller first."""
+    """The network's picture (H, W, 3) uint8 of `pixels`. Squares of a side larger than it has seen
+    are made smaller first; 0: unknown."""
     import torch
 
     from engines import tensors
 
     size = (pixels.shape[1], pixels.shape[0])
     largest = model.config.sides[1]
-    share = min(1.0, 0.75 * largest / side) if side and side > largest else 1.0
+    share = 0.75 * largest / side if side > largest else 1.0
     small = (max(1, round(size[0] * share)), max(1, round(size[1] * share)))
     x = tensors.to_tensor(Picture(images.resize(pixels, small)), 3, model.device)
     marks = images.resize(region.astype(np.uint8), small, smooth=False)
