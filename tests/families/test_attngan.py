@@ -95,6 +95,12 @@ def test_unknown_words_are_told_with_what_is_like_them() -> None:
     assert read.notes()[1] == "The model does not know “xylophones”."
 
 
+def test_a_word_that_is_being_typed_is_not_unknown() -> None:
+    assert words.read("a red wi", CONFIG).unknown == ()
+    assert [word for word, _ in words.read("a red wi ", CONFIG).unknown] == ["wi"]
+    assert [word for word, _ in words.read("a wi red", CONFIG).unknown] == ["wi"]
+
+
 def test_hyphens_hold_words_together_where_the_model_knows_them_so() -> None:
     assert words.read("a long-sleeved top", CONFIG).words == ("a", "long-sleeved", "top")
     assert words.read("a red-blue top", CONFIG).words == ("a", "red", "blue", "top")

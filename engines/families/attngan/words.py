@@ -42,15 +42,18 @@ class Read:
 
 def read(text: str, config: Config, weights: Sequence[float] = ()) -> Read:
     """weights: how much each word of the text counts, from the first; 1 for those that are not
-    given."""
+    given. A last word that known ones begin with is taken for unfinished, not for unknown."""
     place = {word: n for n, word in enumerate(config.vocabulary) if n and word}
     kept: list[tuple[str, int, float]] = []
     unknown: dict[str, tuple[str, ...]] = {}
-    for at, word in enumerate(tokens(text, config.hyphens)):
+    found = tokens(text, config.hyphens)
+    last = found[-1] if found and text.lower().endswith(found[-1]) else ""
+    growing = bool(last) and any(known.startswith(last) for known in place)
+    for at, word in enumerate(found):
         weight = weights[at] if at < len(weights) else 1.0
         parts = [word] if word in place else [p for p in word.split("-") if p in place]
         kept += [(part, place[part], weight) for part in parts]
-        if not parts:
+        if not parts and not (growing and at == len(found) - 1):
             unknown[word] = nearest(word, place)
     return Read(
         tuple(word for word, _, _ in kept),
