@@ -171,7 +171,8 @@ def colours_agree(pictures: np.ndarray, captions: Sequence[str]) -> dict[str, fl
     for picture, caption in zip(pictures, captions):
         colours, ground = colournames.of_thing(picture)
         thing, _, behind = caption.partition(" on ")
-        right += [thing.split(" ", 1)[1].startswith(colours[0]), f" {ground} back" in f" {behind}"]
+        named = thing.split(" ", 1)[1].startswith(f"{colours[0]} ")
+        right += [named, behind.split(" ", 1)[-1] == f"{ground} background"]
     share = right / len(captions)
     return {"colour": float(share[0]), "ground": float(share[1])}
 
