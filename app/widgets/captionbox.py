@@ -17,7 +17,7 @@ from PySide6.QtGui import (
     QTextCursor,
     QTextDocument,
 )
-from PySide6.QtWidgets import QCompleter, QPlainTextEdit
+from PySide6.QtWidgets import QCompleter, QListView, QPlainTextEdit
 
 from app import theme
 
@@ -46,10 +46,12 @@ class CaptionBox(QPlainTextEdit):
         self._unknown: list[tuple[str, tuple[str, ...]]] = []
         self._showing = False
         self.completer = QCompleter(QStringListModel(sorted(self.known), self), self)
+        self.offers = QListView()
+        self.completer.setPopup(self.offers)
         self.completer.setWidget(self)
         self.completer.setCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self.completer.setMaxVisibleItems(OFFERED)
-        self.completer.activated[str].connect(self.complete)
+        self.completer.activated.connect(self.complete)
         self.textChanged.connect(self._on_changed)
 
     def text(self) -> str:
@@ -94,8 +96,7 @@ class CaptionBox(QPlainTextEdit):
         self.setTextCursor(cursor)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        popup = self.completer.popup()
-        if popup.isVisible() and event.key() in _TAKE:
+        if self.offers.isVisible() and event.key() in _TAKE:
             event.ignore()  # the completer takes it
             return
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
@@ -116,13 +117,12 @@ class CaptionBox(QPlainTextEdit):
         count = self.completer.completionCount()
         done = count == 1 and self.completer.currentCompletion() == begun.lower()
         if not typed or not begun or not count or done:
-            self.completer.popup().hide()
+            self.offers.hide()
             return
-        self.completer.popup().setCurrentIndex(self.completer.completionModel().index(0, 0))
+        self.offers.setCurrentIndex(self.completer.completionModel().index(0, 0))
         where = self.cursorRect()
-        popup = self.completer.popup()
-        bar = popup.verticalScrollBar().sizeHint().width()
-        where.setWidth(popup.sizeHintForColumn(0) + bar + 12)
+        bar = self.offers.verticalScrollBar().sizeHint().width()
+        where.setWidth(self.offers.sizeHintForColumn(0) + bar + 12)
         self.completer.complete(where)
 
     def _on_changed(self) -> None:

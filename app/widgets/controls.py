@@ -180,6 +180,7 @@ class CaptionField(Field):
         say(self.caption, "setAccessibleName", control.label)
         if control.placeholder:
             say(self.caption, "setPlaceholderText", control.placeholder)
+        self._meant: tuple[str, str] | None = None  # an unknown word and what may be meant
         self.unknown = label("", "small", wrap=True)
         self.meant = button("", "link")
         self.unknown.hide()

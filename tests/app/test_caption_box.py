@@ -25,10 +25,14 @@ def panel(qtbot) -> ControlPanel:
     return made
 
 
-def box(panel: ControlPanel):
+def the_field(panel: ControlPanel) -> CaptionField:
     field = panel.fields["caption"]
     assert isinstance(field, CaptionField)
-    return field.caption
+    return field
+
+
+def box(panel: ControlPanel):
+    return the_field(panel).caption
 
 
 def marked(panel: ControlPanel) -> list[str]:
@@ -53,7 +57,7 @@ def test_a_setter_does_not_emit(panel: ControlPanel, qtbot):
 
 def test_a_begun_word_is_offered_and_taken(panel: ControlPanel, qtbot):
     qtbot.keyClicks(box(panel), "a re")
-    popup = box(panel).completer.popup()
+    popup = box(panel).offers
     assert popup.isVisible()
     qtbot.keyClick(popup, Qt.Key.Key_Return)
     assert box(panel).text() == "a red" and not popup.isVisible()
@@ -67,7 +71,7 @@ def test_unknown_words_are_underlined_once_they_cannot_become_known(panel: Contr
     assert not marked(panel)
     qtbot.keyClicks(box(panel), "ss, a redd shirt")
     assert marked(panel) == ["redd"]
-    field = panel.fields["caption"]
+    field = the_field(panel)
     assert field.unknown.isVisible() and "“redd”" in field.unknown.text()
     qtbot.mouseClick(field.meant, Qt.MouseButton.LeftButton)
     assert box(panel).text() == "a dress, a red shirt" and not marked(panel)
@@ -79,7 +83,7 @@ def test_parts_of_a_hyphenated_word_are_known_too(panel: ControlPanel):
     assert not box(panel).unknown()
     panel.set_value("caption", "xylophone")
     assert box(panel).unknown() == [("xylophone", ())]
-    assert panel.fields["caption"].meant.isHidden()
+    assert the_field(panel).meant.isHidden()
 
 
 def test_what_is_pasted_is_cut_and_put_on_one_line(panel: ControlPanel, qtbot):
