@@ -51,22 +51,19 @@ class Asking(QObject):
         filters = [tr("Pictures, recipes and models ({patterns})", patterns="*"),
                    tr("Pictures ({patterns})", patterns=patterns),
                    tr("Models ({patterns})", patterns=WEIGHTS)]  # fmt: skip
-        self.window.open_files(self._open_names(tr("Open"), filters))
+        self.window.open_files(self.choose_names(tr("Open"), filters))
 
     def for_model(self) -> None:
         filters = [tr("Models ({patterns})", patterns=WEIGHTS), tr("All files (*)")]
-        self.window.open_files(self._open_names(tr("Open model file"), filters))
+        self.window.open_files(self.choose_names(tr("Open model file"), filters))
 
     def for_photo(self, then: Callable[[Picture], None] | None = None) -> None:
         """A photo for `then`, else for the room one is in."""
         take = then or self.window.take_picture
-        for path in self._open_pictures(tr("Choose a photo"))[:1]:
+        for path in self.choose_pictures(tr("Choose a photo"))[:1]:
             self.studio.background.do(
-                lambda path=path: open_picture(Path(path)), lambda a: self._on_photo(a, take)
+                lambda path=path: open_picture(Path(path)), lambda a: self.on_photo(a, take)
             )
-
-    def for_map(self) -> None:
-        self.window.open_files(self._open_pictures(tr("Open a label map"))[:1])
 
     def for_export(self) -> None:
         """Where the result goes; the format follows the name."""
@@ -85,12 +82,12 @@ class Asking(QObject):
             return
         name = f"{entry.checkpoint.partition('@')[0] or 'ganvas'}-{entry.id[-9:]}.png"
         path, _ = QFileDialog.getSaveFileName(
-            self.window, tr("Save as"), str(self._folder() / name), FILTERS["png"]
+            self.window, tr("Save as"), str(self.folder() / name), FILTERS["png"]
         )
         if path:
-            self._keep_folder(path)
+            self.keep_folder(path)
             self.studio.background.do(
-                lambda: shutil.copyfile(entry.path, path), lambda a: self._on_copied(path, a)
+                lambda: shutil.copyfile(entry.path, path), lambda a: self.on_copied(path, a)
             )
 
     def for_batch(self, folder: str) -> None:
@@ -106,7 +103,7 @@ class Asking(QObject):
         """Photos, to which the same edit is applied, and where the results go."""
         patterns = " ".join(f"*{suffix}" for suffix in sorted(PICTURES))
         filters = [tr("Pictures ({patterns})", patterns=patterns), tr("All files (*)")]
-        photos = [Path(path) for path in self._open_names(tr("Choose photos"), filters)]
+        photos = [Path(path) for path in self.choose_names(tr("Choose photos"), filters)]
         if not photos:
             return
         target = QFileDialog.getExistingDirectory(
@@ -123,7 +120,7 @@ class Asking(QObject):
 
         if picture is not None and (path := self._save_name("ganvas-sheet", "png", FILTERS)):
             self.studio.background.do(
-                lambda: save_picture(picture, Path(path)), lambda a: self._on_copied(path, a)
+                lambda: save_picture(picture, Path(path)), lambda a: self.on_copied(path, a)
             )
 
     def for_animation(self) -> None:
@@ -163,43 +160,43 @@ class Asking(QObject):
         """A path chosen by the user, with a suffix; "" if none was."""
         chosen = [kinds[form], *(f for key, f in kinds.items() if key != form)]
         path, _ = QFileDialog.getSaveFileName(
-            self.window, tr("Save as"), str(self._folder() / f"{name}.{form}"), ";;".join(chosen)
+            self.window, tr("Save as"), str(self.folder() / f"{name}.{form}"), ";;".join(chosen)
         )
         if path:
             path = path if Path(path).suffix else f"{path}.{form}"
-            self._keep_folder(path)
+            self.keep_folder(path)
         return path
 
     def show_in_folder(self, path: str) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(Path(path).parent)))
 
-    def _open_pictures(self, title: str) -> list[str]:
+    def choose_pictures(self, title: str) -> list[str]:
         patterns = " ".join(f"*{suffix}" for suffix in sorted(PICTURES))
         filters = [tr("Pictures ({patterns})", patterns=patterns), tr("All files (*)")]
-        return self._open_names(title, filters)
+        return self.choose_names(title, filters)
 
-    def _open_names(self, title: str, filters: list[str]) -> list[str]:
+    def choose_names(self, title: str, filters: list[str]) -> list[str]:
         paths, _ = QFileDialog.getOpenFileNames(
-            self.window, title, str(self._folder()), ";;".join(filters)
+            self.window, title, str(self.folder()), ";;".join(filters)
         )
         if paths:
-            self._keep_folder(paths[0])
+            self.keep_folder(paths[0])
         return paths
 
-    def _folder(self) -> Path:
+    def folder(self) -> Path:
         kept = Path(str(self.studio.settings.recall("folder", "")) or Path.home())
         return kept if kept.is_dir() else Path.home()
 
-    def _keep_folder(self, path: str) -> None:
+    def keep_folder(self, path: str) -> None:
         self.studio.settings.remember("folder", str(Path(path).parent))
 
-    def _on_photo(self, answer: Any, take: Callable[[Picture], None]) -> None:
+    def on_photo(self, answer: Any, take: Callable[[Picture], None]) -> None:
         if isinstance(answer, Picture):
             take(answer)
         else:
             self.window.tell(str(answer))
 
-    def _on_copied(self, path: str, answer: Any) -> None:
+    def on_copied(self, path: str, answer: Any) -> None:
         if isinstance(answer, Exception):
             name = Path(path).name
             reason = getattr(answer, "strerror", None) or str(answer)
@@ -301,75 +298,19 @@ class Asking(QObject):
 
     # ---- palettes ------------------------------------------------------------------------------
 
-    def palettes(self) -> None:
-        """The palettes of classes that there are, and a file with another."""
-        from engines import palettes
-
-        sheet, menu = self.window.map, QMenu(self.window)
-        now = sheet.canvas.legend.id
-        for id in palettes.known():
-            act = menu.addAction(palettes.palette(id).title)
-            act.setCheckable(True)
-            act.setChecked(id == now)
-            act.triggered.connect(lambda _=False, id=id: sheet.choose_palette(id))
-        menu.addSeparator()
-        objects = sheet.takes_objects()
-        for text, act, enabled in (
-            ("Open a label map…", self.for_map, True),
-            ("Open an object map…", self.for_objects, objects),
-            ("Save the label map…", self.for_map_copy, sheet.given() is not None),
-            ("Open a palette file…", self.for_palette, True),
-        ):
-            made = menu.addAction(tr(text))
-            made.setEnabled(enabled)
-            made.triggered.connect(lambda _=False, act=act: act())
-        anchor = self.window.paint.legend.palettes
-        menu.aboutToHide.connect(menu.deleteLater)
-        menu.popup(anchor.mapToGlobal(QPoint(0, anchor.height() + 4)))
-
-    def for_palette(self) -> None:
-        """One's own classes, as a JSON file of names and colours."""
-        for path in self._open_names(tr("Open a palette file"), ["JSON (*.json)"])[:1]:
-            self.add_palette(path)
-
     def add_palette(self, path: str) -> None:
+        """One's own classes, as a JSON file of names and colours."""
         from engines import palettes
 
         self.studio.background.do(lambda: palettes.add(Path(path)), self._on_palette)
 
-    def for_objects(self) -> None:
-        """A map in which every object has a number of its own."""
-        from engines import palettes
-
-        for path in self._open_pictures(tr("Open an object map"))[:1]:
-            self.studio.background.do(
-                lambda path=path: palettes.open_objects(Path(path)),
-                lambda a: self._on_photo(a, self.window.map.lay_objects),
-            )
-
-    def for_map_copy(self) -> None:
-        """The map as a PNG of class numbers, in the palette's colours."""
-        from engines import palettes
-
-        labels, legend = self.window.map.given(), self.window.map.canvas.legend
-        name = str(self._folder() / "labels.png")
-        path, _ = QFileDialog.getSaveFileName(
-            self.window, tr("Save the label map"), name, FILTERS["png"]
-        )
-        if path and labels is not None:
-            self._keep_folder(path)
-            using = palettes.named(legend.id, len(legend))
-            self.studio.background.do(
-                lambda: palettes.save_labels(labels, using, Path(path)),
-                lambda a: self._on_copied(path, a),
-            )
-
     def _on_palette(self, answer: Any) -> None:
         if isinstance(answer, Exception):
             self.window.tell(str(answer))
-        else:
+            return
+        if self.window.table is self.window.desks.get("paint"):
             self.window.map.choose_palette(answer.id)
-            self.window.tell(f"The palette {answer.title} is here now.", kind="info")
+        self.window.tell(f"The palette {answer.title} is here now.", kind="info")
 
     # ---- settings and menu ---------------------------------------------------------------------
 

@@ -99,6 +99,9 @@ class Easel(QObject):
         """What was drawn with before."""
         raise NotImplementedError
 
+    def take_back(self, job: Job) -> None:
+        """What lay on the sheet when the program was closed; the sheet was made since."""
+
     def drawing_of(self, job: Job) -> dict[str, Any] | None:
         """The drawing that a recipe asks to be on this sheet."""
         raise NotImplementedError

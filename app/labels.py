@@ -21,7 +21,7 @@ from engines.job import Picture
 FILLED = ("rectangle", "ellipse", "polygon")
 OPAQUE = np.uint32(0xFF000000)  # the first byte of what a painter leaves
 GREYS = np.arange(256, dtype=np.uint32) * 0x010101 | OPAQUE
-SCATTERED = 12  # that many places are coloured one by one, rather than all between them
+SCATTERED = 48  # that many places are coloured one by one, rather than all between them
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtCore import QObject, QPoint
+from PySide6.QtWidgets import QFileDialog, QMenu
 
 from app.i18n import tr
 from app.mapsheet import MapSheet
+from app.paint import PaintRoom
 from app.widgets.mapping import MapDialog
 from engines.job import Picture
 
@@ -28,14 +29,18 @@ PHOTO = "This looks like a photo, not like a map of classes; it lies over the ma
 class Mapping(QObject):
     """One file at a time: what it holds, what that means, what came of it."""
 
-    def __init__(self, window: MainWindow, sheet: MapSheet) -> None:
+    def __init__(self, window: MainWindow, room: PaintRoom, sheet: MapSheet) -> None:
         super().__init__(window)
-        self.window, self.sheet = window, sheet
+        self.window, self.room, self.sheet = window, room, sheet
         self.dialog: MapDialog | None = None
         self._file: MapFile | None = None
         self._meant: Meaning = "numbers"
         self._made: Imported | None = None
         self._asked = 0  # maps asked for; only the last one is shown
+        menu = room.head.reference_menu
+        menu.file_wanted.connect(lambda: window.asking.for_photo(sheet.lay_reference))
+        room.map_wanted.connect(self.for_map)
+        room.legend.palettes.clicked.connect(self.menu)
 
     def open(self, picture: Picture, path: Path | None = None) -> None:
         """A picture that came to the room, and the file it came from."""
@@ -74,6 +79,63 @@ class Mapping(QObject):
 
         legend = self.sheet.canvas.legend
         return palettes.named(legend.id, len(legend))
+
+    # ---- files ----------------------------------------------------------------------------------
+
+    def menu(self) -> None:
+        """The palettes of classes that there are, and what else is kept in files."""
+        from engines import palettes
+
+        menu, now = QMenu(self.window), self.sheet.canvas.legend.id
+        for id in palettes.known():
+            act = menu.addAction(palettes.palette(id).title)
+            act.setCheckable(True)
+            act.setChecked(id == now)
+            act.triggered.connect(lambda _=False, id=id: self.sheet.choose_palette(id))
+        menu.addSeparator()
+        for text, act, enabled in (
+            ("Open a label map…", self.for_map, True),
+            ("Open an object map…", self.for_objects, self.sheet.takes_objects()),
+            ("Save the label map…", self.for_copy, self.sheet.given() is not None),
+            ("Open a palette file…", self.for_palette, True),
+        ):
+            made = menu.addAction(tr(text))
+            made.setEnabled(enabled)
+            made.triggered.connect(lambda _=False, act=act: act())
+        anchor = self.room.legend.palettes
+        menu.aboutToHide.connect(menu.deleteLater)
+        menu.popup(anchor.mapToGlobal(QPoint(0, anchor.height() + 4)))
+
+    def for_map(self) -> None:
+        files = self.window.asking.choose_pictures(tr("Open a label map"))
+        self.window.open_files(files[:1])
+
+    def for_palette(self) -> None:
+        """One's own classes, as a JSON file of names and colours."""
+        asking = self.window.asking
+        for path in asking.choose_names(tr("Open a palette file"), ["JSON (*.json)"])[:1]:
+            asking.add_palette(path)
+
+    def for_objects(self) -> None:
+        """A map in which every object has a number of its own."""
+        for path in self.window.asking.choose_pictures(tr("Open an object map"))[:1]:
+            self._do(lambda path=path: _objects(Path(path)), self.sheet.lay_objects)
+
+    def for_copy(self) -> None:
+        """The map as a PNG of class numbers, in the palette's colours."""
+        from engines import palettes
+
+        asking, labels, using = self.window.asking, self.sheet.given(), self._palette()
+        name = str(asking.folder() / "labels.png")
+        path, _ = QFileDialog.getSaveFileName(
+            self.window, tr("Save the label map"), name, "PNG (*.png)"
+        )
+        if path and labels is not None:
+            asking.keep_folder(path)
+            self.window.studio.background.do(
+                lambda: palettes.save_labels(labels, using, Path(path)),
+                lambda answer: asking.on_copied(path, answer),
+            )
 
     # ---- the dialog -----------------------------------------------------------------------------
 
@@ -189,6 +251,12 @@ class Mapping(QObject):
                 self.window.tell(str(answer))
 
         self.window.studio.background.do(run, answered)
+
+
+def _objects(path: Path) -> Picture:
+    from engines import palettes
+
+    return palettes.open_objects(path)
 
 
 def read_table(path: Path, names: tuple[str, ...]) -> tuple[str, dict[int, int]]:

@@ -224,15 +224,21 @@ class MapSheet(Easel):
             size = (round(width * zoom), round(height * zoom))
         super()._on_sheet_wanted(size)
 
+    def take_back(self, job: Job) -> None:
+        """The sheets of the last session wait for their models."""
+        for role, drawing in job.drawings.items():
+            if drawing and "palette" in drawing and role in job.images:
+                palette = str(drawing["palette"])
+                self._waiting[palette] = job.images[role], drawing
+                self._keep(palette)
+        photo = job.images.get(self.reference_role)
+        if photo is not None:
+            self.lay_reference(photo)
+
     def drawing_of(self, job: Job) -> dict[str, Any] | None:
-        drawn = {role: d for role, d in job.drawings.items() if d and "palette" in d}
-        if self.studio.card is None:  # the desk of the last session: it waits for the model
-            for role, drawing in drawn.items():
-                if role in job.images:
-                    palette = str(drawing["palette"])
-                    self._waiting[palette] = job.images[role], drawing
-                    self._keep(palette)
+        if self.studio.card is None:
             return None
+        drawn = {role: d for role, d in job.drawings.items() if d and "palette" in d}
         roles = [c.role for c in self.sketches(self.studio.card)]
         found = next((drawn[role] for role in roles if role in drawn), None)
         return found or self._traced(job)

@@ -35,9 +35,6 @@ from app.captions import Caption
 from app.draw import DrawRoom
 from app.easel import Easel
 from app.i18n import set_language
-from app.mapping import Mapping
-from app.mapsheet import MapSheet
-from app.paint import PaintRoom
 from app.results import Shown
 from app.room import Room, home
 from app.sheet import Sheet
@@ -52,6 +49,9 @@ from engines.controls import ModelCard, numbers
 from engines.job import Failed, Job
 
 if TYPE_CHECKING:
+    from app.mapping import Mapping
+    from app.mapsheet import MapSheet
+    from app.paint import PaintRoom
     from app.portrait import Portrait
 
 ROOMS = (("draw", "Draw", "draw"), ("paint", "Paint", "paint"), ("faces", "Faces", "faces"))
@@ -60,6 +60,10 @@ PLACES = {"result": "photo", "controls": "photo", "model": "top"}
 
 
 class MainWindow(QMainWindow):
+    paint: PaintRoom  # this and the next two from when the room is first entered
+    map: MapSheet
+    mapping: Mapping
+
     def __init__(self, studio: Studio) -> None:
         super().__init__()
         self.studio = studio
@@ -71,8 +75,8 @@ class MainWindow(QMainWindow):
         bar_actions = ("live", "run", "cancel", "undo", "redo", "copy", "enlarge")
         self.top = TopBar({id: self.actions_[id] for id in bar_actions})
         self.notice = Notice()
-        self.draw, self.paint = DrawRoom(self.actions_), PaintRoom(self.actions_)
-        self.sheet, self.map = Sheet(self.draw, studio), MapSheet(self.paint, studio)
+        self.draw = DrawRoom(self.actions_)
+        self.sheet = Sheet(self.draw, studio)
         self.room: Room = self.draw
         self.table: Easel | Portrait = self.sheet  # the desk of the room one is in
         self.rooms: dict[str, Room] = {}  # those that were entered
@@ -81,7 +85,6 @@ class MainWindow(QMainWindow):
         self.tray = TaskTray()
         self.status = StatusBar(self.tray)
         self.asking = Asking(self)
-        self.mapping = Mapping(self, self.map)
         self.toast = Notice()  # good news lie over the room, so that the sheet does not jump
         self._sample = self._word = -1
         self._remedies: dict[Notice, Any] = {}
@@ -91,7 +94,6 @@ class MainWindow(QMainWindow):
         self._wire_widgets()
         self._wire_studio()
         self._add_room("draw", self.draw, self.sheet)
-        self._add_room("paint", self.paint, self.map)
         self._recall()
         self._on_card(studio.card)
         self._on_history()
@@ -138,8 +140,6 @@ class MainWindow(QMainWindow):
         if geometry := recall("geometry"):
             self.restoreGeometry(QByteArray(base64.b64decode(geometry)))
         self._recall_sizes("halves", self.halves)
-        for easel in (self.sheet, self.map):
-            easel.set_reference_opacity(float(recall("reference_opacity", 0.4)))
 
     def _recall_sizes(self, name: str, splitter: QSplitter) -> None:
         sizes = self.studio.settings.recall(f"sizes_{name}")
@@ -157,15 +157,29 @@ class MainWindow(QMainWindow):
 
     def _make_room(self, id: str) -> None:
         """A room and its desk, when it is first entered: each costs the start 40 ms."""
+        make = {"paint": self._make_paint, "faces": self._make_faces}[id]
+        self._add_room(id, *make())
+        self.desks[id].take_back(self.studio.left)
+
+    def _make_paint(self) -> tuple[Room, Easel]:
+        from app.mapping import Mapping
+        from app.mapsheet import MapSheet
+        from app.paint import PaintRoom
+
+        self.paint = PaintRoom(self.actions_)
+        self.map = MapSheet(self.paint, self.studio)
+        self.mapping = Mapping(self, self.paint, self.map)
+        return self.paint, self.map
+
+    def _make_faces(self) -> tuple[Room, Portrait]:
         from app.faces import FacesRoom
         from app.portrait import Portrait
 
         room = FacesRoom(self.actions_)
         desk = Portrait(room, self.studio)
-        self._add_room(id, room, desk)
         room.others_wanted.connect(self.asking.for_others)
         room.strip.save_wanted.connect(lambda: self.asking.for_still(desk.sheet))
-        desk.take_back(self.studio.left)
+        return room, desk
 
     def _add_room(self, id: str, room: Room, desk: Easel | Portrait) -> None:
         self.rooms[id], self.desks[id] = room, desk
@@ -175,6 +189,10 @@ class MainWindow(QMainWindow):
         wipe.toggled.connect(desk.set_wipe)
         desk.set_wipe(wipe.isChecked())
         self._recall_sizes(_kept_as(id), room)
+        if isinstance(desk, Easel):
+            desk.set_reference_opacity(float(self.studio.settings.recall("reference_opacity", 0.4)))
+            desk.choose_tool(next((t for t in TOOLS if self.actions_[t].isChecked()), "pen"))
+            desk.changed_elsewhere.connect(lambda: self.go_to(id))
 
     # ---- actions -------------------------------------------------------------------------------
 
@@ -241,13 +259,7 @@ class MainWindow(QMainWindow):
         top.export.save_wanted.connect(self.asking.for_export)
         top.export.recipe_wanted.connect(self.copy_recipe)
         top.export.changed.connect(self._on_export_choice)
-        for easel in (self.sheet, self.map):
-            easel.changed_elsewhere.connect(lambda at=easel.at: self.go_to(at))
         self.draw.head.reference_menu.file_wanted.connect(self.asking.for_photo)
-        menu = self.paint.head.reference_menu
-        menu.file_wanted.connect(lambda: self.asking.for_photo(self.map.lay_reference))
-        self.paint.map_wanted.connect(self.asking.for_map)
-        self.paint.legend.palettes.clicked.connect(self.asking.palettes)
         self.draw.head.reference_menu.edges_wanted.connect(self.asking.for_edges)
         self.draw.gauge.fix_wanted.connect(self.sheet.fit)
         film.restore_wanted.connect(studio.restore_history)
@@ -365,8 +377,9 @@ class MainWindow(QMainWindow):
 
     def choose_tool(self, name: str) -> None:
         """In every room: it is one hand that holds it."""
-        for easel in (self.sheet, self.map):
-            easel.choose_tool(name)
+        for desk in self.desks.values():
+            if isinstance(desk, Easel):
+                desk.choose_tool(name)
         if name == "stamp":
             self.easel.open_stamps()
 
@@ -599,7 +612,7 @@ class MainWindow(QMainWindow):
     def take_picture(self, picture: Any, path: Any = None) -> None:
         """A picture that came by drop, paste or file: its faces are looked for, it lies under the
         drawing, or it is a label map."""
-        if self.table is self.map:
+        if self.table is self.desks.get("paint"):
             self.mapping.open(picture, path)
             return
         if not self.table.take_photo(picture) or self.table is not self.sheet:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRectF, Signal
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtGui import QColor, QPainter, QRegion
 
 from app.drawing import MAP, Drawing, Fill, Item, Raster, Stroke
 from app.i18n import tr
@@ -68,8 +68,13 @@ class LabelCanvas(Canvas):
         self.paper = paper
         self._follow(paper)
         self.selection = None
+        self._count()
         self._show_tints()
         self.zoom_fit()
+
+    def restore(self, body: dict[str, Any]) -> None:
+        super().restore(body)
+        self._count()
 
     def _follow(self, paper: Paper) -> None:
         super()._follow(paper)
@@ -137,6 +142,9 @@ class LabelCanvas(Canvas):
 
     def _count(self) -> None:
         self._next = self.layers.largest_object() + 1
+
+    def _on_changed(self, region: QRegion) -> None:
+        super()._on_changed(region)
         if self._cursor is not None:
             self.hovered.emit(self.below(self._cursor))
 

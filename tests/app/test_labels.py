@@ -333,3 +333,21 @@ def test_what_is_selected_moves_and_leaves_the_wall(canvas):
     QTest.keyClick(canvas, Qt.Key.Key_Delete)
     assert (numbers(canvas) == 1).all()
     assert agrees_with_its_recipe(canvas)
+
+
+def test_objects_are_numbered_on_from_those_of_a_recipe(canvas):
+    canvas.set_apart(True)
+    for n in range(3):
+        rectangle(canvas, 2, (n * 20, 4), (n * 20 + 10, 20))
+    recipe = canvas.drawing()
+    canvas.new_sheet((64, 48))
+    canvas.restore(recipe)
+    rectangle(canvas, 2, (4, 30), (20, 40))
+    assert numbers(canvas, "objects")[35, 10] == 4
+
+
+def test_the_class_below_a_resting_pointer_is_told_when_it_changes(canvas, qtbot):
+    QTest.mouseMove(canvas, canvas.to_view(QPointF(30, 30)).toPoint())
+    whole = Drawing((64, 48), (Fill(((1, 1, 1),), layer="labels", label=3),), "three")
+    with qtbot.waitSignal(canvas.hovered, check_params_cb=lambda n: n == 3):
+        canvas.restore(whole.to_json())

@@ -437,7 +437,7 @@ def window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
     qtbot.waitExposed(made)
     app._begin(made, [])
     made.studio.open_path(path)
-    qtbot.waitUntil(lambda: made.room is made.paint, timeout=60_000)
+    qtbot.waitUntil(lambda: made.room is made.rooms.get("paint"), timeout=60_000)
     yield made
     made.close()
 
