@@ -13,6 +13,7 @@ from app.export import What, export
 from app.opening import Folder, PaletteFile, Recipe, open_file
 from app.tasks import Tasks
 from app.worker import EngineWorker
+from engines.folders import keep_finder
 from engines.job import Failed, Job, Picture, save_png
 
 
@@ -36,6 +37,7 @@ class Door(QObject):
     tie = Signal(object)  # Verdict
     model_added = Signal(str)  # "name@digest"
     exported = Signal(str)  # path
+    finder_added = Signal(str)  # name of the file that finds faces from now on
 
     def __init__(
         self,
@@ -95,7 +97,10 @@ class Door(QObject):
             self.failed.emit("drop", answer)
             return
         self.reported.emit(answer)
-        if answer.kind != "model":
+        if answer.kind == "finder":
+            finder = Path(path)
+            self._background.do(lambda: keep_finder(finder), self._on_finder)
+        elif answer.kind != "model":
             self.failed.emit("drop", Failed("checkpoint", answer.message))
         elif len(answer.families) > 1 and not self._known_family(answer.digest):
             self._ties[answer.digest] = path
@@ -120,6 +125,12 @@ class Door(QObject):
             self.failed.emit("drop", Failed("checkpoint", sentence(answer)))
         else:
             self.model_added.emit(f"{answer.name}@{answer.digest}")
+
+    def _on_finder(self, answer: Any) -> None:
+        if isinstance(answer, Exception):
+            self.failed.emit("drop", Failed("disk", sentence(answer)))
+        else:
+            self.finder_added.emit(answer.name)
 
     def _on_exported(self, path: Path, answer: Any) -> None:
         if isinstance(answer, Exception):

@@ -64,6 +64,7 @@ class Studio(QObject):
     tool_result = Signal(object, object)  # Job, Result
     process_preview = Signal(int, object)  # task, Picture
     exported = Signal(str)  # path
+    finder_added = Signal(str)  # name of the file that finds faces from now on
 
     def __init__(
         self,
@@ -121,7 +122,7 @@ class Studio(QObject):
         for name in ("failed", "tool_result", "status_changed"):
             getattr(results, name).connect(getattr(self, name))
         for name in ("failed", "picture_opened", "palette_opened", "folder_opened", "reported",
-                     "tie", "exported"):  # fmt: skip
+                     "tie", "exported", "finder_added"):  # fmt: skip
             getattr(door, name).connect(getattr(self, name))
         door.recipe_opened.connect(self.restore)
         door.model_added.connect(self._on_model_added)

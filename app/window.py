@@ -328,6 +328,7 @@ class MainWindow(QMainWindow):
         studio.palette_opened.connect(self.asking.add_palette)
         studio.folder_opened.connect(self._on_folder)
         studio.exported.connect(self._on_exported)
+        studio.finder_added.connect(self._on_finder)
         studio.captions.changed.connect(self._on_caption)
         studio.settings.changed.connect(self._on_setting)
         self.actions_["live"].setChecked(studio.live)
@@ -518,6 +519,9 @@ class MainWindow(QMainWindow):
     def _on_exported(self, path: str) -> None:
         act = lambda: self.asking.show_in_folder(path)  # noqa: E731
         self.tell(f"Saved as {Path(path).name}.", "Show in folder", act, kind="info")
+
+    def _on_finder(self, name: str) -> None:
+        self.tell(f"Faces are found with {name} from now on.", kind="info")
 
     def _on_export_choice(self, name: str, value: Any) -> None:
         self.studio.settings.set(f"export_{name}", value)

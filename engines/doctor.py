@@ -24,14 +24,15 @@ from engines.checkpoint import (
 )
 from engines.family import candidates, families
 from engines.inert import shown
-from engines.marks import GRAPHS, MARKS, PLANNED, Mark
+from engines.marks import FINDER, GRAPHS, MARKS, PLANNED, Mark
 from engines.tfcheckpoint import index_in
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """kind is "model" (it loads), "other" (known, but nothing to load here) or "refused". `message`
-    is one sentence; `notes` are the repairs; `families` all that recognise it, the best first."""
+    """kind is "model" (it loads), "finder" (it finds faces), "other" (known, but nothing to load
+    here) or "refused". `message` is one sentence; `notes` are the repairs; `families` all that
+    recognise it, the best first."""
 
     kind: str
     message: str
@@ -136,6 +137,8 @@ def _room(family: str) -> str:
         return ""
     if family in families():
         return "; there is nothing to draw with in it"
+    if family == "face":
+        return "; Ganvas finds faces with a network of its own, or with YuNet"
     return f"; the room for {PLANNED[family]} is not built yet"
 
 
@@ -184,6 +187,9 @@ def _graph(path: Path, graph: formats.Foreign, seen: Verdict) -> Verdict:
     holds = formats.holds(_index_of(path) if graph.format == "tensorflow" else path)
     family, what = next(((f, w) for marks, f, w in GRAPHS if holds(marks)), ("", ""))
     seen = replace(seen, kind="other", format=graph.format, family=family)
+    if what == FINDER and "cut off" not in graph.what:
+        message = f"{path.name} is {what} as {graph.what}; Ganvas can find faces with it."
+        return replace(seen, kind="finder", message=message, title=f"{what} as {graph.what}")
     if what:
         message = f"{path.name} is {what} as {graph.what}{_room(family)}."
         return replace(seen, message=message, title=f"{what} as {graph.what}")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = ROOT / "resources" / "models" / "face-finder.safetensors"
-YUNET = "GANVAS_FACE_DETECTOR"  # a YuNet ONNX file; else the first yunet*.onnx of the models folder
+YUNET = "GANVAS_FACE_DETECTOR"  # a YuNet file; else the newest *yunet*.onnx of the models folder
 LONGEST = 960  # pixels of the photo's longer side that are looked through
 LIKELY = 0.7
 OVERLAP = 0.35  # of two boxes, intersection over union, from which they are one face
@@ -89,7 +89,8 @@ def _yunet_file() -> Path | None:
     if named:
         return Path(named) if Path(named).is_file() else None
     folder = data_folder() / "models"
-    return next(iter(sorted(folder.glob("*yunet*.onnx"))), None) if folder.is_dir() else None
+    kept = sorted(folder.glob("*yunet*.onnx")) if folder.is_dir() else []
+    return max(kept, key=lambda file: file.stat().st_mtime, default=None)
 
 
 def _by_yunet(rgb: np.ndarray, file: Path) -> list[Face]:

@@ -4,6 +4,7 @@ things."""
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import platformdirs
@@ -14,6 +15,17 @@ def data_folder() -> Path:
     return (
         Path(home) / "data" if home else Path(platformdirs.user_data_dir("ganvas", appauthor=False))
     )
+
+
+def keep_finder(path: Path) -> Path:
+    """A YuNet file, copied to where faces are found with it from now on."""
+    name = path.name.lower()
+    kept = data_folder() / "models" / (name if "yunet" in name else f"yunet-{name}")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    if kept.exists() and kept.samefile(path):
+        return kept
+    shutil.copyfile(path, kept)
+    return kept
 
 
 def cache_folder() -> Path:

@@ -29,7 +29,6 @@ PLANNED = {
     "fast_style": "fast style",
     "any_style": "any style",
     "anime": "anime",
-    "face": "face finding",
 }
 
 
@@ -318,10 +317,11 @@ MARKS: tuple[Mark, ...] = (
     ),
 )
 
+FINDER = "a face detector (YuNet)"
 # what ONNX and TensorFlow graphs say of themselves: (all of these, family, what)
 GRAPHS: tuple[tuple[tuple[bytes, ...], str, str], ...] = (
     ((b"regression_headers", b"scores", b"boxes"), "face", "a face detector (RFB)"),
-    ((b"backbone.model0.conv2", b"Conv_0"), "face", "a face detector (YuNet)"),
+    ((b"backbone.model0.conv2", b"Conv_0"), "face", FINDER),
     ((b"Feedforward style transfer", b"inputImage"), "fast_style", "a fast style net"),
     ((b"AnimeGANv3_input", b"out_layer"), "anime", "a photo-to-anime net (AnimeGANv3)"),
     ((b"down_conv1", b"up_conv2"), "anime", "a photo-to-anime net (CartoonGAN)"),

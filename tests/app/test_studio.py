@@ -1007,3 +1007,19 @@ def test_preview_of_an_older_ticket_is_not_shown(bench):
     shown = len(bench.told["preview_shown"])
     bench.wait(lambda: all(t.over for t in bench.studio.tasks))
     assert len(bench.told["preview_shown"]) == shown
+
+
+def test_a_dropped_yunet_finds_the_faces_from_then_on(open_bench, tmp_path, monkeypatch):
+    from engines.facefinder import _yunet_file
+
+    monkeypatch.setenv("GANVAS_HOME", str(tmp_path / "home"))
+    file = tmp_path / "detector.onnx"
+    file.write_bytes(b"a graph")
+    bench = open_bench(detector=FakeVerdict("finder", "It finds faces.")).start()
+    bench.studio.finder_added.connect(bench.told.setdefault("finder_added", []).append)
+    assert _yunet_file() is None
+    bench.studio.open_path(file)
+    bench.wait(lambda: bool(bench.told["finder_added"]))
+    assert bench.told["finder_added"] == ["yunet-detector.onnx"] and not bench.told["failed"]
+    kept = _yunet_file()
+    assert kept is not None and kept.read_bytes() == b"a graph"

@@ -49,9 +49,9 @@ REAL = {
     "face/mtcnn_rnet.pt": ("other", "face", "MTCNN, its second stage"),
     "face/version-RFB-320.onnx": ("other", "face", "ONNX"),
     "face/version-RFB-320.pth": ("other", "face", "RFB-320"),
-    "face/yunet_n_320_320.onnx": ("other", "face", "YuNet"),
-    "face/yunet_n_dynamic.onnx": ("other", "face", "YuNet"),
-    "face/yunet_s_320_320.onnx": ("other", "face", "YuNet"),
+    "face/yunet_n_320_320.onnx": ("finder", "face", "YuNet"),
+    "face/yunet_n_dynamic.onnx": ("finder", "face", "YuNet"),
+    "face/yunet_s_320_320.onnx": ("finder", "face", "YuNet"),
     "fast_style/candy_mobilenet.pth": ("model", "fast_style", "MobileNet"),
     "fast_style/candy_nc16.model": ("model", "fast_style", "Transformer net, 5"),
     "fast_style/candy_nc8.model": ("model", "fast_style", "Transformer net, 5"),
@@ -97,7 +97,9 @@ def test_real_files_of_other_people(name: str) -> None:
     named = "generator.index" if verdict.format == "tensorflow-checkpoint" else path.name
     assert words in verdict.message and named in verdict.message
     assert is_one_sentence(verdict.message) and all(is_one_sentence(n) for n in verdict.notes)
-    if kind == "other" and family not in ("", "captioning", "any_style", "enlarge"):
+    if kind == "other" and family == "face":
+        assert "Ganvas finds faces with a network of its own" in verdict.message
+    elif kind == "other" and family not in ("", "captioning", "any_style", "enlarge"):
         assert "is not built yet" in verdict.message
     assert json.loads(json.dumps(verdict.to_dict()))["kind"] == kind
 

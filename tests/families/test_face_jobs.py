@@ -230,3 +230,23 @@ def test_an_edit_goes_to_another_photo_without_its_places(models: dict[str, Path
     card = Engine("cpu").describe(str(models["genegan"]))
     moved = transferred(Job("genegan", card.checkpoint, {}, images), card)
     assert moved.images == {"other": images["other"]}
+
+
+def test_an_edit_goes_there_and_back(models: dict[str, Path]) -> None:
+    values = {"attributes": [1.0, 0.0, 0.0], "output": "crop", "own": "told", "has": [0.0] * 3}
+    both = run(models["stargan"], targets="back", **values)
+    alone = run(models["stargan"], **values)
+    assert both.texts == ("As set", "And back") and both.pictures[0] == alone.pictures[0]
+    assert both.pictures[1] not in (both.pictures[0], photo()) and both.sheet is not None
+
+
+def test_a_joint_net_comes_back_set_by_set() -> None:
+    config = stargan.Config((*stargan.CELEBA, *stargan.RAFD), joint=5)
+    own = [1.0, 0, 0, 0, 1.0, *config.usual[5:]]
+    strengths = [0.0] * 13
+    strengths[1], strengths[9] = 1.0, 1.0
+    steps = stargan.passes(config, own, strengths)
+    back = stargan.returning(config, own, steps)
+    assert [step[-2:] for step in steps] == [[1, 0], [0, 1]]
+    assert [step[-2:] for step in back] == [[0, 1], [1, 0]]
+    assert back[1][:5] == own[:5] and not any(back[1][5:13])

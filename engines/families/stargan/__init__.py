@@ -92,6 +92,9 @@ class StarGAN(Family):
             axes = redraw.numbers(job, "expression") if config.axes else []
             steps = configs.passes(config, own, strengths, axes)
             made = _edited(model, seen.x, own, steps, mask)
+            if job.values["targets"] == "back":
+                made += _edited(model, made[0], own, configs.returning(config, own, steps), mask)
+                texts = ("As set", "And back")
             wanted = configs.target(config, configs.mixed(config, own, axes), strengths)
             notes += _beyond(config, wanted)
         pictures = tuple(redraw.finished(seen.cut, x, job) for x in made)
@@ -130,10 +133,15 @@ def _controls(config: Config) -> tuple[Control, ...]:
         Choice(
             "targets",
             "Targets",
-            (("one", "As set"), ("all", "Every label, one by one")),
+            (
+                ("one", "As set"),
+                ("all", "Every label"),
+                ("back", "And back"),
+            ),
             "one",
             help="Every label: one picture for each, hair colours and expressions set, all others "
-            "turned over.",
+            "turned over. And back: what comes of the changed face when the model is told the "
+            "labels that the photo had, as in training.",
         ),
     ]
     if config.sees:

@@ -153,6 +153,14 @@ def passes(
     ]
 
 
+def returning(
+    config: Config, own: Sequence[float], steps: Sequence[Sequence[float]]
+) -> list[list[float]]:
+    """What the generator is told to bring the photo back from `passes`: its own labels, set by set
+    and the last first."""
+    return [told(config, own, bool(config.joint and step[-1])) for step in reversed(steps)]
+
+
 def told(config: Config, labels: Sequence[float], second: bool = False) -> list[float]:
     """The generator's vector for `labels`; in a joint net the labels of one set and the mask that
     says which."""
