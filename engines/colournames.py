@@ -1,7 +1,7 @@
 """What people call the colours of a thing in a photo: the thing is cut out first, its cloth is
 grouped by hue before lightness, and the group's colour gets the name. Knows no files, no network.
 
-Of 120 garments drawn at random (clothing-dataset-small), 111 got the main colour that a person sees;
+Of 120 garments drawn at random (clothing-dataset-small), 111 got the main colour a person sees;
 dark blue against black, and pale cloth in yellow light, are what it misses most.
 
 Lightness and chroma are CIE L*a*b* (D65): L in [0, 100], chroma and hue (degrees) from a and b.

@@ -145,6 +145,12 @@ def test_the_late_decoder_looks_after_its_step() -> None:
         assert torch.allclose(logits[0, t], w["fc.weight"] @ merged + w["fc.bias"], atol=1e-4)
 
 
+@pytest.mark.parametrize("size", [(22, 30), (17, 43), (1, 3)])
+def test_sides_need_not_be_multiples_of_anything(size: tuple[int, int]) -> None:
+    found = net(looking_late())(photo(0, size), beams=2)
+    assert found["grid"] == tuple(-(-side // 8) for side in (size[1], size[0]))
+
+
 # ---- beam search ---------------------------------------------------------------------------------
 
 

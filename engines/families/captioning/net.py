@@ -36,7 +36,7 @@ class Residual(nn.Module):
         )
         self.short = nn.Sequential()
         if stride > 1 or before != width:
-            pool: list[nn.Module] = [nn.AvgPool2d(stride)] if stride > 1 else []
+            pool: list[nn.Module] = [nn.AvgPool2d(stride, ceil_mode=True)] if stride > 1 else []
             self.short = nn.Sequential(
                 *pool, nn.Conv2d(before, width, 1, bias=False), nn.BatchNorm2d(width)
             )
