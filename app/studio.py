@@ -273,7 +273,7 @@ class Studio(QObject):
         self.settle()  # what is enlarged is worth keeping too
         job = Job(entry.family, reference(entry), images={"photo": picture})
         ticket = self.worker.submit(job, None, ENLARGED)
-        self._results.expect(ticket, "run", job, ENLARGED, time.perf_counter(), desk=False)
+        self._results.expect(ticket, "run", job, ENLARGED, desk=False)
         self.tasks.add(ENLARGED, ticket)
 
     def enlarge_history(self, id: str) -> None:

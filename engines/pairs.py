@@ -210,7 +210,11 @@ def low_resolution(rgb: np.ndarray, factor: int = 4) -> np.ndarray:
 def mosaic(rgb: np.ndarray, block: int = 12, mask: np.ndarray | None = None) -> np.ndarray:
     """Square blocks of the mean colour, everywhere or where `mask` (H, W) bool says."""
     height, width = rgb.shape[:2]
-    small = cv2.resize(rgb, (-(-width // block), -(-height // block)), interpolation=cv2.INTER_AREA)
+    rims = ((0, -height % block), (0, -width % block), (0, 0))
+    whole = np.pad(rgb, rims, mode="edge")  # so that no square is narrower than the others
+    small = cv2.resize(
+        whole, (whole.shape[1] // block, whole.shape[0] // block), interpolation=cv2.INTER_AREA
+    )
     blocks = np.kron(small, np.ones((block, block, 1), np.uint8))[:height, :width]
     return blocks if mask is None else np.where(mask[..., None], blocks, rgb)
 

@@ -61,7 +61,7 @@ class Unmosaic(Family):
                     0.0,
                     1.0,
                     0.05,
-                    0.7,
+                    0.5,
                     help="What was within a square is gone. 0: its known colours, smoothed. 1: all "
                     "that the network invents. Never take it for what was there.",
                 ),
@@ -91,7 +91,7 @@ class Unmosaic(Family):
             notes.append("No grid of squares was found in the region; is it in mosaic?")
         else:
             share = float(job.values["invented"])  # pyright: ignore[reportArgumentType]
-            part = cv2.addWeighted(part, share, squares.smooth(seen, marks, grid), 1 - share, 0)
+            part = cv2.addWeighted(part, share, squares.smooth(seen, grid), 1 - share, 0)
         made = pixels.copy()
         made[box.part] = squares.put_back(seen, part, marks)
         picture = images.with_alpha(Picture(made), alpha)

@@ -60,23 +60,18 @@ def grid(pixels: np.ndarray, region: np.ndarray) -> Grid | None:
     return Grid(side, _phase(across, side), _phase(down, side)) if side else None
 
 
-def smooth(pixels: np.ndarray, region: np.ndarray, squares: Grid) -> np.ndarray:
-    """The colours of the squares, known from the region, interpolated by bicubic: what can be said
-    without inventing anything. (H, W, 3) uint8, meant for the region alone."""
-    height, width = region.shape
+def smooth(pixels: np.ndarray, squares: Grid) -> np.ndarray:
+    """The mean colour of every square of `pixels` (H, W, 3) uint8, interpolated by bicubic: what
+    can be said of a mosaic without inventing anything."""
+    height, width = pixels.shape[:2]
     side = squares.side
-    before = ((side - squares.top) % side, (side - squares.left) % side)
-    after = tuple(-(n + b) % side for n, b in zip((height, width), before))
-    rims = tuple(zip(before, after))
-    padded = np.pad(pixels.astype(np.float64), (*rims, (0, 0)), mode="edge")
-    # the pixels of a square that are not marked say nothing of it, unless none is
-    known = np.pad(region.astype(np.float64), rims) + 1e-6
-    down, across = (n // side for n in known.shape)
-    weight = known.reshape(down, side, across, side).sum((1, 3))
-    sums = (padded * known[..., None]).reshape(down, side, across, side, 3).sum((1, 3))
-    means = (sums / weight[..., None]).astype(np.float32)
+    top, left = ((side - begin) % side for begin in (squares.top, squares.left))
+    rims = (top, -(height + top) % side), (left, -(width + left) % side)
+    padded = np.pad(pixels, (*rims, (0, 0)), mode="edge")
+    down, across = (n // side for n in padded.shape[:2])
+    means = padded.reshape(down, side, across, side, 3).mean((1, 3), dtype=np.float32)
     large = cv2.resize(means, (across * side, down * side), interpolation=cv2.INTER_CUBIC)
-    part = large[before[0] : before[0] + height, before[1] : before[1] + width]
+    part = large[top : top + height, left : left + width]
     return part.round().clip(0, 255).astype(np.uint8)
 
 

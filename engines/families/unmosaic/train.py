@@ -73,9 +73,13 @@ class Spoiled:
     parts: Parts
 
 
-class Judge(layers.PatchDiscriminator):
+class Judge(nn.Module):
     """A patch discriminator that gives the features of every layer, the last of which is the score
     map."""
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.model = layers.PatchDiscriminator(inputs, width, 3, "instance").model
 
     def forward(self, x: Tensor) -> list[Tensor]:
         return layers.features(self, x)
@@ -94,7 +98,7 @@ class UnmosaicTrainer:
         low, high = network["sides"]
         self.config = Config(tuple(network["widths"]), network["blocks"], (low, high))
         self.generator = MosaicNet(self.config)
-        self.discriminator = Judge(7, network["discriminator"], 3, "instance")
+        self.discriminator = Judge(7, network["discriminator"])
         layers.init_weights(self.discriminator)
         self.criterion = layers.GANLoss("lsgan")
         self._optimisers: dict[str, torch.optim.Optimizer] = {
