@@ -24,6 +24,7 @@ from engines.job import Picture, Value
 GESTURES = "Double click: back to its start. Right click: locked."
 LOCKED = "Locked: neither hand nor chance moves it. A right click frees it."
 SEGMENTS = 3  # so many options stand side by side; more go into a list
+LETTERS = 42  # of all their words together, less what each segment takes
 
 
 class Field(QWidget):
@@ -323,11 +324,16 @@ class SeedField(QWidget):
         self.locked.emit(locked)
 
 
+def _fits(control: kinds.Choice) -> bool:
+    """Whether all options have room side by side in a panel of usual width."""
+    count = len(control.options)
+    return count <= SEGMENTS and sum(len(t) for _, t in control.options) <= LETTERS - 4 * count
+
+
 def field(control: Control) -> Field | None:
     """How a control is shown; None for what is drawn or dropped instead."""
     if isinstance(control, kinds.Choice):
-        few = len(control.options) <= SEGMENTS
-        return SegmentsField(control) if few else ListField(control)
+        return SegmentsField(control) if _fits(control) else ListField(control)
     makers: dict[type, Callable[[Any], Field]] = {
         kinds.Slider: SliderField,
         kinds.Toggle: ToggleField,

@@ -6,6 +6,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QComboBox
 
+from app.widgets import controls
 from app.widgets.controls import ControlPanel, ListField, SegmentsField, SliderField
 from app.widgets.parts import Slider
 from engines.controls import (
@@ -191,3 +192,12 @@ def test_another_card_is_another_form(panel: ControlPanel):
     assert not panel.seed.isVisible() and panel._empty.isVisible()
     panel.build(None)
     assert panel._empty.text() == "No model is loaded."
+
+
+def test_options_with_long_words_go_into_a_list():
+    short = (("a", "Who it is"), ("b", "Pixels"), ("c", "None"))
+    long = (("a", "Who it is"), ("b", "Pixels"), ("c", "The encoder alone"))
+    two = (("a", "Drawn anew"), ("b", "The photo, with the changes"))
+    assert isinstance(controls.field(Choice("x", "X", short, "a")), SegmentsField)
+    assert isinstance(controls.field(Choice("x", "X", long, "a")), ListField)
+    assert isinstance(controls.field(Choice("x", "X", two, "a")), ListField)
