@@ -22,7 +22,7 @@ def run(model: Model, job: Job) -> Iterator[Event]:
     """See AnyStyle.run."""
     start = time.perf_counter()
     photo, alpha = images.split_alpha(job.images["photo"])
-    size = styling.final_size(job.size or photo.size, styling.number(job, "longest"))
+    size = styling.final_size(job.size or photo.size, round(styling.number(job, "longest")))
     photo = styling.sized(images.flatten(photo), size)
     mixes = _mixes(_brushes(job), int(str(job.values["strip"])))
     step = model.config.multiple_of
