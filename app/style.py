@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.actions import Actions
 from app.i18n import say
 from app.room import HEAD, Room, well
-from app.widgets.gallery import Gallery
+from app.widgets.gallery import HEIGHT, Gallery
 from app.widgets.images import ImageWell
 from app.widgets.parts import button, label, row, tool
 from app.widgets.toolbar import PhotoHead
@@ -30,15 +30,13 @@ class StyleRoom(Room):
         super().__init__(head, "", SHOWN_HERE)
         self.zoomed = self.photo = ResultViewer()
         say(self.photo, "setAccessibleName", "Photo to paint")
-        self.open, self.example = (
-            tool("reference", "Open a photo…"),
-            tool("example", "A sample photo"),
-        )
+        self.open = tool("reference", "Open a photo…")
+        self.example = tool("example", "A sample photo")
         self.open.clicked.connect(self.photo_wanted)
         self.example.clicked.connect(self.example_wanted)
         self.photo.action_clicked.connect(self.photo_wanted)
         self.style_well, self.gallery = ImageWell("Style"), Gallery("Styles that come with Ganvas")
-        self.style_well.setFixedSize(148, 132)
+        self.style_well.setFixedSize(148, HEIGHT)
         self.style_well.clicked.connect(self.style_wanted)
         self.open_style = tool("reference", "Open a picture as style…")
         self.open_style.clicked.connect(self.style_wanted)

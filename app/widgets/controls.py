@@ -23,7 +23,7 @@ from engines.job import Picture, Value
 
 GESTURES = "Double click: back to its start. Right click: locked."
 LOCKED = "Locked: neither hand nor chance moves it. A right click frees it."
-SEGMENTS = 3  # so many options stand side by side; more go into a list
+SEGMENTS, LETTERS = 3, 40  # so many options, of so many letters together, stand side by side
 
 
 class Field(QWidget):
@@ -326,7 +326,8 @@ class SeedField(QWidget):
 def field(control: Control) -> Field | None:
     """How a control is shown; None for what is drawn or dropped instead."""
     if isinstance(control, kinds.Choice):
-        few = len(control.options) <= SEGMENTS
+        letters = sum(len(text) for _, text in control.options)
+        few = len(control.options) <= SEGMENTS and letters <= LETTERS
         return SegmentsField(control) if few else ListField(control)
     makers: dict[type, Callable[[Any], Field]] = {
         kinds.Slider: SliderField,

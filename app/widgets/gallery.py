@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QAbstractItemView, QListView, QListWidget, QListWi
 
 from app.i18n import say, signals, tr
 
-SIDE = 84  # pixels of a picture
+SIDE, HEIGHT = 96, 132  # pixels: of a picture, of the strip with its scroll bar
 PATH, TITLE = Qt.ItemDataRole.UserRole, Qt.ItemDataRole.UserRole + 1
 
 
@@ -29,7 +29,7 @@ class Gallery(QListWidget):
         self.setUniformItemSizes(True)
         self.setIconSize(QSize(SIDE, SIDE))
         self.setGridSize(QSize(SIDE + 8, SIDE + 8))
-        self.setFixedHeight(SIDE + 26)
+        self.setFixedHeight(HEIGHT)
         self.setDragEnabled(True)
         self.setDragDropMode(QAbstractItemView.DragDropMode.DragOnly)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -42,7 +42,10 @@ class Gallery(QListWidget):
         """(file, title, small picture), the first first."""
         self.clear()
         for path, title, image in found:
-            item = QListWidgetItem(QIcon(QPixmap.fromImage(image)), "")
+            icon, small = QIcon(), QPixmap.fromImage(image)
+            for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # chosen, it is not tinted
+                icon.addPixmap(small, mode)
+            item = QListWidgetItem(icon, "")
             item.setData(PATH, str(path))
             item.setData(TITLE, title)
             self.addItem(item)
