@@ -9,6 +9,7 @@ from typing import Any
 from PySide6.QtCore import QObject, QSize, Qt, QTimer
 from PySide6.QtGui import QImage
 
+from app.models import reference
 from app.results import Shown
 from app.studio import Studio
 from app.style import StyleRoom
@@ -127,7 +128,7 @@ class Atelier(QObject):
         entry = self._stepper()
         if entry is not None and self.studio.shown is not None:
             self._so_far, self._refining = self.studio.shown.picture, True
-            self.studio.choose_model(entry.reference)
+            self.studio.choose_model(reference(entry))
 
     def go_on(self) -> None:
         """From the last picture, with the values of now."""
