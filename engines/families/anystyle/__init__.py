@@ -58,7 +58,7 @@ class AnyStyle(Family):
                 *_ways(),
                 *_more_styles(),
             ),
-            size=SizeRule(2 * config.multiple_of, config.multiple_of),
+            size=SizeRule(4 * config.multiple_of, config.multiple_of),
             rooms=("style",),
             half_ok=not isinstance(config, WCTConfig),
             network=config.title,

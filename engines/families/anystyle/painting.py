@@ -27,7 +27,7 @@ def run(model: Model, job: Job) -> Iterator[Event]:
     mixes = _mixes(_brushes(job), int(str(job.values["strip"])))
     step = model.config.multiple_of
     x, crop = tensors.pad_to_multiple(
-        tensors.to_tensor(photo, 3, model.device, low=0), step, 2 * step
+        tensors.to_tensor(photo, 3, model.device, low=0), step, 4 * step
     )
     margin, asked = model.module.reach(), str(job.values["tiles"])  # pyright: ignore[reportCallIssue]
     made: list[Picture] = []
