@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QSize, Qt, QTimer
+from PySide6.QtCore import QObject, QSize, Qt
 from PySide6.QtGui import QImage
 
 from app.models import reference
@@ -48,6 +48,7 @@ class Atelier(QObject):
         room.refine_wanted.connect(self.refine)
         room.continue_wanted.connect(self.go_on)
         studio.recipe_restored.connect(self.take_back)
+        studio.values_adopted.connect(self._on_values)
         studio.preview_shown.connect(self._on_preview)
         studio.tasks_changed.connect(self._show_ways)
         studio.background.do(_small_styles, self._on_styles)
@@ -67,9 +68,6 @@ class Atelier(QObject):
         self.studio.register_source("photo", lambda: self.photo)
         self.studio.register_source("style", self.room.style_well.picture)
         self.studio.register_source("progress", lambda: self._so_far if self._going_on else None)
-        if self._refining and card.family == STEPS:
-            self._refining = False
-            QTimer.singleShot(0, self.go_on)  # when the model's values are there
         self._show_ways()
 
     def take_photo(self, picture: Picture) -> bool:
@@ -135,6 +133,12 @@ class Atelier(QObject):
         self._going_on = True
         self.studio.run()
         self._going_on = False
+
+    def _on_values(self) -> None:
+        """Those of the model that was chosen to refine are there."""
+        if self._refining and self.studio.card and self.studio.card.family == STEPS:
+            self._refining = False
+            self.go_on()
 
     def _stepper(self) -> Any | None:
         """A model here that paints step by step."""

@@ -13,6 +13,7 @@ import pytest
 from PySide6.QtCore import Qt
 
 from app import theme
+from app.atelier import Atelier
 from app.results import Shown
 from app.style import StyleRoom
 from app.widgets.gallery import PATH
@@ -71,8 +72,12 @@ class StyleBench(Bench):
         return self.studio.shown
 
     @property
+    def desk(self) -> Atelier:
+        return self.window.desks["style"]  # type: ignore[return-value]
+
+    @property
     def room(self) -> StyleRoom:
-        return self.window.style_
+        return self.window.rooms["style"]  # type: ignore[return-value]
 
 
 @pytest.fixture
@@ -96,14 +101,14 @@ def saved(folder: Path, name: str, value: int) -> Path:
 def test_a_photo_and_a_style_are_dropped_and_painted_at_once(bench: StyleBench, tmp_path: Path):
     assert bench.window.room is bench.room and bench.window.rail.rooms["style"].isChecked()
     bench.drop(bench.room.photo, urls(saved(tmp_path, "a.png", 10)))
-    bench.wait(lambda: bench.window.atelier.photo is not None)
+    bench.wait(lambda: bench.desk.photo is not None)
     assert bench.room.photo.picture() == photo(10)
     bench.drop(bench.room.style_well, urls(saved(tmp_path, "b.png", 200)))
     job = bench.settled()
     assert job.images == {"photo": photo(10), "style": photo(200)}
     bench.wait(lambda: bench.room.viewer.picture() == bench.shown().picture)
     bench.drop(bench.room.photo, urls(saved(tmp_path, "c.png", 90)))
-    bench.wait(lambda: bench.window.atelier.photo == photo(90))
+    bench.wait(lambda: bench.desk.photo == photo(90))
     assert bench.settled().images == {"photo": photo(90), "style": photo(200)}
 
 
@@ -119,13 +124,13 @@ def test_a_style_of_ours_is_a_click(bench: StyleBench, tmp_path: Path):
     gallery = bench.room.gallery
     bench.wait(lambda: gallery.count() == 15)
     bench.drop(bench.room.photo, urls(saved(tmp_path, "a.png", 10)))
-    bench.wait(lambda: bench.window.atelier.photo is not None)
+    bench.wait(lambda: bench.desk.photo is not None)
     for row in (1, 0):
         item = gallery.item(row)
         place = gallery.visualItemRect(item).center()
         bench.qtbot.mouseClick(gallery.viewport(), LEFT, pos=place)
         bench.wait(lambda: bench.room.style_well.picture() is not None)
-        bench.wait(lambda: bench.window.atelier._for_style == "")
+        bench.wait(lambda: bench.desk._for_style == "")
         assert gallery.currentItem() is item and bench.settled().images["style"].size == (512, 512)
     mime = gallery.mimeData([gallery.item(2)])
     assert mime.urls()[0].toLocalFile() == gallery.item(2).data(PATH)
@@ -157,7 +162,7 @@ def test_a_result_is_refined_step_by_step_and_gone_on_from(bench: StyleBench, tm
     bench.act("cancel")
     bench.wait(lambda: not studio.tasks.running() and room.go_on.isEnabled())
     given: list[Picture | None] = []
-    room.continue_wanted.connect(lambda: given.append(bench.window.atelier._so_far))
+    room.continue_wanted.connect(lambda: given.append(bench.desk._so_far))
     bench.qtbot.mouseClick(room.go_on, LEFT)
     began = lambda: bench.shown().job.images.get("progress")  # noqa: E731
     bench.wait(lambda: began() == given[0])
@@ -170,7 +175,7 @@ def test_photo_and_style_are_back_with_a_recipe(bench: StyleBench, tmp_path: Pat
     bench.drop(bench.window, urls(saved(tmp_path, "a.png", 10), saved(tmp_path, "b.png", 200)))
     first = bench.settled()
     bench.drop(bench.room.photo, urls(saved(tmp_path, "c.png", 90)))
-    bench.wait(lambda: bench.window.atelier.photo == photo(90))
+    bench.wait(lambda: bench.desk.photo == photo(90))
     bench.settled()
     bench.studio.restore(first)
     assert bench.settled().digest == first.digest
