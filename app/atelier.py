@@ -95,6 +95,9 @@ class Atelier(QObject):
     def set_wipe(self, on: bool) -> None:
         self.room.viewer.set_wipe(on)
 
+    def surprise(self) -> None:
+        self.studio.surprise_me()
+
     def take_setting(self, name: str, value: Any) -> None:
         """No setting concerns this room alone."""
 
