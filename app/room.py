@@ -19,7 +19,7 @@ from engines.controls import ModelCard
 
 SIDE = 292
 HEAD = ("surprise", "caption", "wipe", "fullscreen")  # the actions over a result
-HOMES = ("draw", "paint", "faces")  # the rooms there are
+HOMES = ("draw", "paint", "faces", "style")  # the rooms there are
 
 
 def home(card: ModelCard | None) -> str:

@@ -49,12 +49,18 @@ from engines.controls import ModelCard, numbers
 from engines.job import Failed, Job
 
 if TYPE_CHECKING:
+    from app.atelier import Atelier
     from app.mapping import Mapping
     from app.mapsheet import MapSheet
     from app.paint import PaintRoom
     from app.portrait import Portrait
 
-ROOMS = (("draw", "Draw", "draw"), ("paint", "Paint", "paint"), ("faces", "Faces", "faces"))
+ROOMS = (
+    ("draw", "Draw", "draw"),
+    ("paint", "Paint", "paint"),
+    ("faces", "Faces", "faces"),
+    ("style", "Style", "style"),
+)
 NOTICE_MS = 8000  # good news go by themselves; failures stay until they are read
 PLACES = {"result": "photo", "controls": "photo", "model": "top"}
 
@@ -78,9 +84,9 @@ class MainWindow(QMainWindow):
         self.draw = DrawRoom(self.actions_)
         self.sheet = Sheet(self.draw, studio)
         self.room: Room = self.draw
-        self.table: Easel | Portrait = self.sheet  # the desk of the room one is in
+        self.table: Easel | Portrait | Atelier = self.sheet  # the desk of the room one is in
         self.rooms: dict[str, Room] = {}  # those that were entered
-        self.desks: dict[str, Easel | Portrait] = {}
+        self.desks: dict[str, Easel | Portrait | Atelier] = {}
         self.film = Filmstrip()
         self.tray = TaskTray()
         self.status = StatusBar(self.tray)
@@ -157,7 +163,8 @@ class MainWindow(QMainWindow):
 
     def _make_room(self, id: str) -> None:
         """A room and its desk, when it is first entered: each costs the start 40 ms."""
-        make = {"paint": self._make_paint, "faces": self._make_faces}[id]
+        makers = {"paint": self._make_paint, "faces": self._make_faces, "style": self._make_style}
+        make = makers[id]
         self._add_room(id, *make())
         self.desks[id].take_back(self.studio.left)
 
@@ -181,7 +188,15 @@ class MainWindow(QMainWindow):
         room.strip.save_wanted.connect(lambda: self.asking.for_still(desk.sheet))
         return room, desk
 
-    def _add_room(self, id: str, room: Room, desk: Easel | Portrait) -> None:
+    def _make_style(self) -> tuple[Room, Atelier]:
+        from app.atelier import Atelier
+        from app.style import StyleRoom
+
+        room = StyleRoom(self.actions_)
+        room.style_wanted.connect(lambda: self.asking.for_photo(room.style_well.set_picture))
+        return room, Atelier(room, self.studio)
+
+    def _add_room(self, id: str, room: Room, desk: Easel | Portrait | Atelier) -> None:
         self.rooms[id], self.desks[id] = room, desk
         self.stack.addWidget(room)
         self._wire_room(room)

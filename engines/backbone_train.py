@@ -22,11 +22,13 @@ from engines.backbonedata import CELL, UNKNOWN, Mixed
 from engines.backbonenet import Backbone, folded
 from engines.backbones import HEAD, STARTER, Config, layer_table
 from engines.job import Picture
+from engines.perceptual import normalise
 from engines.training import Recipe, descend, sheet, signed, told
 
 _NETWORK: dict[str, Any] = {"widths": STARTER.widths, "depths": STARTER.depths}
 _LOSSES: dict[str, Any] = {"class": 1.0, "attributes": 0.5, "map": 0.5, "restored": 2.0}
 SMOOTHING = 0.1  # of the classes
+CALIBRATION = 24  # pictures that the activations are normalised by
 
 
 class Heads(nn.Module):
@@ -113,15 +115,21 @@ class BackboneTrainer:
         return sheet([spoiled, made.cpu(), photo])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        """The backbone and its head for classes, without batch norms."""
+        """The backbone and its head for classes, without batch norms, its activations of the mean
+        one: then the weights of a style's terms mean what they mean to others."""
         backbone = averages["heads"].get_submodule("backbone")
-        state = folded(backbone.state_dict(), self.config)
+        config = replace(self.config, norm=False)
+        net = Backbone(config)
+        net.load_state_dict(folded({k: v.cpu() for k, v in backbone.state_dict().items()},
+                                   self.config))  # fmt: skip
+        raw = self.data.batch(0xFFFF, CALIBRATION, self.recipe.stages[-1].size, rank=99)["photo"]
+        normalise(net, (signed(torch.from_numpy(raw)) + 1) / 2)
         metadata = {
-            **backbones.to_metadata(replace(self.config, norm=False)),
+            **backbones.to_metadata(config),
             "classes": list(self.data.classes),
             "card": dict(self.recipe.card),
         }
-        checkpoint.save(path, state, metadata, half=half)
+        checkpoint.save(path, net.state_dict(), metadata, half=half)
 
 
 def task_losses(made: Mapping[str, Tensor], batch: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -10,10 +10,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 ASK = {"tr", "say", "label", "button", "tool", "Section", "Switch", "Act", "Option", "tell",
        "show_message", "set_message", "_button", "QUndoCommand", "Change", "Deletion", "ImageWell",
        "SheetView", "Fitted", "Slider", "Choice", "Toggle", "Text", "SketchInput", "ImageInput",
-       "EmptyState", "FacePoints", "Attributes", "CanvasHead", "Segments"}  # fmt: skip
+       "EmptyState", "FacePoints", "Gallery", "Attributes", "CanvasHead", "Segments"}  # fmt: skip
 TABLES = {"PALETTE", "SYMMETRIES", "ROOMS", "STATES", "DEVICES", "WHAT", "OPTIONS", "ACTS",
           "NAMES_OF_TOOLS", "GESTURES", "LOCKED", "FITTED", "EASINGS", "LINEUP", "TARGETS",
-          "EMPTY", "WAITING", "GIVEN", "empty", "invitation"}  # fmt: skip
+          "EMPTY", "WAITING", "GIVEN", "empty", "invitation", "TITLES"}  # fmt: skip
 SAME = {"AtoB", "BtoA", "WebP"}  # values, and a name that is the same everywhere
 PLAIN = SAME | {"setText", "setToolTip", "setAccessibleName", "setPlaceholderText",
                 "setWindowTitle", "set_words"}  # fmt: skip
@@ -26,7 +26,8 @@ def texts() -> set[str]:
         found |= set(_texts(ast.parse(path.read_text("utf-8"))))
     engines = ROOT / "engines"
     places = [*engines.glob("families/*/__init__.py"), engines / "families" / "tools.py"]
-    for path in (*places, *(engines / f"{name}.py" for name in ("faces", "redraw", "residual"))):
+    more = ("faces", "redraw", "residual", "styling")
+    for path in (*places, *(engines / f"{name}.py" for name in more)):
         found |= set(_texts(ast.parse(path.read_text("utf-8"))))
     return found
 

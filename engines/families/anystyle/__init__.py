@@ -27,7 +27,7 @@ WHAT = (  # the pictures of style, and how much each of them counts
 
 
 class AnyStyle(Family):
-    id, title = "any_style", "Any style"
+    id, title = "any_style", "Style by example"
     trainer = "train:AnyStyleTrainer"
     shrinks = True
 
@@ -52,8 +52,13 @@ class AnyStyle(Family):
         return ModelCard(
             self.id,
             self.title,
-            controls=(*_pictures(), *_ways()),
-            size=SizeRule(2 * config.multiple_of, config.multiple_of),
+            controls=(
+                ImageInput("photo", "Photo"),
+                ImageInput("style", "Style"),
+                *_ways(),
+                *_more_styles(),
+            ),
+            size=SizeRule(4 * config.multiple_of, config.multiple_of),
             rooms=("style",),
             half_ok=not isinstance(config, WCTConfig),
             network=config.title,
@@ -67,13 +72,20 @@ class AnyStyle(Family):
         yield from painting.run(model, job)
 
 
-def _pictures() -> Iterator[Control]:
-    yield ImageInput("photo", "Photo")
+def _more_styles() -> Iterator[Control]:
     for number, (name, amount) in enumerate(WHAT, 1):
         end = "" if number == 1 else str(number)
-        yield ImageInput(f"style{end}", name, optional=number > 1)
+        if number > 1:
+            yield ImageInput(f"style{end}", name, optional=True)
         yield Slider(f"amount{end}", amount, 0, 1, 0.01, 1.0,
                      help="How much this style counts among the others.")  # fmt: skip
+    yield Choice(
+        "strip",
+        "Strip of mixes",
+        (("1", "One picture"), ("3", "3 pictures"), ("5", "5 pictures"), ("7", "7 pictures")),
+        "1",
+        help="Leads from the first style to the second.",
+    )
 
 
 def _ways() -> Iterator[Control]:
@@ -100,13 +112,6 @@ def _ways() -> Iterator[Control]:
     )
     yield styling.LONGEST
     yield styling.TILES
-    yield Choice(
-        "strip",
-        "Strip of mixes",
-        (("1", "One picture"), ("3", "3 pictures"), ("5", "5 pictures"), ("7", "7 pictures")),
-        "1",
-        help="Leads from the first style to the second.",
-    )
 
 
 register(AnyStyle())

@@ -56,7 +56,8 @@ class Decoder(nn.ModuleList):
 
 
 class AdaIN(nn.Module):
-    """Huang & Belongie 2017, with moments exchanged at several levels."""
+    """Huang & Belongie 2017, with moments exchanged at several levels. Pictures get a mirrored
+    border, lest the zeros around an encoder's maps become a frame."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -65,12 +66,15 @@ class AdaIN(nn.Module):
         self.own = nn.ModuleList(Moments() for _ in config.levels)
 
     def forward(self, x: Tensor, look: Tensor | None = None, amount: float = 1.0) -> Tensor:
+        border = 3 * self.config.multiple_of
+        x = F.pad(x, (border,) * 4, mode="reflect")
         found = self.encoder(self.encoder.enter(x), self.config.levels)
         levels = list(found.values())
         own = [moments(level) for moments, level in zip(self.own, levels, strict=True)]
         if look is None:
             return look_of(own)
-        return self.decoder(dressed(levels, own, look, self.config.channels, amount))
+        made = self.decoder(dressed(levels, own, look, self.config.channels, amount))
+        return made[..., border:-border, border:-border]
 
     def reach(self) -> int:
         """Pixels to each side that one result pixel can see."""

@@ -22,12 +22,12 @@ def run(model: Model, job: Job) -> Iterator[Event]:
     """See AnyStyle.run."""
     start = time.perf_counter()
     photo, alpha = images.split_alpha(job.images["photo"])
-    size = styling.final_size(job.size or photo.size, styling.number(job, "longest"))
+    size = styling.final_size(job.size or photo.size, round(styling.number(job, "longest")))
     photo = styling.sized(images.flatten(photo), size)
     mixes = _mixes(_brushes(job), int(str(job.values["strip"])))
     step = model.config.multiple_of
     x, crop = tensors.pad_to_multiple(
-        tensors.to_tensor(photo, 3, model.device, low=0), step, 2 * step
+        tensors.to_tensor(photo, 3, model.device, low=0), step, 4 * step
     )
     margin, asked = model.module.reach(), str(job.values["tiles"])  # pyright: ignore[reportCallIssue]
     made: list[Picture] = []

@@ -76,7 +76,7 @@ class FastStyle(Family):
         start = time.perf_counter()
         given, alpha = images.split_alpha(job.images["photo"])
         given = images.flatten(given)
-        size = styling.final_size(job.size or given.size, styling.number(job, "longest"))
+        size = styling.final_size(job.size or given.size, round(styling.number(job, "longest")))
         photo = styling.sized(given, size)
         scale = styling.number(job, "scale")
         inner = (max(1, round(size[0] / scale)), max(1, round(size[1] / scale)))

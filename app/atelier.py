@@ -1,0 +1,184 @@
+"""The desk of the Style room: a photo, its style, and what becomes of them: at once where one pass
+does, step by step where a person asks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, QSize, Qt
+from PySide6.QtGui import QImage
+
+from app.models import reference
+from app.results import Shown
+from app.studio import Studio
+from app.style import StyleRoom
+from app.theme import RESOURCES
+from app.widgets.gallery import SIDE
+from engines.controls import ImageInput, ModelCard
+from engines.job import Failed, Job, Picture
+
+EMPTY = "Drop a photo here."
+WAITING = "The painted photo appears here."
+STEPS = "neural_style"  # the family that paints step by step
+TITLES = {
+    "arcs": "Arcs", "facets": "Facets", "ink": "Ink", "knit": "Knitted", "marbling": "Marbling",
+    "mosaic": "Mosaic", "night-swirls": "Swirls of the night", "pastel": "Pastel",
+    "points": "Points", "stained-glass": "Stained glass", "sunflower-field": "Sunflower field",
+    "triangles": "Triangles", "watercolour": "Watercolour", "waves": "Waves",
+    "woodcut": "Woodcut",
+}  # fmt: skip
+
+
+class Atelier(QObject):
+    def __init__(self, room: StyleRoom, studio: Studio) -> None:
+        super().__init__(room)
+        self.room, self.studio = room, studio
+        self.photo: Picture | None = None
+        self._so_far: Picture | None = None  # what steps have made of it
+        self._going_on = False
+        self._refining = False
+        self._for_style = ""  # the file that is being opened as style
+        room.photo.set_message(EMPTY, "Open a photo…")
+        room.viewer.set_message(WAITING)
+        room.viewer.icon = room.photo.icon = "style"
+        room.gallery.chosen.connect(self.open_style)
+        room.style_well.files_dropped.connect(lambda files: self.open_style(files[0]))
+        room.style_well.changed.connect(self._on_style)
+        room.refine_wanted.connect(self.refine)
+        room.continue_wanted.connect(self.go_on)
+        studio.recipe_restored.connect(self.take_back)
+        studio.values_adopted.connect(self._on_values)
+        studio.preview_shown.connect(self._on_preview)
+        studio.tasks_changed.connect(self._show_ways)
+        studio.background.do(_small_styles, self._on_styles)
+
+    # ---- what the window asks --------------------------------------------------------------------
+
+    def adopt(self, card: ModelCard | None) -> None:
+        """Another model: it is given the same photo and the same styles."""
+        if card is None:
+            return
+        for control in card.inputs():
+            if isinstance(control, ImageInput):
+                role = control.role
+                self.studio.register_source(
+                    role, lambda role=role: self.room.controls.picture(role)
+                )
+        self.studio.register_source("photo", lambda: self.photo)
+        self.studio.register_source("style", self.room.style_well.picture)
+        self.studio.register_source("progress", lambda: self._so_far if self._going_on else None)
+        self._show_ways()
+
+    def take_photo(self, picture: Picture) -> bool:
+        """A picture by drop, paste or file: the style, if it was opened as one or is what lacks."""
+        if self._for_style or (self.photo is not None and self.room.style_well.picture() is None):
+            self._for_style = ""
+            self.room.style_well.set_picture(picture)
+            return False
+        self._lay(picture)
+        self.studio.touch()
+        return True
+
+    def show_result(self, shown: Shown) -> None:
+        live = shown.input_ms is not None
+        self.room.viewer.show_picture(shown.picture, fade=not live)
+        self.room.viewer.set_before(self.photo)
+        if self.studio.card and self.studio.card.family == STEPS:
+            self._so_far = shown.picture
+        self._show_ways()
+
+    def show_failure(self, failed: Failed) -> None:
+        if self.studio.shown is None:
+            self.room.viewer.set_message(failed.message, "Run", failed=True)
+
+    def set_wipe(self, on: bool) -> None:
+        self.room.viewer.set_wipe(on)
+
+    def surprise(self) -> None:
+        self.studio.surprise_me()
+
+    def take_setting(self, name: str, value: Any) -> None:
+        """No setting concerns this room alone."""
+
+    # ---- photo and style -------------------------------------------------------------------------
+
+    def open_style(self, path: str) -> None:
+        self._for_style = path
+        self.room.gallery.mark(path)
+        self.studio.open_path(path)
+
+    def _lay(self, picture: Picture) -> None:
+        self.photo, self._so_far = picture, None
+        self.room.photo.show_picture(picture)
+        self._show_ways()
+
+    def _on_style(self) -> None:
+        self.studio.touch()
+
+    def _on_styles(self, answer: Any) -> None:
+        """The small pictures are read: the first style is there from the beginning."""
+        if isinstance(answer, Exception):
+            return
+        self.room.gallery.show_pictures(answer)
+
+    # ---- step by step ----------------------------------------------------------------------------
+
+    def refine(self) -> None:
+        """On from what one pass made, with the model that paints step by step."""
+        entry = self._stepper()
+        if entry is not None and self.studio.shown is not None:
+            self._so_far, self._refining = self.studio.shown.picture, True
+            self.studio.choose_model(reference(entry))
+
+    def go_on(self) -> None:
+        """From the last picture, with the values of now."""
+        self._going_on = True
+        self.studio.run()
+        self._going_on = False
+
+    def _on_values(self) -> None:
+        """Those of the model that was chosen to refine are there."""
+        if self._refining and self.studio.card and self.studio.card.family == STEPS:
+            self._refining = False
+            self.go_on()
+
+    def _stepper(self) -> Any | None:
+        """A model here that paints step by step."""
+        found = (e for e in self.studio.catalogue.entries() if getattr(e, "family", "") == STEPS)
+        return next((e for e in found if getattr(e, "installed", True)), None)
+
+    def _on_preview(self, picture: Picture) -> None:
+        if self.studio.card and self.studio.card.family == STEPS:
+            self._so_far = picture
+
+    def _show_ways(self) -> None:
+        card, shown = self.studio.card, self.studio.shown
+        in_steps = card is not None and card.family == STEPS
+        busy = bool(self.studio.tasks.running())
+        self.room.refine.setVisible(not in_steps and self._stepper() is not None)
+        self.room.refine.setEnabled(shown is not None and self.photo is not None)
+        self.room.go_on.setVisible(in_steps)
+        self.room.go_on.setEnabled(self._so_far is not None and not busy)
+
+    def take_back(self, job: Job) -> None:
+        """A recipe is back on the desk: its photo and its styles."""
+        if "photo" not in job.images or "style" not in job.images:
+            return
+        self._lay(job.images["photo"])
+        wells = {**self.room.controls.wells, "style": self.room.style_well}
+        for role, one in wells.items():
+            one.set_picture(job.images.get(role))
+
+
+def _small_styles() -> list[tuple[Path, str, QImage]]:
+    """The styles that come with Ganvas, small."""
+    found: list[tuple[Path, str, QImage]] = []
+    for path in sorted((RESOURCES / "styles").glob("*.jpg")):
+        image = QImage(str(path)).scaled(
+            QSize(SIDE * 2, SIDE * 2),
+            Qt.AspectRatioMode.KeepAspectRatioByExpanding,
+            Qt.TransformationMode.SmoothTransformation,
+        )
+        found.append((path, TITLES.get(path.stem, path.stem), image))
+    return found

@@ -1,0 +1,90 @@
+"""The Style room: photo left with the style below it, result right, controls at the edge. Wires no
+Studio."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.actions import Actions
+from app.i18n import say
+from app.room import HEAD, Room, well
+from app.widgets.gallery import HEIGHT, Gallery
+from app.widgets.images import ImageWell
+from app.widgets.parts import button, label, row, tool
+from app.widgets.toolbar import PhotoHead
+from app.widgets.viewer import ResultViewer
+from engines.controls import ModelCard
+
+SHOWN_HERE = ("photo", "style", "progress")  # roles that are no wells at the edge
+MORE = (2, 3, 4)  # numbers of further styles
+
+
+class StyleRoom(Room):
+    style_wanted = Signal()
+    refine_wanted = Signal()
+    continue_wanted = Signal()
+
+    def __init__(self, actions: Actions) -> None:
+        head = PhotoHead({id: actions[id] for id in HEAD}, title="Result")
+        super().__init__(head, "", SHOWN_HERE)
+        self.zoomed = self.photo = ResultViewer()
+        say(self.photo, "setAccessibleName", "Photo to paint")
+        self.open = tool("reference", "Open a photo…")
+        self.example = tool("example", "A sample photo")
+        self.open.clicked.connect(self.photo_wanted)
+        self.example.clicked.connect(self.example_wanted)
+        self.photo.action_clicked.connect(self.photo_wanted)
+        self.style_well, self.gallery = ImageWell("Style"), Gallery("Styles that come with Ganvas")
+        self.style_well.setFixedSize(148, HEIGHT)
+        self.style_well.clicked.connect(self.style_wanted)
+        self.open_style = tool("reference", "Open a picture as style…")
+        self.open_style.clicked.connect(self.style_wanted)
+        given = QWidget()
+        box = QVBoxLayout(given)
+        box.setContentsMargins(12, 6, 0, 12)
+        box.setSpacing(6)
+        title = QWidget()
+        title.setLayout(row(label("Photo", "title"), None, self.example, self.open, space=4))
+        title.setFixedHeight(36)
+        box.addWidget(title)
+        box.addWidget(well(self.photo), 1)
+        self.style_part = QWidget()
+        below = QVBoxLayout(self.style_part)
+        below.setContentsMargins(0, 0, 0, 0)
+        below.setSpacing(6)
+        below.addLayout(row(label("Style", "title"), None, self.open_style, space=4))
+        below.addLayout(row(self.style_well, self.gallery, space=8))
+        box.addWidget(self.style_part)
+        self.add_parts(given)
+        self.refine, self.go_on = button("Refine"), button("Continue")
+        say(self.refine, "setToolTip", "Go on from this picture, step by step, for finer strokes")
+        say(self.go_on, "setToolTip", "Go on from the last picture, with the values of now")
+        self.refine.clicked.connect(self.refine_wanted)
+        self.go_on.clicked.connect(self.continue_wanted)
+        self.refine.hide()
+        self.go_on.hide()
+        self.controls_box.addLayout(row(self.refine, self.go_on, None))
+        self.controls.picture_changed.connect(self._show_used)
+
+    def show_card(self, card: ModelCard | None) -> None:
+        super().show_card(card)
+        self.style_part.setVisible(card is None or card.control("style") is not None)
+        self._show_used()
+
+    def _show_used(self, *_: object) -> None:
+        """A further style is offered when the one before it is there; its amount and mask, and
+        those of the first, when there are two."""
+        wells, fields = self.controls.wells, self.controls.fields
+        there = [role for role in (f"style{n}" for n in MORE) if self.controls.picture(role)]
+        for number in MORE:
+            before = number == MORE[0] or f"style{number - 1}" in there
+            if f"style{number}" in wells:
+                wells[f"style{number}"].setVisible(before)
+        for number in (1, *MORE):
+            end = "" if number == 1 else str(number)
+            used = bool(there) if number == 1 else f"style{number}" in there
+            if f"amount{end}" in fields:
+                fields[f"amount{end}"].setVisible(used)
+            if f"mask{end}" in wells:
+                wells[f"mask{end}"].setVisible(used)
