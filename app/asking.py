@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, QPoint, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QDialog, QFileDialog, QMenu
+from shiboken6 import isValid
 
 from app.actions import known_keys
 from app.i18n import tr
 from app.opening import PICTURES, open_picture
 from app.theme import RESOURCES
 from app.widgets.edges import EdgesDialog
+from app.widgets.images import ImageWell
 from app.widgets.models import ModelsDialog
 from app.widgets.report import CardDetails, DoctorReport, SheetView
 from app.widgets.settings import SettingsDialog
@@ -64,6 +66,24 @@ class Asking(QObject):
             self.studio.background.do(
                 lambda path=path: open_picture(Path(path)), lambda a: self.on_photo(a, take)
             )
+
+    def for_well(self, well: ImageWell) -> None:
+        """A picture file for one place of its own."""
+        self.into_well(well, self.choose_pictures(tr("Choose a picture")))
+
+    def into_well(self, well: ImageWell, files: list[str]) -> None:
+        """The first picture goes where it was dropped; what is no picture, wherever it belongs."""
+        pictures = [path for path in files if Path(path).suffix.lower() in PICTURES]
+        self.window.open_files([path for path in files if path not in pictures])
+
+        def fill(answer: Any) -> None:
+            if not isinstance(answer, Picture):
+                self.window.tell(str(answer))
+            elif isValid(well):
+                well.set_picture(answer)
+
+        for path in pictures[:1]:
+            self.studio.background.do(lambda path=path: open_picture(Path(path)), fill)
 
     def for_export(self) -> None:
         """Where the result goes; the format follows the name."""

@@ -76,7 +76,7 @@ class Atelier(QObject):
             self._for_style = ""
             self.room.style_well.set_picture(picture)
             return False
-        self._lay(picture)
+        self.lay(picture)
         self.studio.touch()
         return True
 
@@ -108,7 +108,7 @@ class Atelier(QObject):
         self.room.gallery.mark(path)
         self.studio.open_path(path)
 
-    def _lay(self, picture: Picture) -> None:
+    def lay(self, picture: Picture) -> None:
         self.photo, self._so_far = picture, None
         self.room.photo.show_picture(picture)
         self._show_ways()
@@ -165,7 +165,7 @@ class Atelier(QObject):
         """A recipe is back on the desk: its photo and its styles."""
         if "photo" not in job.images or "style" not in job.images:
             return
-        self._lay(job.images["photo"])
+        self.lay(job.images["photo"])
         wells = {**self.room.controls.wells, "style": self.room.style_well}
         for role, one in wells.items():
             one.set_picture(job.images.get(role))

@@ -34,5 +34,8 @@ class DrawRoom(Room):
     def show_card(self, card: ModelCard | None) -> None:
         super().show_card(card)
         kinds = {c.kind for c in card.inputs() if isinstance(c, SketchInput)} if card else set()
+        drawn = not card or any(isinstance(c, SketchInput) and c.drawn for c in card.inputs())
+        self.strip.setVisible(drawn)
+        self.head.setVisible(drawn)
         self.head.show_layers("hints" in kinds)
         self.strip.colour.setVisible("hints" in kinds)

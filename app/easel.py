@@ -11,7 +11,6 @@ from PySide6.QtGui import QIcon
 
 from app.drawing import Drawing, DrawingError
 from app.results import Shown
-from app.room import home
 from app.samples import Sample
 from app.studio import Studio
 from app.widgets.toolbar import SYMMETRIES, StampMenu
@@ -160,7 +159,7 @@ class Easel(QObject):
     def _on_sheet_wanted(self, size: tuple[int, int]) -> None:
         """Another model draws on another sheet: the drawing is scaled onto it."""
         card = self.studio.card
-        if size == self.size() or home(card) != self.at:
+        if size == self.size() or not self.room.in_use():
             return
         if not self.canvas.is_empty():
             self.canvas.restore(self.canvas.vectors.scaled(size).to_json())
@@ -177,7 +176,7 @@ class Easel(QObject):
 
     def _on_recipe(self, job: Job) -> None:
         """A recipe is back on the desk: its strokes, else its pictures as they were."""
-        if self.studio.card is not None and home(self.studio.card) != self.at:
+        if self.studio.card is not None and not self.room.in_use():
             return
         photo = job.images.get(self.reference_role)
         if photo is not None:
@@ -213,7 +212,7 @@ class Easel(QObject):
             self.studio.surprise_me()
 
     def _on_finished(self) -> None:
-        if home(self.studio.card) == self.at:
+        if self.room.in_use():
             self.studio.settle()
         else:
             self.changed_elsewhere.emit()
@@ -221,7 +220,7 @@ class Easel(QObject):
     def _on_edited(self) -> None:
         if self.given() is None:
             self.room.viewer.set_message(self.empty)
-        if home(self.studio.card) == self.at:
+        if self.room.in_use():
             self.studio.touch()
 
     # ---- result ---------------------------------------------------------------------------------
@@ -326,6 +325,10 @@ class Easel(QObject):
                 self.studio.register_source(role, well.picture)
                 return True
         return False
+
+    def lay(self, picture: Picture) -> None:
+        """A photo that was sent here lies under the drawing."""
+        self.lay_reference(picture)
 
     def lay_reference(self, picture: Picture) -> None:
         self.reference = picture

@@ -119,6 +119,10 @@ class Portrait(QObject):
         self.studio.touch()
         return True
 
+    def lay(self, picture: Picture) -> None:
+        """A photo that was sent here takes the place of the one on the desk."""
+        self._lay(picture, ())
+
     def show_result(self, shown: Shown) -> None:
         result, viewer = shown.result, self.room.viewer
         viewer.show_picture(shown.picture, fade=shown.input_ms is None)

@@ -6,7 +6,15 @@ from typing import Any
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QScrollArea,
+    QSplitter,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.i18n import say
 from app.widgets.caption import CaptionLine
@@ -19,12 +27,14 @@ from engines.controls import ModelCard
 
 SIDE = 292
 HEAD = ("surprise", "caption", "wipe", "fullscreen")  # the actions over a result
-HOMES = ("draw", "paint", "faces", "style")  # the rooms there are
+HOMES = ("draw", "paint", "translate", "faces", "style")  # the rooms there are
 
 
-def home(card: ModelCard | None) -> str:
-    """The room of a model; one that is at home nowhere is drawn for."""
-    return next((room for room in card.rooms if room in HOMES), "draw") if card else "draw"
+def home(card: ModelCard | None, heading: str = "") -> str:
+    """The room of a model: the one that one is heading for where it is at home there too. One that
+    is at home nowhere is drawn for."""
+    rooms = [room for room in card.rooms if room in HOMES] if card else []
+    return heading if heading in rooms else rooms[0] if rooms else "draw"
 
 
 class Room(QSplitter):
@@ -132,6 +142,11 @@ class Room(QSplitter):
             self.viewer.hold(False)
         else:
             super().keyReleaseEvent(event)
+
+    def in_use(self) -> bool:
+        """Whether this is the room that one is in."""
+        stack = self.parentWidget()
+        return isinstance(stack, QStackedWidget) and stack.currentWidget() is self
 
     def show_card(self, card: ModelCard | None) -> None:
         self.controls.build(card)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from engines.controls import ImageInput, ModelCard, SketchInput
 from engines.job import Job, Picture
+
+KEPT = 32  # pictures of which it is known what job made them
 
 Draw = Callable[[], Picture | None]
 
@@ -24,6 +26,7 @@ class Sources:
     def __init__(self) -> None:
         self._sources: dict[str, _Source] = {}
         self._before = Job("")
+        self._made: list[tuple[Picture, Job]] = []
 
     def remember(self, before: Job) -> None:
         """What lay on the desk before, for roles of which nobody has said anything yet."""
@@ -37,6 +40,24 @@ class Sources:
         wanted = self._sources if roles is None else [r for r in roles if r in self._sources]
         found = {role: self._sources[role].picture() for role in wanted}
         return {role: picture for role, picture in found.items() if picture is not None}
+
+    def made_by(self, picture: Picture, job: Job) -> None:
+        """A picture that will lie on a desk is the result of `job`."""
+        self._made = [*self._made[1 - KEPT :], (picture, job)]
+
+    def origin(self, picture: Picture | None) -> Job | None:
+        """The job that made this very picture, not one that looks the same."""
+        return next((job for made, job in self._made if made is picture), None)
+
+    def origins(self, pictures: Mapping[str, Picture]) -> dict[str, Job]:
+        found = {role: self.origin(picture) for role, picture in pictures.items()}
+        return {role: job for role, job in found.items() if job is not None}
+
+    def take_origins(self, job: Job) -> None:
+        """A recipe comes back, and with it what made its pictures."""
+        for role, origin in job.origins.items():
+            if role in job.images:
+                self.made_by(job.images[role], origin)
 
     def drawings(self, roles: Iterable[str]) -> dict[str, Any]:
         known = {role: self._sources[role] for role in roles if role in self._sources}

@@ -229,7 +229,10 @@ class Studio(QObject):
         card = self.card
         images = self._sources.pictures(control.role for control in card.inputs())
         strokes = self._sources.drawings(images) if drawings else {}
-        return Job(card.family, card.checkpoint, self.values, images, strokes, self.seed)
+        origins = self._sources.origins(images)
+        return Job(
+            card.family, card.checkpoint, self.values, images, strokes, self.seed, origins=origins
+        )
 
     def touch(self) -> None:
         """Something visible changed: fold the burst and, if live, compute."""
@@ -264,6 +267,7 @@ class Studio(QObject):
     def enlarge(self, picture: Picture | None = None) -> None:
         """A picture, or the one shown, through the enlarger as a task; the result is shown and
         kept like every other, its recipe holding the picture it was made from."""
+        recipe = self._results.recipe() if picture is None else None
         picture = picture or (self.shown.picture if self.shown else None)
         entry = self.enlarger()
         if picture is None or entry is None:
@@ -271,7 +275,8 @@ class Studio(QObject):
             self.failed.emit("result", Failed("input", refusal))
             return
         self.settle()  # what is enlarged is worth keeping too
-        job = Job(entry.family, reference(entry), images={"photo": picture})
+        origins = {"photo": recipe} if recipe else {}
+        job = Job(entry.family, reference(entry), images={"photo": picture}, origins=origins)
         ticket = self.worker.submit(job, None, ENLARGED)
         self._results.expect(ticket, "run", job, ENLARGED, desk=False)
         self.tasks.add(ENLARGED, ticket)
@@ -317,6 +322,21 @@ class Studio(QObject):
     def choose_model(self, reference: str) -> None:
         """Load a model by name, "name@digest" or path; `card_changed` follows, or `failed`."""
         self._models.choose(reference)
+
+    def origin(self, picture: Picture | None) -> Job | None:
+        """The job whose result this picture on a desk is: it was sent there."""
+        return self._sources.origin(picture)
+
+    def send(self, reference: str) -> Picture | None:
+        """Choose a model that will be given what is shown; its desk lays the picture down once the
+        card is here. The recipe of what comes of it keeps the recipe of this."""
+        recipe = self._results.recipe()
+        if self.shown is None or recipe is None:
+            return None
+        picture = Picture(self.shown.picture.pixels)  # another one: it may be an input already
+        self._sources.made_by(picture, recipe)
+        self._models.choose(reference)
+        return picture
 
     def settle_tie(self, digest: str, family: str) -> None:
         """The answer to `tie`: remembered by digest, then the model is chosen."""
@@ -433,6 +453,7 @@ class Studio(QObject):
         return job.with_(drawings=self._sources.drawings(roles))
 
     def _assume(self, job: Job) -> None:
+        self._sources.take_origins(job)
         self._values.assume(job.values, job.seed)
         self.recipe_restored.emit(job)
         self._refresh(keep=False)
@@ -553,7 +574,8 @@ class Studio(QObject):
             checkpoint = self._models.wish.reference
         elif self.card is None:
             family, checkpoint = self._desk_before.family, self._desk_before.checkpoint
-        job = Job(family, checkpoint, self.values, images, drawings, self.seed)
+        origins = self._sources.origins(images)
+        job = Job(family, checkpoint, self.values, images, drawings, self.seed, origins=origins)
         remembered = {k: dict(v) for k, v in self._values.remembered.items()}
         return Snapshot(job, remembered, self._sheet)
 
@@ -561,6 +583,7 @@ class Studio(QObject):
         if snapshot is not None:
             self._desk_before = snapshot.job
             self._sources.remember(snapshot.job)
+            self._sources.take_origins(snapshot.job)
             self._values.remembered = {k: dict(v) for k, v in snapshot.remembered.items()}
             self._values.take_seed(snapshot.job.seed)
             self._sheet = snapshot.sheet

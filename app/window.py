@@ -42,11 +42,12 @@ from app.studio import Studio
 from app.widgets.history import Filmstrip
 from app.widgets.parts import Notice
 from app.widgets.rail import Rail
+from app.widgets.send import Target
 from app.widgets.statusbar import StatusBar
 from app.widgets.tasks import TaskTray
 from app.widgets.toolbar import TopBar
 from engines.controls import ModelCard, numbers
-from engines.job import Failed, Job
+from engines.job import Failed, Job, Picture
 
 if TYPE_CHECKING:
     from app.atelier import Atelier
@@ -54,13 +55,16 @@ if TYPE_CHECKING:
     from app.mapsheet import MapSheet
     from app.paint import PaintRoom
     from app.portrait import Portrait
+    from app.slide import Slide
 
 ROOMS = (
     ("draw", "Draw", "draw"),
     ("paint", "Paint", "paint"),
+    ("translate", "Translate", "translate"),
     ("faces", "Faces", "faces"),
     ("style", "Style", "style"),
 )
+PHOTO_ROOMS = ("draw", "translate", "faces", "style")  # where a photo can be sent to
 NOTICE_MS = 8000  # good news go by themselves; failures stay until they are read
 PLACES = {"result": "photo", "controls": "photo", "model": "top"}
 
@@ -84,15 +88,17 @@ class MainWindow(QMainWindow):
         self.draw = DrawRoom(self.actions_)
         self.sheet = Sheet(self.draw, studio)
         self.room: Room = self.draw
-        self.table: Easel | Portrait | Atelier = self.sheet  # the desk of the room one is in
+        self.table: Easel | Portrait | Atelier | Slide = self.sheet  # of the room one is in
         self.rooms: dict[str, Room] = {}  # those that were entered
-        self.desks: dict[str, Easel | Portrait | Atelier] = {}
+        self.desks: dict[str, Easel | Portrait | Atelier | Slide] = {}
         self.film = Filmstrip()
         self.tray = TaskTray()
         self.status = StatusBar(self.tray)
         self.asking = Asking(self)
         self.toast = Notice()  # good news lie over the room, so that the sheet does not jump
         self._sample = self._word = -1
+        self._heading = "draw"  # the room that the next model is wanted in
+        self._sent: Picture | None = None  # waits for the card of the model it was sent to
         self._remedies: dict[Notice, Any] = {}
         self._fading = QTimer(self, singleShot=True, interval=NOTICE_MS)
         self._lay_out()
@@ -163,9 +169,12 @@ class MainWindow(QMainWindow):
 
     def _make_room(self, id: str) -> None:
         """A room and its desk, when it is first entered: each costs the start 40 ms."""
-        makers = {"paint": self._make_paint, "faces": self._make_faces, "style": self._make_style}
-        make = makers[id]
+        make = {
+            "paint": self._make_paint, "translate": self._make_translate,
+            "faces": self._make_faces, "style": self._make_style,
+        }[id]  # fmt: skip
         self._add_room(id, *make())
+        self.stack.setCurrentWidget(self.rooms[id])
         self.desks[id].take_back(self.studio.left)
 
     def _make_paint(self) -> tuple[Room, Easel]:
@@ -196,7 +205,17 @@ class MainWindow(QMainWindow):
         room.style_wanted.connect(lambda: self.asking.for_photo(room.style_well.set_picture))
         return room, Atelier(room, self.studio)
 
-    def _add_room(self, id: str, room: Room, desk: Easel | Portrait | Atelier) -> None:
+    def _make_translate(self) -> tuple[Room, Slide]:
+        from app.slide import Slide
+        from app.translate import TranslateRoom
+
+        room = TranslateRoom(self.actions_)
+        desk = Slide(room, self.studio)
+        room.truth.clicked.connect(lambda: self.asking.for_well(room.truth))
+        room.truth.files_dropped.connect(lambda files: self.asking.into_well(room.truth, files))
+        return room, desk
+
+    def _add_room(self, id: str, room: Room, desk: Easel | Portrait | Atelier | Slide) -> None:
         self.rooms[id], self.desks[id] = room, desk
         self.stack.addWidget(room)
         self._wire_room(room)
@@ -249,6 +268,7 @@ class MainWindow(QMainWindow):
             self.actions_[id].setEnabled(shown)
         self.actions_["enlarge"].setEnabled(shown and self.studio.enlarger() is not None)
         self.top.export.set_ready(shown)
+        self.top.send.set_ready(shown)
         self.actions_["run"].setEnabled(card is not None)
         self.actions_["recipe"].setEnabled(card is not None)
         self.actions_["live"].setEnabled(card is None or card.live)
@@ -271,6 +291,8 @@ class MainWindow(QMainWindow):
         top.picker.chosen.connect(studio.choose_model)
         top.picker.file_wanted.connect(self.asking.for_model)
         top.animate.clicked.connect(self.asking.for_animation)
+        top.send.opened.connect(lambda: top.send.show_targets(self.targets()))
+        top.send.chosen.connect(self.send)
         top.export.save_wanted.connect(self.asking.for_export)
         top.export.recipe_wanted.connect(self.copy_recipe)
         top.export.changed.connect(self._on_export_choice)
@@ -301,7 +323,8 @@ class MainWindow(QMainWindow):
         studio = self.studio
         room.controls.changed.connect(studio.set_value)
         room.controls.picture_changed.connect(lambda _role: studio.touch())
-        room.controls.files_dropped.connect(self.open_files)
+        room.controls.well_clicked.connect(self.asking.for_well)
+        room.controls.well_filled.connect(self.asking.into_well)
         seed = room.controls.seed
         seed.edited.connect(studio.set_seed)
         seed.dice.connect(self.surprise)
@@ -364,6 +387,10 @@ class MainWindow(QMainWindow):
         self._enter(card)
         self.room.show_card(card)
         self.table.adopt(card)
+        if card is not None and self._sent is not None:
+            sent, self._sent = self._sent, None
+            self.table.lay(sent)
+            self._tell_laid()
         if self._remedies.get(self.notice) == self.asking.for_model:
             self._hide_notice()
         self._enable()
@@ -371,7 +398,7 @@ class MainWindow(QMainWindow):
 
     def _enter(self, card: ModelCard | None) -> None:
         """Into the room of a model."""
-        id = home(card)
+        id = self._heading = home(card, self._heading)
         if id not in self.rooms:
             self._make_room(id)
         self.room, self.table = self.rooms[id], self.desks[id]
@@ -414,7 +441,22 @@ class MainWindow(QMainWindow):
             self.tell("There is no model for this room yet.", "Open model file…",
                       self.asking.for_model)  # fmt: skip
         else:
+            self._heading = id
             self.studio.choose_model(chosen.reference)
+
+    def targets(self) -> list[Target]:
+        """The models, by room, that could take the result."""
+        found = []
+        for id, title, _ in ROOMS:
+            models = [(e.reference, e.title) for e in self.models() if id in _rooms(e)]
+            if models and id in PHOTO_ROOMS:
+                found.append((id, title, models))
+        return found
+
+    def send(self, room: str, reference: str) -> None:
+        """Go on with the result in another model; the recipe then keeps the whole chain."""
+        self._heading = room
+        self._sent = self.studio.send(reference)
 
     def open_sample(self) -> None:
         """The next of the photos that come with Ganvas."""
@@ -506,6 +548,8 @@ class MainWindow(QMainWindow):
         if place == "result":
             self.table.show_failure(failed)
         remedy, act = "", None
+        if place == "model":
+            self._sent = None
         if place == "model" or failed.kind == "missing-model":
             self.top.picker.show_state("ready" if self.studio.card else "failed")
             remedy, act = "Open model file…", self.asking.for_model
@@ -633,8 +677,12 @@ class MainWindow(QMainWindow):
         drawing, or it is a label map."""
         if self.table is self.desks.get("paint"):
             self.mapping.open(picture, path)
-            return
-        if not self.table.take_photo(picture) or self.table is not self.sheet:
+        elif self.table.take_photo(picture):
+            self._tell_laid()
+
+    def _tell_laid(self) -> None:
+        """A photo on the sheet of a drawing may be meant in two ways."""
+        if self.table is not self.sheet:
             return
         if self.sheet.gives_photo():
             self.tell("The photo is the input, until something is drawn over it.", kind="info")

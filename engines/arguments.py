@@ -92,6 +92,11 @@ def _run(c: _Command) -> None:
     c.add_argument(
         "--caption", metavar="CAPTIONER", help="write what this model says of it into the file"
     )
+    c.add_argument(
+        "--chain",
+        action="store_true",
+        help="make the pictures that other models made again too, from the first on",
+    )
     c.add_output(f"{FILE}; a captioner needs none", required=False)
     c.add_device()
 

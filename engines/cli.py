@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.arguments import parser
+from engines.chain import remade
 from engines.job import (
     Event,
     Failed,
@@ -129,9 +130,14 @@ def run(options: argparse.Namespace) -> int:
     job = _asked(options, engine)
     if not options.output and not _tells(job):
         raise Refused("Say with -o where the picture goes.")
+    if options.chain:
+        job = remade(job, engine.run)
     result = _finish(engine.run(job))
     if options.output:
         _save(options, engine, job, _first(result), result.seconds)
+        for title, other in result.beside.items():
+            name = f"{options.output.stem}-{title.lower().replace(' ', '-')}"
+            _write(other, None, options.output.with_stem(name))
     for text in result.texts if _tells(job) else ():
         print(text)
     return 0
@@ -508,7 +514,7 @@ def _open(path: Path) -> Picture:
     return open_picture(path)
 
 
-def _write(picture: Picture, job: Job, path: Path, caption: str = "") -> None:
+def _write(picture: Picture, job: Job | None, path: Path, caption: str = "") -> None:
     from engines.images import save_picture
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -606,6 +612,8 @@ def _finish(events: Iterator[Event], quiet: bool = False) -> Result:
         raise Refused("The model gave no result.")
     for note in () if quiet else result.notes:
         print(f"  {note}", file=sys.stderr)
+    for name, value in {} if quiet else result.numbers.items():
+        print(f"  {name} {value:.3f}", file=sys.stderr)
     return result
 
 

@@ -135,6 +135,9 @@ class Job:
                 determines the result.
     seed        the one source of randomness
     size        (width, height) wanted, or None for "as the input"
+    origins     role -> the Job whose result images[role] is. Carried so that a chain can be taken
+                up at every step and made again (engines/chain.py); not part of the digest, as with
+                the drawings
     """
 
     family: str
@@ -145,6 +148,7 @@ class Job:
     seed: int = 0
     size: tuple[int, int] | None = None
     version: int = VERSION
+    origins: Mapping[str, Job] = field(default_factory=dict[str, "Job"])
 
     def with_(self, **changes: Any) -> Job:
         return replace(self, **changes)
@@ -167,50 +171,54 @@ class Job:
         return {name: self.__dict__[name] for name in self.__dataclass_fields__}
 
     def to_json(self, indent: int | None = None) -> str:
-        return json.dumps(
-            {
-                "ganvas": self.version,
-                "family": self.family,
-                "checkpoint": self.checkpoint,
-                "values": dict(self.values),
-                "images": {
-                    r: base64.b64encode(p.to_png()).decode() for r, p in self.images.items()
-                },
-                "drawings": dict(self.drawings),
-                "seed": self.seed,
-                "size": list(self.size) if self.size else None,
-            },
-            indent=indent,
-        )
+        return json.dumps(self._body(), indent=indent)
+
+    def _body(self) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "ganvas": self.version,
+            "family": self.family,
+            "checkpoint": self.checkpoint,
+            "values": dict(self.values),
+            "images": {r: base64.b64encode(p.to_png()).decode() for r, p in self.images.items()},
+            "drawings": dict(self.drawings),
+            "seed": self.seed,
+            "size": list(self.size) if self.size else None,
+        }
+        if self.origins:
+            body["origins"] = {role: origin._body() for role, origin in self.origins.items()}
+        return body
 
     @classmethod
     def from_json(cls, text: str) -> Job:
         """Parse a recipe. Raises JobError with one sentence when it is not one of ours."""
         try:
-            body = json.loads(text)
-            version = int(body["ganvas"])
-            if version > VERSION:
-                raise JobError(
-                    f"This recipe was made by a newer Ganvas (format {version}); please update."
-                )
-            size = body.get("size")
-            return cls(
-                family=str(body["family"]),
-                checkpoint=str(body["checkpoint"]),
-                values=dict(body.get("values", {})),
-                images={
-                    r: Picture.from_png(base64.b64decode(p))
-                    for r, p in body.get("images", {}).items()
-                },
-                drawings=dict(body.get("drawings", {})),
-                seed=int(body.get("seed", 0)),
-                size=(int(size[0]), int(size[1])) if size else None,
-                version=version,
-            )
+            return cls._parsed(json.loads(text))
         except JobError:
             raise
         except _DAMAGE as error:
             raise JobError("This is not a Ganvas recipe, or it is damaged.") from error
+
+    @classmethod
+    def _parsed(cls, body: Any) -> Job:
+        version = int(body["ganvas"])
+        if version > VERSION:
+            raise JobError(
+                f"This recipe was made by a newer Ganvas (format {version}); please update."
+            )
+        size = body.get("size")
+        return cls(
+            family=str(body["family"]),
+            checkpoint=str(body["checkpoint"]),
+            values=dict(body.get("values", {})),
+            images={
+                r: Picture.from_png(base64.b64decode(p)) for r, p in body.get("images", {}).items()
+            },
+            drawings=dict(body.get("drawings", {})),
+            seed=int(body.get("seed", 0)),
+            size=(int(size[0]), int(size[1])) if size else None,
+            version=version,
+            origins={str(r): cls._parsed(o) for r, o in body.get("origins", {}).items()},
+        )
 
 
 def save_png(picture: Picture, job: Job | None, path: str | Path, caption: str = "") -> None:
@@ -286,7 +294,8 @@ class Result:
     """The one success event, always last. `seconds` is engine time; `notes` are sentences (for
     example repairs); `sheet` shows several pictures together; `region` (x, y, width, height) is
     what the model attended to, in pixels of its photo; `values` are for each picture those of a
-    job that makes it alone, where there are such."""
+    job that makes it alone, where there are such; `numbers` is what was measured of the pictures,
+    by name; `beside` are pictures, by title, that explain the result and are none."""
 
     pictures: tuple[Picture, ...] = ()
     texts: tuple[str, ...] = ()
@@ -296,6 +305,8 @@ class Result:
     sheet: Picture | None = None
     region: tuple[float, float, float, float] | None = None
     values: tuple[Mapping[str, Value], ...] = ()
+    numbers: Mapping[str, float] = field(default_factory=dict[str, float])
+    beside: Mapping[str, Picture] = field(default_factory=dict[str, Picture])
 
     @property
     def picture(self) -> Picture:

@@ -25,7 +25,9 @@ class Shrunk:
 
     def enlarged(self, result: Result) -> Result:
         if self.share < 1:
-            result = replace(result, pictures=tuple(self._enlarged(p) for p in result.pictures))
+            beside = {title: self._enlarged(p) for title, p in result.beside.items()}
+            pictures = tuple(self._enlarged(p) for p in result.pictures)
+            result = replace(result, pictures=pictures, beside=beside)
         return replace(result, notes=(*result.notes, *self.notes))
 
     def _enlarged(self, picture: Picture) -> Picture:

@@ -92,6 +92,8 @@ APP = (
         "portrait",
         "style",
         "atelier",
+        "translate",
+        "slide",
         "asking",
         "actions",
     ),
@@ -105,6 +107,12 @@ WIDGETS_SEE = ("app.widgets", "app.pictures", "app.theme", "app.i18n", "app.draw
 WORKER_SEES = ("engines",)
 STUDIO_IS_SEEN_BY = ("app", "app.window", "app.easel", "app.sheet", "app.mapsheet",
                      "app.portrait", "app.atelier")  # fmt: skip
+                "app.mapping", "app.translate", "app.slide")  # fmt: skip
+WIDGETS_SEE = ("app.widgets", "app.pictures", "app.theme", "app.i18n", "app.drawing", "app.raster",
+               "app.tiles", "app.labels", "engines.job", "engines.controls")  # fmt: skip
+WORKER_SEES = ("engines",)
+STUDIO_IS_SEEN_BY = ("app", "app.window", "app.easel", "app.sheet", "app.mapsheet", "app.portrait",
+                     "app.slide")  # fmt: skip
 APP_SEES = ("engines", "engines.job", "engines.controls", "engines.errors", "engines.images",
             "engines.edges", "engines.family", "engines.catalogue", "engines.doctor",
             "engines.folders", "engines.palettes", "engines.mapfiles",

@@ -350,7 +350,8 @@ class ControlPanel(QWidget):
 
     changed = Signal(str, object)  # control, value
     picture_changed = Signal(str)  # role of a well
-    files_dropped = Signal(list)
+    well_clicked = Signal(object)  # ImageWell that wants a file
+    well_filled = Signal(object, list)  # ImageWell, files dropped on it
 
     def __init__(self, elsewhere: tuple[str, ...] = ()) -> None:
         """`elsewhere`: roles, and kinds of drawings, that the room shows itself."""
@@ -443,7 +444,8 @@ class ControlPanel(QWidget):
     def _add_well(self, control: kinds.ImageInput | kinds.SketchInput) -> None:
         well = ImageWell(control.label)
         well.changed.connect(lambda: self.picture_changed.emit(control.role))
-        well.files_dropped.connect(self.files_dropped)
+        well.files_dropped.connect(lambda files: self.well_filled.emit(well, files))
+        well.clicked.connect(lambda: self.well_clicked.emit(well))
         self.wells[control.role] = well
         self._body.insertWidget(self._body.count() - 2, well)
 

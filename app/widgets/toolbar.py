@@ -39,6 +39,7 @@ from app.widgets.parts import (
     rule,
     tool,
 )
+from app.widgets.send import SendButton
 
 PALETTE = (
     ("Black", "#1B1B1F"), ("Grey", "#7C7F86"), ("Silver", "#C9CCD2"), ("White", "#FAFAFA"),
@@ -80,7 +81,7 @@ class TopBar(QFrame):
         say(self.live, "setToolTip", "Show the result while you draw")
         self.live.clicked.connect(actions["live"].trigger)
         actions["live"].toggled.connect(self.live.setChecked)
-        self.export = ExportButton()
+        self.export, self.send = ExportButton(), SendButton()
         live_words = label("Live")
         live_words.setBuddy(self.live)
         box = row(self.picker, 8, live_words, self.live, 8, space=6)
@@ -100,6 +101,8 @@ class TopBar(QFrame):
             part.clicked.connect(actions[id].trigger)
             actions[id].enabledChanged.connect(part.setEnabled)
             box.addWidget(part)
+        box.addSpacing(4)
+        box.addWidget(self.send)
         box.addSpacing(4)
         box.addWidget(self.export)
         box.setContentsMargins(12, 0, 12, 0)

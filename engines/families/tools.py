@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from engines import edges, images
+from engines import edges, images, measure
 from engines.controls import Choice, ImageInput, ModelCard, Slider
 from engines.family import Family, Model, register
 from engines.job import Event, Job, Picture, Progress, Result
@@ -92,5 +92,37 @@ class Faces(Family):
         yield Result((), (json.dumps(found),))
 
 
+class Difference(Family):
+    """Where and how much a picture differs from what it should be: a map from dark blue (not at
+    all) to yellow (by half the range and more), and the numbers of engines/measure.py. The made
+    picture is brought to the size of the true one."""
+
+    id, title, tool = "difference", "Difference from the truth", True
+
+    def card(self, config: Any) -> ModelCard:
+        return ModelCard(
+            self.id,
+            self.title,
+            controls=(ImageInput("made", "Made picture"), ImageInput("truth", "True picture")),
+            half_ok=False,
+            summary="Shows where a picture differs from what it should be.",
+            paper="Wang et al. 2004, Image Quality Assessment: From Error Visibility to "
+            "Structural Similarity",
+        )
+
+    def run(self, model: Model | None, job: Job) -> Iterator[Event]:
+        made, truth = (images.flatten(job.images[role]) for role in ("made", "truth"))
+        if made.size != truth.size:
+            made = Picture(images.resize(made.pixels, truth.size))
+        yield Progress(0, 1)
+        found = measure.difference(made, truth)
+        numbers = {
+            "difference": float(found.mean()),
+            "structure difference": measure.structure_error(truth, made),
+        }
+        yield Result((measure.error_map(found),), numbers=numbers)
+
+
 register(Edges())
 register(Faces())
+register(Difference())

@@ -13,7 +13,8 @@ ASK = {"tr", "say", "label", "button", "tool", "Section", "Switch", "Act", "Opti
        "EmptyState", "FacePoints", "Gallery", "Attributes", "CanvasHead", "Segments"}  # fmt: skip
 TABLES = {"PALETTE", "SYMMETRIES", "ROOMS", "STATES", "DEVICES", "WHAT", "OPTIONS", "ACTS",
           "NAMES_OF_TOOLS", "GESTURES", "LOCKED", "FITTED", "EASINGS", "LINEUP", "TARGETS",
-          "EMPTY", "WAITING", "GIVEN", "empty", "invitation", "TITLES"}  # fmt: skip
+          "EMPTY", "WAITING", "GIVEN", "empty", "invitation", "TITLES", "GROUPS", "VIEWS", "DOMAIN",
+          "TRUTH", "UNKNOWN"}  # fmt: skip
 SAME = {"AtoB", "BtoA", "WebP"}  # values, and a name that is the same everywhere
 PLAIN = SAME | {"setText", "setToolTip", "setAccessibleName", "setPlaceholderText",
                 "setWindowTitle", "set_words"}  # fmt: skip
@@ -37,8 +38,10 @@ def _texts(tree: ast.AST) -> Iterator[str]:
         if isinstance(node, ast.Call) and _name(node.func) in ASK:
             parts = [*node.args, *(k.value for k in node.keywords)]
             yield from _constants(parts)
-        elif isinstance(node, ast.Assign) and any(_name(t) in TABLES for t in node.targets):
-            yield from _constants([node.value])
+        elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            if any(_name(t) in TABLES for t in targets):
+                yield from _constants([node.value])
 
 
 def _constants(parts: list[ast.expr]) -> Iterator[str]:

@@ -15,11 +15,11 @@ import pytest
 import torch
 from PIL import Image
 
-from engines import checkpoint, doctor, images, layers, tiled, training, unpaireddata
+from engines import checkpoint, doctor, images, layers, measure, tiled, training, unpaireddata
 from engines.checkpoint import open_checkpoint
 from engines.datasets import DataError, make_dataset
 from engines.engine import Engine
-from engines.families.cyclegan import measure, net, train
+from engines.families.cyclegan import net, train
 from engines.families.cyclegan.config import Config, JudgeConfig, PlainConfig
 from engines.family import candidates, families
 from engines.job import Job, Picture, Progress, Result
@@ -185,16 +185,14 @@ def test_a_round_trip_shows_where_and_how_much_was_lost(engine: Engine, tmp_path
     rng = np.random.default_rng(0)
     photo = Picture(rng.integers(60, 256, (32, 40, 3), dtype=np.uint8))
     result = run(engine, path, photo, round=True)
-    there, back, error = result.pictures
-    assert result.texts == ("Translated", "And back", "Error")
+    (there,), (back, error) = result.pictures, result.beside.values()
+    assert list(result.beside) == ["And back", "Error"] and result.picture is there
     assert np.abs(255 - photo.pixels.astype(int) - there.pixels).max() <= 1
     assert np.abs(photo.pixels.astype(int) - 25 - back.pixels).max() <= 1
     assert np.ptp(error.pixels.reshape(-1, 3).astype(int), axis=0).max() <= 12  # the same all over
     structure, cycle = measure.structure_error(photo, there), measure.difference(photo, back).mean()
     assert structure > 0.9 and cycle == pytest.approx(0.1, abs=0.004)
-    content, domain = result.notes
-    assert f"structure error {structure:.3f}, cycle error {cycle:.3f}" in content
-    assert "not measured" in domain
+    assert result.numbers == pytest.approx({"structure error": structure, "cycle error": cycle})
 
 
 def test_the_other_direction_is_the_other_net_and_its_judge(engine: Engine, tmp_path: Path) -> None:
@@ -207,8 +205,9 @@ def test_the_other_direction_is_the_other_net_and_its_judge(engine: Engine, tmp_
     path = written(JUDGED, tmp_path / "judged.safetensors", biased)
     there, back = (run(engine, path, noise(40, 32), direction=d) for d in ("AtoB", "BtoA"))
     assert there.pictures[0] != back.pictures[0]
-    assert "gives the result 0.75, the input 0.75" in there.notes[1]
-    assert "gives the result 0.25, the input 0.25" in back.notes[1]
+    for made, score in ((there, 0.75), (back, 0.25)):
+        assert made.numbers["likeness"] == made.numbers["likeness before"] == score
+        assert 0 < made.numbers["structure error"] < 1 and "cycle error" not in made.numbers
 
 
 def test_structure_error_knows_alike_unlike_and_opposite() -> None:
@@ -381,9 +380,9 @@ def test_training_learns_and_its_model_opens_with_both_directions(
     result = run(engine, path, sea, round=True)
     made = result.pictures[0].pixels.mean((0, 1))
     assert made[0] > made[2] + 40  # fire is red
-    back = result.pictures[1].pixels.mean((0, 1))
+    back = result.beside["And back"].pixels.mean((0, 1))
     assert back[2] > back[0] + 40
-    assert "the discriminator gives the result" in result.notes[1]
+    assert result.numbers["likeness"] > result.numbers["likeness before"]
 
 
 def test_resuming_gives_the_same_weights(data: Path, tmp_path: Path) -> None:

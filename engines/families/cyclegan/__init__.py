@@ -32,6 +32,7 @@ TILED = (
     "The picture was translated in tiles without seams; the balance of its colours, which comes "
     "from windows of it, may differ a little from that of one pass."
 )
+VIEWS = ("And back", "Error")  # of a round trip, beside the translation
 
 
 class CycleGAN(Family):
@@ -75,19 +76,19 @@ class CycleGAN(Family):
         backward = job.values.get("direction") == "BtoA"
         way, back = ("ba", "ab") if backward else ("ab", "ba")
         made = yield from _translated(model, job, given, way)
-        pictures = [images.with_alpha(made.picture, alpha)]
-        texts: tuple[str, ...] = ()
+        beside: dict[str, Picture] = {}
         found: Picture | None = None
         if job.values.get("round") and model.config.ba:
-            from engines.families.cyclegan import measure
+            from engines import measure
 
             found = (yield from _translated(model, job, made.picture, back)).picture
             shown = measure.error_map(measure.difference(given, found))
-            pictures += [images.with_alpha(found, alpha), shown]
-            texts = ("Translated", "And back", "Error")
+            beside = dict(zip(VIEWS, (images.with_alpha(found, alpha), shown)))
         judge = "judge_a" if backward else "judge_b"
-        notes = (*made.notes, *_consistency(model, given, made.picture, found, judge))
-        yield Result(tuple(pictures), texts, seconds=time.perf_counter() - start, notes=notes)
+        numbers = _consistency(model, given, made.picture, found, judge)
+        seconds = time.perf_counter() - start
+        picture = images.with_alpha(made.picture, alpha)
+        yield Result((picture,), (), seconds, made.notes, numbers=numbers, beside=beside)
 
 
 def _controls(config: Config) -> tuple[Control, ...]:
@@ -166,23 +167,19 @@ def _translated(model: Model, job: Job, given: Picture, part: str) -> Generator[
 
 def _consistency(
     model: Model, given: Picture, made: Picture, back: Picture | None, judge: str
-) -> tuple[str, ...]:
-    """Two sentences with the two halves of a complete translation: is it still the same thing, and
-    does it look like the other side."""
-    from engines.families.cyclegan import measure
+) -> dict[str, float]:
+    """The two halves of a complete translation: is it still the same thing ("structure error" and
+    "cycle error", 0 where nothing was lost), and does it look like the other side ("likeness" by
+    the discriminator, of the result and before it of the input; 1: like what it was trained on)."""
+    from engines import measure
 
-    said = f"structure error {measure.structure_error(given, made):.3f}"
+    numbers = {"structure error": measure.structure_error(given, made)}
     if back is not None:
-        said += f", cycle error {measure.difference(given, back).mean():.3f}"
-    content = f"Content consistency: {said} (0: nothing was lost)."
-    if getattr(model.config, judge) is None:
-        return (content, "Domain consistency: not measured; the model has no discriminator.")
-    before, after = (_score(model, picture, judge) for picture in (given, made))
-    return (
-        content,
-        f"Domain consistency: the discriminator gives the result {after:.2f}, the input "
-        f"{before:.2f} (1: like the pictures it was trained on).",
-    )
+        numbers["cycle error"] = float(measure.difference(given, back).mean())
+    if getattr(model.config, judge) is not None:
+        numbers["likeness before"] = _score(model, given, judge)
+        numbers["likeness"] = _score(model, made, judge)
+    return numbers
 
 
 def _score(model: Model, picture: Picture, judge: str) -> float:

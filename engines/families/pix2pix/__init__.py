@@ -85,6 +85,7 @@ class Pix2Pix(Family):
             return _starter_card(config)
         kind, controls = _official_controls(config)
         side = _side(config)
+        is_resnet = isinstance(config, ResNetConfig)  # CycleGAN's, of which most are for photos
         return ModelCard(
             self.id,
             f"{kind}, {config.inputs} to {config.outputs} channels",
@@ -93,9 +94,9 @@ class Pix2Pix(Family):
                 config.minimum,
                 config.multiple_of,
                 native=(side, side),
-                fixed=not isinstance(config, ResNetConfig),
+                fixed=not is_resnet,
             ),
-            rooms=("draw",),
+            rooms=("translate", "draw") if is_resnet else ("draw", "translate"),
             seeded=config.noisy,
             network=kind,
             paper=PAPER,

@@ -1,4 +1,4 @@
-"""How well a translation keeps what it was given: numbers and pictures from pixels alone."""
+"""How much two pictures differ: numbers and a map, from pixels alone."""
 
 from __future__ import annotations
 

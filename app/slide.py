@@ -1,0 +1,200 @@
+"""The desk of the Translate room: the photo, what became of it, and what it should have become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtCore import QObject, Slot
+
+from app.results import Shown
+from app.studio import Studio
+from app.translate import DIRECTION, TranslateRoom
+from engines.controls import Choice, ImageInput, ModelCard, SketchInput
+from engines.job import Failed, Job, Picture, Result
+
+PHOTO, TRUTH = "photo", "truth"  # roles; the second is the desk's alone
+EMPTY = "Drop a photo here, paste one, or open a file."
+WAITING = "The translated photo appears here."
+MAIN = "result"
+VIEWS = ("Result", "Truth", "Difference")
+
+
+@dataclass(frozen=True)
+class View:
+    """One picture of a result; `before` is what the wipe compares it with."""
+
+    title: str
+    picture: Picture
+    before: Picture | None
+
+
+class Slide(QObject):
+    def __init__(self, room: TranslateRoom, studio: Studio) -> None:
+        super().__init__(room)
+        self.room, self.studio = room, studio
+        self.photo: Picture | None = None
+        self._role = PHOTO
+        self._view = MAIN
+        self._compared: Result | None = None  # with the truth
+        self._asked = ""  # digest of the comparison under way
+        room.photo.set_message(EMPTY, "Open a photo…")
+        room.viewer.set_message(WAITING)
+        room.turn_wanted.connect(self.turn)
+        room.origin_wanted.connect(self.go_back)
+        room.view_chosen.connect(self.choose_view)
+        room.truth.changed.connect(self._on_truth)
+        studio.register_source(TRUTH, room.truth.picture)
+        studio.tool_result.connect(self._on_tool)
+        studio.recipe_restored.connect(self.take_back)
+
+    # ---- what the window asks --------------------------------------------------------------------
+
+    def adopt(self, card: ModelCard | None) -> None:
+        """Another model: it is given the same photo."""
+        if card is None:
+            return
+        for control in card.inputs():
+            if control.role in self.room.controls.wells:
+                well = self.room.controls.wells[control.role]
+                self.studio.register_source(control.role, well.picture)
+        self._role = photo_role(card)
+        self.studio.register_source(self._role, lambda: self.photo)
+
+    def take_photo(self, picture: Picture) -> bool:
+        """A photo by drop, paste or file; what else the model needs is filled first where the photo
+        is there already."""
+        card = self.studio.card
+        needed = {c.role for c in card.inputs() if not c.optional} if card else set[str]()
+        for role, well in self.room.controls.wells.items():
+            if self.photo is not None and role in needed and well.picture() is None:
+                well.set_picture(picture)
+                return False
+        self.lay(picture)
+        self.studio.touch()
+        return True
+
+    def lay(self, picture: Picture) -> None:
+        """Put a photo on the desk, without asking for a result."""
+        if picture != self.photo:
+            self.room.truth.set_picture(None)  # it belongs to the photo before
+        self.photo = picture
+        self.room.photo.show_picture(picture)
+        self.room.photo.zoom_fit()
+        origin = self.studio.origin(picture)
+        self.room.show_origin(_name(origin) if origin else "")
+
+    def show_result(self, shown: Shown) -> None:
+        self._compared = None
+        self._show(fade=shown.input_ms is None)
+        truth = self.room.truth.picture()
+        if truth is not None:
+            job = Job("difference", images={"made": shown.picture, "truth": truth})
+            self._asked = job.digest
+            self.studio.submit_tool(job, "difference", "Comparing with the truth")
+
+    def show_failure(self, failed: Failed) -> None:
+        if self.studio.shown is None:
+            self.room.viewer.set_message(failed.message, "Run", failed=True)
+
+    def surprise(self) -> None:
+        self.studio.surprise_me()
+
+    def set_wipe(self, on: bool) -> None:
+        self.room.viewer.set_wipe(on)
+
+    def take_setting(self, name: str, value: Any) -> None:
+        """No setting concerns this room alone."""
+
+    # ---- what is seen of the result --------------------------------------------------------------
+
+    def choose_view(self, view: str) -> None:
+        self._view = view
+        self._show(fade=False)
+
+    def views(self) -> dict[str, View]:
+        """The pictures of the result; where the truth is known, that and the difference from it."""
+        shown = self.studio.shown
+        if shown is None:
+            return {}
+        before = shown.job.images.get(self._role)
+        found = {MAIN: View(VIEWS[0], shown.picture, before)}
+        for title, picture in shown.result.beside.items():
+            found[title] = View(title, picture, before)
+        truth = self.room.truth.picture()
+        if truth is not None:
+            found[TRUTH] = View(VIEWS[1], truth, shown.picture)
+            if self._compared is not None:
+                found["difference"] = View(VIEWS[2], self._compared.pictures[0], truth)
+        return found
+
+    def _show(self, fade: bool) -> None:
+        views, shown = self.views(), self.studio.shown
+        if not views or shown is None:
+            return
+        chosen = self._view if self._view in views else MAIN
+        view = views[chosen]
+        self.room.show_views([(id, view.title) for id, view in views.items()], chosen)
+        self.room.viewer.show_picture(view.picture, fade)
+        self.room.viewer.set_before(view.before)
+        whole = view.picture is shown.picture  # only that one has a file with its recipe
+        self.room.viewer.set_drag_source(self.studio.drag_file if whole else lambda: None)
+        compared = self._compared.numbers if self._compared else {}
+        self.room.show_numbers({**shown.result.numbers, **compared})
+
+    def _on_truth(self) -> None:
+        self.studio.desk.save_soon()
+        if self.studio.shown is not None and self.room.in_use():
+            self.show_result(self.studio.shown)
+
+    @Slot(object, object)
+    def _on_tool(self, job: Job, result: Result) -> None:
+        if job.family == "difference" and job.digest == self._asked:
+            self._asked, self._compared = "", result
+            self._show(fade=False)
+
+    # ---- directions, recipes, chains -------------------------------------------------------------
+
+    def turn(self) -> None:
+        """The other direction; one step of undo."""
+        card = self.studio.card
+        control = card.control(DIRECTION) if card else None
+        if isinstance(control, Choice):
+            now = self.studio.values.get(DIRECTION)
+            other = next(value for value, _ in control.options if value != now)
+            self.studio.set_value(DIRECTION, other)
+
+    def go_back(self) -> None:
+        """To the job that made the photo."""
+        origin = self.studio.origin(self.photo)
+        if origin is not None:
+            self.studio.restore(origin)
+
+    def take_back(self, job: Job) -> None:
+        """A recipe is back on the desk. Before the first card is here nobody knows whose it is."""
+        picture = job.images.get(PHOTO)
+        if picture is None and (self.studio.card is None or self.room.in_use()):
+            drawn = job.images.get(self._role if self.studio.card else "edges")
+            picture = drawn if drawn is not None and drawn.channels > 1 else None
+        if picture is None:
+            return
+        if picture != self.photo or self.studio.origin(picture) is not None:
+            self.lay(picture)
+        for role, other in job.images.items():
+            if role in self.room.controls.wells:
+                self.room.controls.wells[role].set_picture(other)
+        if job.images.get(TRUTH) is not None:
+            self.room.truth.set_picture(job.images[TRUTH])
+
+
+def photo_role(card: ModelCard) -> str:
+    """The input that is the photo of this room."""
+    inputs = card.inputs()
+    roles = [c.role for c in inputs if isinstance(c, ImageInput) and c.role == PHOTO]
+    roles += [c.role for c in inputs if isinstance(c, SketchInput) and c.photo]
+    roles += [c.role for c in inputs if not c.optional]
+    return roles[0] if roles else PHOTO
+
+
+def _name(job: Job) -> str:
+    return job.checkpoint.partition("@")[0] or job.family

@@ -1,0 +1,114 @@
+"""The Translate room: a photo left, what became of it right, in as many views as there are. Wires
+no Studio."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.actions import Actions
+from app.i18n import say
+from app.room import HEAD, Room, well
+from app.widgets.images import ImageWell
+from app.widgets.numbers import Numbers
+from app.widgets.parts import Segments, button, label, row, tool
+from app.widgets.toolbar import PhotoHead
+from app.widgets.viewer import ResultViewer
+from engines.controls import Choice, ModelCard
+
+DIRECTION = "direction"  # the control of nets that know both
+
+
+class TranslateRoom(Room):
+    turn_wanted = Signal()
+    origin_wanted = Signal()
+    view_chosen = Signal(str)
+
+    def __init__(self, actions: Actions) -> None:
+        head = PhotoHead({id: actions[id] for id in HEAD}, title="Result")
+        super().__init__(head, "How well the photo fits", elsewhere=("photo",))
+        self.zoomed = self.photo = ResultViewer()
+        self.photo.icon = self.viewer.icon = "translate"
+        say(self.photo, "setAccessibleName", "Photo")
+        say(self.viewer, "setAccessibleName", "Result")
+        self.photo.action_clicked.connect(self.photo_wanted)
+        self.origin = button("", "link")
+        self.origin.clicked.connect(self.origin_wanted)
+        say(self.origin, "setToolTip", "Back to the step before")
+        self.turn = tool("turn", "The other direction")
+        self.turn.clicked.connect(self.turn_wanted)
+        self.open = tool("open", "Open a photo…")
+        self.open.clicked.connect(self.photo_wanted)
+        self.numbers = Numbers()
+        self.truth = ImageWell("True picture, to compare with")
+        self.truth.setFixedHeight(92)
+        self.views: Segments | None = None
+        self._titles: tuple[tuple[str, str], ...] = ()
+        self._above = QVBoxLayout()
+        self.add_parts(self._given(), self._below())
+        self.controls_box.addSpacing(6)
+        self.controls_box.addWidget(self.truth)
+        self.show_origin("")
+        self._fold()
+
+    def _given(self) -> QWidget:
+        given, title = QWidget(), QWidget()
+        title.setLayout(
+            row(label("Photo", "title"), None, self.origin, self.turn, self.open, space=4)
+        )
+        title.setFixedHeight(36)
+        box = QVBoxLayout(given)
+        box.setContentsMargins(12, 6, 0, 12)
+        box.setSpacing(6)
+        box.addWidget(title)
+        box.addWidget(well(self.photo), 1)
+        return given
+
+    def _below(self) -> QWidget:
+        self.below = below = QWidget()
+        box = QVBoxLayout(below)
+        box.setContentsMargins(0, 0, 0, 0)
+        box.setSpacing(6)
+        box.addLayout(self._above)
+        box.addWidget(self.numbers)
+        return below
+
+    def show_card(self, card: ModelCard | None) -> None:
+        super().show_card(card)
+        self.photo_head.surprise.setVisible(bool(card and card.seeded))
+        control = card.control(DIRECTION) if card else None
+        self.turn.setVisible(isinstance(control, Choice) and len(control.options) == 2)
+
+    def show_origin(self, title: str) -> None:
+        """What made the photo, where it was sent here; "" for a photo of one's own."""
+        self.origin.setVisible(bool(title))
+        if title:
+            say(self.origin, "setText", "Made by {title}", title=title)
+
+    def show_views(self, views: Sequence[tuple[str, str]], chosen: str) -> None:
+        """(id, title) of what can be seen of the result; one alone needs no choice."""
+        titles = tuple(views) if len(views) > 1 else ()
+        if titles != self._titles:
+            self._titles = titles
+            if self.views is not None:
+                self._above.removeWidget(self.views)
+                self.views.hide()
+                self.views.deleteLater()
+                self.views = None
+            if titles:
+                self.views = Segments(titles, "What to see of the result")
+                self.views.chosen.connect(self.view_chosen)
+                self._above.addWidget(self.views)
+        if self.views is not None:
+            self.views.show_value(chosen)
+        self._fold()
+
+    def show_numbers(self, numbers: Mapping[str, float]) -> None:
+        self.numbers.show_numbers(numbers)
+        self._fold()
+
+    def _fold(self) -> None:
+        """Nothing below the result takes no room."""
+        self.below.setVisible(self.views is not None or not self.numbers.isHidden())
