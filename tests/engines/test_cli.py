@@ -17,10 +17,13 @@ from PIL import Image
 import main as program
 from engines import checkpoint, images
 from engines.catalogue import Catalogue
-from engines.families import captioning, pix2pix
+from engines.engine import Engine
+from engines.families import captioning, cyclegan, pix2pix
 from engines.families.captioning.config import Config as CaptionConfig
+from engines.families.cyclegan.config import Config as CycleConfig
 from engines.families.pix2pix.config import MultimodalConfig, UNetConfig
-from engines.job import Picture, Preview, Progress, Result, job_from_png, save_png
+from engines.job import Job, Picture, Preview, Progress, Result, job_from_png, save_png
+from engines.residual import ResNetConfig
 
 ROOT = Path(program.__file__).parent
 RECIPE = """
@@ -129,6 +132,34 @@ def test_run_and_replay_give_the_same_pixels(
     status, out, _ = call(capsys, "run", first, "--seed", 6, "-o", second)
     assert status == 0 and "pixels as" not in out and job_from_png(second).seed == 6
     assert Picture.from_png(first.read_bytes()) != Picture.from_png(second.read_bytes())
+
+
+def test_a_chain_is_run_again_from_its_beginning(
+    capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path
+) -> None:
+    first, again, step = (tmp_path / name for name in ("a.png", "b.png", "c.png"))
+    call(capsys, "run", "--model", model, "--image", drawing(tmp_path / "e.png"), "-o", first)
+    net, family = ResNetConfig(width=4, blocks=1), cyclegan.CycleGAN()
+    both = CycleConfig(net, net)
+    metadata = {"family": "cyclegan", "config": family.to_dict(both)}
+    checkpoint.save(tmp_path / "both.safetensors", family.build(both).state_dict(), metadata)
+    Catalogue().add(model)
+    Catalogue().add(tmp_path / "both.safetensors")
+    card = Engine("cpu", catalogue=Catalogue()).describe("both")
+    grey = Picture(np.full((36, 40, 3), 99, np.uint8))  # not what the first step gives
+    origin = job_from_png(first)
+    job = Job("cyclegan", card.checkpoint, {"round": True}, {"photo": grey},
+              origins={"photo": origin})  # fmt: skip
+    (tmp_path / "r.json").write_text(job.to_json())
+    status, _, err = call(capsys, "run", tmp_path / "r.json", "--chain", "-o", again)
+    assert status == 0 and "cycle error" in err
+    made = job_from_png(again)
+    assert made.images["photo"] == Picture.from_png(first.read_bytes())
+    assert made.origins["photo"].digest == origin.digest
+    assert Image.open(tmp_path / "b-and-back.png").size == (40, 36)
+    assert Image.open(tmp_path / "b-error.png").size == (40, 36)
+    assert call(capsys, "run", tmp_path / "r.json", "-o", step)[0] == 0
+    assert job_from_png(step).images["photo"] == grey
 
 
 @pytest.mark.parametrize(

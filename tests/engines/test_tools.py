@@ -103,3 +103,33 @@ def test_it_can_be_closed_before_the_work() -> None:
     events = ENGINE.run(Job("edges", "", {}, {"photo": photo()}))
     assert next(events) == Progress(0, 1)
     events.close()
+
+
+# ---- the difference from the truth ---------------------------------------------------------------
+
+
+def compared(made: Picture, truth: Picture) -> Result:
+    result = list(ENGINE.run(Job("difference", images={"made": made, "truth": truth})))[-1]
+    assert isinstance(result, Result)
+    return result
+
+
+def test_the_difference_is_where_two_pictures_differ() -> None:
+    truth = photo()
+    pixels = truth.pixels.copy()
+    pixels[:, :80] = pixels[:, :80] // 2 + 20
+    made = Picture(pixels)
+    result = compared(made, truth)
+    wanted = np.abs(made.pixels.astype(int) - truth.pixels).mean() / 255
+    assert result.numbers["difference"] == pytest.approx(wanted, abs=1e-4)
+    left, right = (result.pictures[0].pixels[:, part] for part in (slice(60), slice(100, None)))
+    assert np.ptp(right.reshape(-1, 3), axis=0).max() == 0  # nothing there
+    assert left.sum(2).min() > right[0, 0].sum()
+    same = compared(truth, truth)
+    assert same.numbers["difference"] == 0 and same.numbers["structure difference"] < 1e-3
+
+
+def test_pictures_of_other_sizes_and_kinds_can_be_compared() -> None:
+    result = compared(photo(80, 60, 4), photo(160, 120, 1))
+    assert result.pictures[0].size == (160, 120)
+    assert 0 < result.numbers["difference"] < 0.3
