@@ -7,13 +7,14 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Slot
 
+from app.commands import Change
 from app.results import Shown
 from app.studio import Studio
 from app.translate import DIRECTION, TranslateRoom
 from engines.controls import Choice, ImageInput, ModelCard, SketchInput
 from engines.job import Failed, Job, Picture, Result
 
-PHOTO, TRUTH = "photo", "truth"  # roles; the second is the desk's alone
+PHOTO, MASK, TRUTH = "photo", "mask", "truth"  # roles; the last is the desk's alone
 EMPTY = "Drop a photo here, paste one, or open a file."
 WAITING = "The translated photo appears here."
 MAIN = "result"
@@ -35,14 +36,17 @@ class Slide(QObject):
         self.room, self.studio = room, studio
         self.photo: Picture | None = None
         self._role = PHOTO
+        self._mask: Picture | None = None
         self._view = MAIN
         self._compared: Result | None = None  # with the truth
         self._asked = ""  # digest of the comparison under way
-        room.photo.set_message(EMPTY, "Open a photo…")
+        room.photo.set_message(EMPTY)
         room.viewer.set_message(WAITING)
         room.turn_wanted.connect(self.turn)
         room.origin_wanted.connect(self.go_back)
         room.view_chosen.connect(self.choose_view)
+        room.photo.mask_painted.connect(self.paint)
+        room.unpainted.connect(lambda: self.paint(None))
         room.truth.changed.connect(self._on_truth)
         studio.register_source(TRUTH, room.truth.picture)
         studio.tool_result.connect(self._on_tool)
@@ -60,6 +64,7 @@ class Slide(QObject):
                 self.studio.register_source(control.role, well.picture)
         self._role = photo_role(card)
         self.studio.register_source(self._role, lambda: self.photo)
+        self.studio.register_source(MASK, lambda: self._mask)
 
     def take_photo(self, picture: Picture) -> bool:
         """A photo by drop, paste or file; what else the model needs is filled first where the photo
@@ -78,11 +83,23 @@ class Slide(QObject):
         """Put a photo on the desk, without asking for a result."""
         if picture != self.photo:
             self.room.truth.set_picture(None)  # it belongs to the photo before
-        self.photo = picture
-        self.room.photo.show_picture(picture)
-        self.room.photo.zoom_fit()
+        self.photo, self._mask = picture, None
+        self.room.photo.set_picture(picture)
         origin = self.studio.origin(picture)
         self.room.show_origin(_name(origin) if origin else "")
+
+    def paint(self, mask: Picture | None) -> None:
+        """Where the model is to work; undoable."""
+        if mask is not None or self._mask is not None:
+            change = Change(
+                "Painted region", ("", "mask"), self._mask, mask, self._apply_mask, False
+            )
+            self.studio.undo_stack.push(change)
+
+    def _apply_mask(self, mask: Picture | None) -> None:
+        self._mask = mask
+        self.room.photo.show_mask(mask)
+        self.studio.touch()
 
     def show_result(self, shown: Shown) -> None:
         self._compared = None
@@ -140,7 +157,9 @@ class Slide(QObject):
         whole = view.picture is shown.picture  # only that one has a file with its recipe
         self.room.viewer.set_drag_source(self.studio.drag_file if whole else lambda: None)
         compared = self._compared.numbers if self._compared else {}
-        self.room.show_numbers({**shown.result.numbers, **compared})
+        known = self.studio.card.notes if self.studio.card else ()
+        notes = [note for note in dict.fromkeys(shown.result.notes) if note not in known]
+        self.room.show_numbers({**shown.result.numbers, **compared}, notes)
 
     def _on_truth(self) -> None:
         self.studio.desk.save_soon()
@@ -183,6 +202,8 @@ class Slide(QObject):
         for role, other in job.images.items():
             if role in self.room.controls.wells:
                 self.room.controls.wells[role].set_picture(other)
+        self._mask = job.images.get(MASK)
+        self.room.photo.show_mask(self._mask)
         if job.images.get(TRUTH) is not None:
             self.room.truth.set_picture(job.images[TRUTH])
 

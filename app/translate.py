@@ -11,29 +11,35 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.actions import Actions
 from app.i18n import say
 from app.room import HEAD, Room, well
+from app.widgets.faces import FacePhoto
 from app.widgets.images import ImageWell
 from app.widgets.numbers import Numbers
-from app.widgets.parts import Segments, button, label, row, tool
+from app.widgets.parts import Segments, Slider, button, label, row, tool
 from app.widgets.toolbar import PhotoHead
-from app.widgets.viewer import ResultViewer
 from engines.controls import Choice, ModelCard
 
 DIRECTION = "direction"  # the control of nets that know both
 
 
+BRUSHES = (8.0, 160.0)  # logical pixels
+
+
 class TranslateRoom(Room):
+    says_notes = True
+
     turn_wanted = Signal()
     origin_wanted = Signal()
     view_chosen = Signal(str)
+    unpainted = Signal()
 
     def __init__(self, actions: Actions) -> None:
         head = PhotoHead({id: actions[id] for id in HEAD}, title="Result")
-        super().__init__(head, "How well the photo fits", elsewhere=("photo",))
-        self.zoomed = self.photo = ResultViewer()
-        self.photo.icon = self.viewer.icon = "translate"
+        super().__init__(head, "How well the photo fits", elsewhere=("photo", "mask"))
+        self.zoomed = self.photo = FacePhoto("translate", "{width}x{height}")
+        self.viewer.icon = "translate"
         say(self.photo, "setAccessibleName", "Photo")
         say(self.viewer, "setAccessibleName", "Result")
-        self.photo.action_clicked.connect(self.photo_wanted)
+        self.photo.file_wanted.connect(self.photo_wanted)
         self.origin = button("", "link")
         self.origin.clicked.connect(self.origin_wanted)
         say(self.origin, "setToolTip", "Back to the step before")
@@ -41,7 +47,8 @@ class TranslateRoom(Room):
         self.turn.clicked.connect(self.turn_wanted)
         self.open = tool("open", "Open a photo…")
         self.open.clicked.connect(self.photo_wanted)
-        self.numbers = Numbers()
+        self.brushes = self._brushes()
+        self.numbers, self.notes = Numbers(), label("", "small", wrap=True)
         self.truth = ImageWell("True picture, to compare with")
         self.truth.setFixedHeight(92)
         self.views: Segments | None = None
@@ -51,6 +58,7 @@ class TranslateRoom(Room):
         self.controls_box.addSpacing(6)
         self.controls_box.addWidget(self.truth)
         self.show_origin("")
+        self.notes.hide()
         self._fold()
 
     def _given(self) -> QWidget:
@@ -63,8 +71,32 @@ class TranslateRoom(Room):
         box.setContentsMargins(12, 6, 0, 12)
         box.setSpacing(6)
         box.addWidget(title)
+        box.addWidget(self.brushes)
         box.addWidget(well(self.photo), 1)
         return given
+
+    def _brushes(self) -> QWidget:
+        """For models that work on a region alone."""
+        made = QWidget()
+        size = Slider(*BRUSHES, 1.0, self.photo.brush)
+        size.setFixedWidth(110)
+        say(size, "setAccessibleName", "Brush size")
+        say(size, "setToolTip", "Brush size")
+        size.moved.connect(self._on_size)
+        self.eraser = tool("eraser", "Eraser", checkable=True)
+        self.eraser.toggled.connect(self._on_eraser)
+        self.clear = tool("clear", "Nothing painted")
+        self.clear.clicked.connect(self.unpainted)
+        words = label("Paint over the region", "quiet")
+        made.setLayout(row(words, None, size, self.eraser, self.clear, space=4))
+        made.hide()
+        return made
+
+    def _on_size(self, pixels: float) -> None:
+        self.photo.brush = pixels
+
+    def _on_eraser(self, on: bool) -> None:
+        self.photo.erasing = on
 
     def _below(self) -> QWidget:
         self.below = below = QWidget()
@@ -73,11 +105,15 @@ class TranslateRoom(Room):
         box.setSpacing(6)
         box.addLayout(self._above)
         box.addWidget(self.numbers)
+        box.addWidget(self.notes)
         return below
 
     def show_card(self, card: ModelCard | None) -> None:
         super().show_card(card)
         self.photo_head.surprise.setVisible(bool(card and card.seeded))
+        paints = bool(card and card.control("mask"))
+        self.brushes.setVisible(paints)
+        self.photo.set_painting(paints)
         control = card.control(DIRECTION) if card else None
         self.turn.setVisible(isinstance(control, Choice) and len(control.options) == 2)
 
@@ -105,10 +141,15 @@ class TranslateRoom(Room):
             self.views.show_value(chosen)
         self._fold()
 
-    def show_numbers(self, numbers: Mapping[str, float]) -> None:
+    def show_numbers(self, numbers: Mapping[str, float], notes: Sequence[str]) -> None:
+        """What was measured of the result, and what else is to be said of it."""
         self.numbers.show_numbers(numbers)
+        said = " ".join(notes)
+        say(self.notes, "setText", said)
+        self.notes.setVisible(bool(said))
         self._fold()
 
     def _fold(self) -> None:
         """Nothing below the result takes no room."""
-        self.below.setVisible(self.views is not None or not self.numbers.isHidden())
+        parts = (self.numbers, self.notes)
+        self.below.setVisible(self.views is not None or not all(p.isHidden() for p in parts))

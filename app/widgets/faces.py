@@ -1,4 +1,4 @@
-"""The photo of the Faces room: zoomed, its faces framed, eyes and mouth moved by hand, a region
+"""The photo that one works on: zoomed, its faces framed, eyes and mouth moved by hand, a region
 painted or framed.
 
 Knows places in a photo, no detector and no model.
@@ -37,6 +37,7 @@ from engines.job import Picture
 
 REACH = 10  # logical pixels within which a handle is taken hold of
 HANDLE = 5.5
+CHIP = "{width}x{height} · every other pixel stays as it is"
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,10 @@ class FacePhoto(QWidget):
     picture_dropped = Signal(object)  # Picture
     file_wanted = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, icon: str = "faces", chip: str = CHIP) -> None:
+        """icon: over the message while there is no photo; chip: what is said of the photo."""
         super().__init__()
+        self._icon, self._chip = icon, chip
         self._shown: QPixmap | None = None
         self.setMouseTracking(True)
         self.setAcceptDrops(True)
@@ -182,7 +185,7 @@ class FacePhoto(QWidget):
         painter.fillRect(event.rect(), theme.colour("sunken"))
         if self._shown is None:
             if self._message:
-                paint_message(painter, self._room(), tr(self._message), False, "faces")
+                paint_message(painter, self._room(), tr(self._message), False, self._icon)
         else:
             paint_ground(painter, self.view.area(), QRectF(event.rect()))
             paint_pixmap(painter, self.view.area(), self._shown, self.view.zoom)
@@ -199,8 +202,7 @@ class FacePhoto(QWidget):
             if self._painting and self.underMouse():
                 self._paint_brush(painter)
             size = self._shown.size()
-            text = tr("{width}x{height} · every other pixel stays as it is",
-                      width=size.width(), height=size.height())  # fmt: skip
+            text = tr(self._chip, width=size.width(), height=size.height())
             paint_chip(painter, QPoint(10, self.height() - 10), text, self.width() - 20)
         if self._dropping or (self.hasFocus() and self._shown is None):
             painter.setPen(QPen(theme.colour("accent" if self._dropping else "focus"), 2))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 
@@ -87,7 +87,7 @@ def translated(job: Job) -> Iterator[Event]:
 
 
 def filled(job: Job) -> Iterator[Event]:
-    yield Result((job.images["mask"],))
+    yield Result((job.images["mask"],), notes=("This is a guess.",))
 
 
 def photo(value: int = 200, size: tuple[int, int] = (48, 36)) -> Picture:
@@ -167,7 +167,7 @@ def test_a_dropped_file_is_translated_and_compared_with_itself(bench: Room, tmp_
     bench.enter()
     save_png(photo(), None, tmp_path / "photo.png")
     bench.drop(bench.room.photo, urls(tmp_path / "photo.png"))
-    bench.wait(lambda: bench.room.photo.picture() is not None)
+    bench.wait(lambda: bench.window.table.photo is not None)
     job = bench.settled()
     assert job.images["photo"] == photo() and not job.origins
     assert bench.room.viewer.picture() == Picture(255 - photo().pixels)
@@ -179,10 +179,29 @@ def test_another_model_of_the_room_is_given_the_same_photo(bench: Room) -> None:
     bench.enter()
     bench.show(photo())
     bench.enter(MOSAIC)
-    mask = photo(255)
-    bench.window.take_picture(mask)  # what is missing is filled first
-    job = bench.settled()
-    assert job.images == {"photo": photo(), "mask": mask}
+    assert bench.studio.job().images == {"photo": photo()}
+
+
+def test_a_region_is_painted_on_the_photo_for_models_that_work_on_one(bench: Room) -> None:
+    bench.enter()
+    bench.show(photo())
+    assert not bench.room.brushes.isVisible()
+    bench.enter(MOSAIC)
+    room, canvas = bench.room, bench.room.photo
+    assert room.brushes.isVisible() and "mask" not in room.controls.wells
+    middle = canvas.rect().center()
+    QTest.mousePress(canvas, LEFT, pos=middle)
+    QTest.mouseMove(canvas, middle + QPoint(30, 0))
+    QTest.mouseRelease(canvas, LEFT, pos=middle + QPoint(30, 0))
+    mask = bench.settled().images["mask"]
+    assert mask.size == (48, 36) and mask.pixels[18, 24] == 255 and mask.pixels[2, 2] == 0
+    assert room.notes.isVisible() and "guess" in room.notes.text()
+    bench.act("undo")
+    bench.wait(lambda: "mask" not in bench.studio.job().images)
+    bench.act("redo")
+    assert bench.settled().images["mask"] == mask
+    QTest.mouseClick(room.clear, LEFT)
+    assert "mask" not in bench.studio.job().images
 
 
 def test_the_direction_turns_and_undo_turns_it_back(bench: Room) -> None:
@@ -242,7 +261,7 @@ def test_the_desk_comes_back_after_a_restart(bench: Room) -> None:
     bench.reopen()
     bench.wait(lambda: bench.window.room is bench.window.rooms.get("translate"))
     assert bench.settled().images["photo"] == photo()
-    assert bench.room.photo.picture() == photo() and bench.room.truth.picture() == photo(65)
+    assert bench.window.table.photo == photo() and bench.room.truth.picture() == photo(65)
 
 
 def test_a_model_of_two_rooms_stays_where_one_is(bench: Room) -> None:
