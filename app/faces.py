@@ -22,6 +22,7 @@ BRUSHES = (8.0, 160.0)  # logical pixels
 
 class FacesRoom(Room):
     says_notes = True
+    samples = "faces-*.jpg"
 
     adjusting = Signal(bool)
     reset_wanted = Signal()

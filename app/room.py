@@ -43,6 +43,7 @@ class Room(QSplitter):
 
     zoomed: Any
     says_notes = False  # whether the room shows the notes of a result itself
+    samples = ""  # photos below resources/samples, to begin with
 
     photo_wanted = Signal()
     example_wanted = Signal()

@@ -26,6 +26,7 @@ BRUSHES = (8.0, 160.0)  # logical pixels
 
 class TranslateRoom(Room):
     says_notes = True
+    samples = "landscape*.jpg"
 
     turn_wanted = Signal()
     origin_wanted = Signal()
@@ -45,7 +46,9 @@ class TranslateRoom(Room):
         say(self.origin, "setToolTip", "Back to the step before")
         self.turn = tool("turn", "The other direction")
         self.turn.clicked.connect(self.turn_wanted)
-        self.open = tool("open", "Open a photo…")
+        self.example = tool("example", "A sample photo")
+        self.example.clicked.connect(self.example_wanted)
+        self.open = tool("reference", "Open a photo…")
         self.open.clicked.connect(self.photo_wanted)
         self.brushes = self._brushes()
         self.numbers, self.notes = Numbers(), label("", "small", wrap=True)
@@ -64,7 +67,15 @@ class TranslateRoom(Room):
     def _given(self) -> QWidget:
         given, title = QWidget(), QWidget()
         title.setLayout(
-            row(label("Photo", "title"), None, self.origin, self.turn, self.open, space=4)
+            row(
+                label("Photo", "title"),
+                None,
+                self.origin,
+                self.turn,
+                self.example,
+                self.open,
+                space=4,
+            )
         )
         title.setFixedHeight(36)
         box = QVBoxLayout(given)

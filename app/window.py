@@ -460,7 +460,7 @@ class MainWindow(QMainWindow):
 
     def open_sample(self) -> None:
         """The next of the photos that come with Ganvas."""
-        found = sorted((theme.RESOURCES / "samples").glob("faces-*.jpg"))
+        found = sorted((theme.RESOURCES / "samples").glob(self.room.samples))
         if found:
             self._sample = (self._sample + 1) % len(found)
             self.studio.open_path(found[self._sample])
