@@ -460,7 +460,8 @@ class MainWindow(QMainWindow):
 
     def open_sample(self) -> None:
         """The next of the photos that come with Ganvas."""
-        found = sorted((theme.RESOURCES / "samples").glob(self.room.samples))
+        wanted = self.room.samples
+        found = sorted((theme.RESOURCES / "samples").glob(wanted)) if wanted else []
         if found:
             self._sample = (self._sample + 1) % len(found)
             self.studio.open_path(found[self._sample])
