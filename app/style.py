@@ -21,6 +21,8 @@ MORE = (2, 3, 4)  # numbers of further styles
 
 
 class StyleRoom(Room):
+    samples = "*.jpg"
+
     style_wanted = Signal()
     refine_wanted = Signal()
     continue_wanted = Signal()
