@@ -105,6 +105,8 @@ class Portrait(QObject):
         self.studio.register_source(MASK, lambda: self._mask)
         self.room.photo.set_outline(partial(_outline, card.face) if card.face else None)
         self.room.photo.show_region(None)
+        if self._offered and "model" not in self._offered[-1]:
+            self.room.strip.hide()
         for face in self.faces:
             face.values = None  # of another model's controls
 
@@ -129,8 +131,6 @@ class Portrait(QObject):
         if len(result.pictures) > 1:
             texts = result.texts if len(result.texts) == len(result.pictures) else ()
             self._offer(TARGETS, result, texts or [str(n + 1) for n in range(len(result.pictures))])
-        elif self._offered and "model" not in self._offered[-1]:
-            self.room.strip.hide()
         if self._is_of_now(shown) and 0 <= self.active < len(self.faces):
             edited = self._is_edited()
             face = self.faces[self.active]
@@ -219,6 +219,7 @@ class Portrait(QObject):
 
     def _go(self, index: int) -> None:
         self._leave()
+        self.room.strip.hide()
         self.active = index
         face = self.faces[index]
         values = face.values if face.values is not None else self._untouched()
@@ -358,6 +359,7 @@ class Portrait(QObject):
     def _offer(self, title: str, result: Result, texts: Sequence[str]) -> None:
         values = result.values
         self._offered = values if len(values) == len(texts) else tuple({} for _ in texts)
+        texts = [text.replace(": identity distance ", " · id ") for text in texts]
         self.sheet = result.picture
         can = [bool(v) for v in self._offered]
         small = [self._around_face(picture) for picture in result.pictures]
