@@ -37,6 +37,7 @@ from engines.job import Cancelled, Event, Failed, Job, Picture, Result, Value
 ROLE, MASK, POINTS, BOX, OUTPUT = "face", "mask", "points", "box", "output"
 EMPTY = "Drop a photo of people here."
 WAITING = "The edited face appears here."
+SEVERAL = ("all", "strip", "matrix", "back", "attention")  # values that ask for several pictures
 LINEUP = "One face through every model"
 TARGETS = "Every picture of this result"
 
@@ -104,6 +105,8 @@ class Portrait(QObject):
         self.studio.register_source(MASK, lambda: self._mask)
         self.room.photo.set_outline(partial(_outline, card.face) if card.face else None)
         self.room.photo.show_region(None)
+        if self._offered and "model" not in self._offered[-1]:
+            self.room.strip.hide()
         for face in self.faces:
             face.values = None  # of another model's controls
 
@@ -132,8 +135,6 @@ class Portrait(QObject):
         if len(result.pictures) > 1:
             texts = result.texts if len(result.texts) == len(result.pictures) else ()
             self._offer(TARGETS, result, texts or [str(n + 1) for n in range(len(result.pictures))])
-        elif self._offered and "model" not in self._offered[-1]:
-            self.room.strip.hide()
         if self._is_of_now(shown) and 0 <= self.active < len(self.faces):
             edited = self._is_edited()
             face = self.faces[self.active]
@@ -222,13 +223,22 @@ class Portrait(QObject):
 
     def _go(self, index: int) -> None:
         self._leave()
+        self.room.strip.hide()
         self.active = index
-        face, card = self.faces[index], self.studio.card
-        values = face.values if face.values is not None else defaults(card) if card else {}
+        face = self.faces[index]
+        values = face.values if face.values is not None else self._untouched()
         self.studio.put_values({**values, POINTS: list(face.spot.points)})
         self._show_faces()
         self._given = None  # until the photo without this face's own change is there
         self._compose()
+
+    def _untouched(self) -> dict[str, Value]:
+        """The values of a face that nobody worked on: what moves is at its start, how the model
+        works stays as it is."""
+        card, values = self.studio.card, self.studio.values
+        start = defaults(card) if card else {}
+        moving = [c.name for c in card.controls if _moves(c)] if card else []
+        return {**values, **{name: start[name] for name in moving}, BOX: []}
 
     # ---- several faces in one photo --------------------------------------------------------------
 
@@ -249,7 +259,9 @@ class Portrait(QObject):
         elif shown is not None and self._is_of_now(shown) and self._whole(shown):
             self.studio.background.do(partial(keep, shown.picture))
         elif (job := self.studio.job(drawings=False)) is not None:
-            job = job.with_(values={**job.values, OUTPUT: "photo"})
+            start = defaults(self.studio.card) if self.studio.card else {}
+            single = {k: start[k] for k, v in job.values.items() if str(v) in SEVERAL}
+            job = job.with_(values={**job.values, **single, OUTPUT: "photo"})
             title = self.studio.card.title if self.studio.card else ""
             self.studio.submit(job, title, partial(self._on_late, collage, keep))
 
@@ -280,9 +292,11 @@ class Portrait(QObject):
         )
 
     def _is_edited(self) -> bool:
+        """Whether a label was moved; models without labels change every face that they see."""
         card = self.studio.card
         now, start = self.studio.values, defaults(card) if card else {}
-        return any(now.get(k) != v for k, v in self._elsewhere(start).items())
+        labels = [c.name for c in card.controls if isinstance(c, Attributes)] if card else []
+        return not labels or any(now.get(name) != start[name] for name in labels)
 
     def _whole(self, shown: Shown) -> bool:
         """Whether the result is the photo, not the face alone or a sheet."""
@@ -349,6 +363,7 @@ class Portrait(QObject):
     def _offer(self, title: str, result: Result, texts: Sequence[str]) -> None:
         values = result.values
         self._offered = values if len(values) == len(texts) else tuple({} for _ in texts)
+        texts = [text.replace(": identity distance ", " · id ") for text in texts]
         self.sheet = result.picture
         can = [bool(v) for v in self._offered]
         small = [self._around_face(picture) for picture in result.pictures]
@@ -446,6 +461,10 @@ class Portrait(QObject):
             self._lay(picture, kept if len(kept) == 6 else ())
         self._mask = job.images.get(MASK)
         self.room.photo.show_mask(self._mask)
+
+
+def _moves(control: object) -> bool:
+    return isinstance(control, Attributes | Slider) and not control.still
 
 
 def _same(one: Picture, other: Picture) -> bool:
