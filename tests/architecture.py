@@ -101,7 +101,8 @@ APP = (
 REGISTRY = ("engines.family", "engines.families")  # asks for the families, so that they register
 SEES_WIDGETS = ("app.widgets", "app.window", "app.draw", "app.sheet", "app.asking", "app.actions",
                 "app.room", "app.faces", "app.portrait", "app.paint", "app.easel", "app.mapsheet",
-                "app.mapping", "app.style", "app.atelier", "app.translate", "app.slide")  # fmt: skip
+                "app.mapping", "app.style", "app.atelier", "app.translate",
+                "app.slide")  # fmt: skip
 WIDGETS_SEE = ("app.widgets", "app.pictures", "app.theme", "app.i18n", "app.drawing", "app.raster",
                "app.tiles", "app.labels", "engines.job", "engines.controls")  # fmt: skip
 WORKER_SEES = ("engines",)
