@@ -237,7 +237,8 @@ class Portrait(QObject):
         works stays as it is."""
         card, values = self.studio.card, self.studio.values
         start = defaults(card) if card else {}
-        moving = [c.name for c in card.controls if _moves(c)] if card else []
+        sliders = [c for c in card.controls if isinstance(c, Attributes | Slider)] if card else []
+        moving = [c.name for c in sliders if not c.still]
         return {**values, **{name: start[name] for name in moving}, BOX: []}
 
     # ---- several faces in one photo --------------------------------------------------------------
@@ -461,10 +462,6 @@ class Portrait(QObject):
             self._lay(picture, kept if len(kept) == 6 else ())
         self._mask = job.images.get(MASK)
         self.room.photo.show_mask(self._mask)
-
-
-def _moves(control: object) -> bool:
-    return isinstance(control, Attributes | Slider) and not control.still
 
 
 def _same(one: Picture, other: Picture) -> bool:
