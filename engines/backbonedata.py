@@ -117,7 +117,8 @@ class Mixed:
     def batch(self, step: int, count: int, size: tuple[int, int], rank: int = 0) -> Batch:
         rng = np.random.default_rng([self.seed, rank, step])
         picks = rng.choice(len(self), count, p=self.chances)
-        views = [_view(*self.kept[pick], size, rng) for pick in picks]
+        kept = [self.kept[int(pick)] for pick in picks]
+        views = [_view(photo, drawn, size, rng) for photo, drawn in kept]
         photos = np.stack([photo for photo, _ in views])
         said = self.said[picks]
         return {

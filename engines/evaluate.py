@@ -132,7 +132,7 @@ def train_recogniser(data: Path, path: Path, epochs: int = 36, seed: int = 0) ->
     torch.manual_seed(seed)
     noise = torch.Generator().manual_seed(seed)
     (train, names), (held, _) = labelled(data, "train"), labelled(data, "val")
-    net = Recogniser(len(names)).to(device(), memory_format=torch.channels_last)
+    net = Recogniser(len(names)).to(device()).to(memory_format=torch.channels_last)
     steps = epochs * (len(train.labels) // 48)
     optimiser = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)

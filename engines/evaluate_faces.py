@@ -94,7 +94,7 @@ def train_judge(recipe: training.Recipe, data: Path, path: Path, steps: int, see
     judged = JUDGED.get(str(recipe.data["folder"]), ())
     known, held = (portraits(recipe, data, split, (), judged) for split in ("train", "test"))
     net = Judge(known.attributes)
-    net.to(device(), memory_format=torch.channels_last)
+    net.to(device()).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
     for step in range(steps):

@@ -152,7 +152,8 @@ class Average:
         decay = min(self.decay, (1 + step) / (10 + step))
         mine, theirs = self.module.state_dict(), module.state_dict()
         real = [name for name, value in mine.items() if value.is_floating_point()]
-        torch._foreach_lerp_([mine[n] for n in real], [theirs[n] for n in real], 1 - decay)
+        ours, new = [mine[n] for n in real], [theirs[n] for n in real]
+        torch._foreach_lerp_(ours, new, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
         for name in mine.keys() - set(real):
             mine[name].copy_(theirs[name])
 

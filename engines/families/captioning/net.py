@@ -217,7 +217,7 @@ class LateDecoder(nn.Module):
         """Words that were said (B, T) -> logits (B, T, words), attention (B, T, cells), state."""
         given = self.dropout(self.embedding(words))
         with torch.autocast(given.device.type, enabled=False):
-            kind = self.lstm.weight_ih_l0.dtype
+            kind = next(self.lstm.parameters()).dtype
             h, c = (s.to(kind).contiguous() for s in seen.state)
             hidden, state = self.lstm(given.to(kind), (h, c))
         alike = self.query(hidden) @ seen.keys.transpose(1, 2)
