@@ -33,6 +33,7 @@ LOADS_TORCH = (
     "engines.embedder",
     "engines.evaluate",
     "engines.evaluate_faces",
+    "engines.evaluate_labels",
     "engines.evaluate_words",
     "engines.executor",
     "engines.findernet",
