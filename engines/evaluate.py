@@ -441,6 +441,24 @@ def main(argv: list[str] | None = None, say: Callable[[str], object] = print) ->
     return 0
 
 
+def report(
+    options: argparse.Namespace,
+    model: Path,
+    numbers: dict[str, float],
+    shown: np.ndarray,
+    say: Callable[[str], object],
+) -> None:
+    """The end of an evaluation: say the numbers, write the sheet (H, W, 3), and with --write the
+    numbers into the model."""
+    say(json.dumps(numbers, indent=1))
+    target = options.sheet or ROOT / "docs" / "models" / f"{options.name}.jpg"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    bgr = cv2.cvtColor(shown, cv2.COLOR_RGB2BGR)
+    cv2.imwrite(str(target), bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    if options.write:
+        write_numbers(model, numbers)
+
+
 def write_numbers(model: Path, numbers: dict[str, float]) -> None:
     """Put the numbers into the card inside the model's metadata; the weights stay as they are, bit
     for bit."""

@@ -12,7 +12,6 @@ shown edited.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -463,13 +462,7 @@ def main(argv: list[str] | None = None, say: Callable[[str], object] = print) ->
         train_judge(recipe, options.data, judge, options.steps)
     model = options.model or ROOT / "resources" / "models" / f"{options.name}.safetensors"
     numbers, shown = evaluate_faces(options.name, model, options.data, judge, options.most, say)
-    say(json.dumps(numbers, indent=1))
-    target = options.sheet or ROOT / "docs" / "models" / f"{options.name}.jpg"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    bgr = cv2.cvtColor(shown, cv2.COLOR_RGB2BGR)
-    cv2.imwrite(str(target), bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])
-    if options.write:
-        evaluate.write_numbers(model, numbers)
+    evaluate.report(options, model, numbers, shown, say)
     return 0
 
 

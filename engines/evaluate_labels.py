@@ -11,7 +11,6 @@ maps alone and what is painted of them. `--write` stores the numbers in the mode
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -184,11 +183,7 @@ def main(argv: list[str] | None = None, say: Callable[[str], object] = print) ->
     )
     model = options.model or ROOT / "resources" / "models" / f"{options.name}.safetensors"
     numbers, shown = evaluate_labels(model, known, held, net, options.most)
-    say(json.dumps(numbers, indent=1))
-    target = options.sheet or ROOT / "docs" / "models" / f"{options.name}.jpg"
-    cv2.imwrite(str(target), cv2.cvtColor(shown, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 90])
-    if options.write:
-        evaluate.write_numbers(model, numbers)
+    evaluate.report(options, model, numbers, shown, say)
     return 0
 
 

@@ -10,6 +10,26 @@ from engines import images
 from engines.controls import Choice, Slider
 from engines.job import Job, Picture
 
+COLOURS = Choice(
+    "colours",
+    "Colours",
+    (
+        ("style", "From the style"),
+        ("luminance", "Keep those of the photo"),
+        ("match", "Bring the style to those of the photo"),
+    ),
+    "style",
+)
+SCALE = Slider(
+    "scale",
+    "Style scale",
+    0.25,
+    3,
+    0.05,
+    1.0,
+    help="Size of the brush strokes: the style's longer side against the photo's.",
+)
+
 
 def sized(picture: Picture, size: tuple[int, int]) -> Picture:
     """`picture` at `size` (width, height), bilinear with antialiasing as the reference resizes."""

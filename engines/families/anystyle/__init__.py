@@ -91,25 +91,8 @@ def _more_styles() -> Iterator[Control]:
 def _ways() -> Iterator[Control]:
     yield Slider("strength", "Style strength", 0, 1, 0.01, 1.0,
                  help="From the photo as it is to all of the style.")  # fmt: skip
-    yield Choice(
-        "colours",
-        "Colours",
-        (
-            ("style", "From the style"),
-            ("luminance", "Keep those of the photo"),
-            ("match", "Bring the style to those of the photo"),
-        ),
-        "style",
-    )
-    yield Slider(
-        "scale",
-        "Style scale",
-        0.25,
-        3,
-        0.05,
-        1.0,
-        help="Size of the brush strokes: the style's longer side against the photo's.",
-    )
+    yield styling.COLOURS
+    yield styling.SCALE
     yield styling.LONGEST
     yield styling.TILES
 

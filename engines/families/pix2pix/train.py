@@ -25,7 +25,7 @@ from engines.families.pix2pix.build import build
 from engines.families.pix2pix.config import Config, MultimodalConfig, ResNetConfig, UNetConfig
 from engines.families.pix2pix.multimodal import CodeEncoder, MultimodalUNet
 from engines.job import Picture
-from engines.training import Recipe, RecipeError, descend
+from engines.training import Recipe, RecipeError, descend, sheet
 
 
 class ScalesDiscriminator(nn.Module):
@@ -205,7 +205,7 @@ class MultimodalTrainer:
             for strength, first in ((0.0, 0), (1.0, 0), (1.0, 8)):
                 codes = generator.sample_code(list(range(first, first + 8)), strength)
                 rows.append(generator(edges, hints, codes.to(device), grain))
-        return _sheet(rows)
+        return sheet(rows)
 
     @torch.inference_mode()
     def fit_codes(self, generator: MultimodalUNet, encoder: nn.Module, most: int = 1024) -> None:
@@ -332,7 +332,7 @@ class Pix2PixTrainer:
         given, target = torch.from_numpy(raw["input"]), torch.from_numpy(raw["target"])
         with torch.inference_mode():
             made = generator(given.to(next(generator.parameters()).device)).float().cpu()
-        return _sheet([given.expand_as(target), made, target])
+        return sheet([given.expand_as(target), made, target])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
         _export(averages["generator"], self.config, dict(self.recipe.card), path, half)
@@ -383,11 +383,6 @@ def _export(
 
     metadata = {"family": Pix2Pix.id, "config": Pix2Pix().to_dict(config), "card": card}
     save(path, generator.state_dict(), metadata, half=half)
-
-
-def _sheet(rows: list[Tensor]) -> Picture:
-    sheet = torch.cat([torch.cat(list(row.float().cpu()), 2) for row in rows], 1)
-    return Picture(((sheet.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy())
 
 
 def _last(x: Tensor) -> Tensor:

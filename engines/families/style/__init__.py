@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from engines import backbones
+from engines import backbones, styling
 from engines.backbones import Config
 from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, Slider, Text, Toggle
 from engines.families.style.config import default_setting, text
@@ -158,25 +158,8 @@ def _terms(config: Config) -> Iterator[Control]:
 
 
 def _ways() -> Iterator[Control]:
-    yield Choice(
-        "colours",
-        "Colours",
-        (
-            ("style", "From the style"),
-            ("luminance", "Keep those of the photo"),
-            ("match", "Bring the style to those of the photo"),
-        ),
-        "style",
-    )
-    yield Slider(
-        "scale",
-        "Style scale",
-        0.25,
-        3,
-        0.05,
-        1.0,
-        help="Size of the brush strokes: the style's longer side against the photo's.",
-    )
+    yield styling.COLOURS
+    yield styling.SCALE
     yield Choice(
         "start",
         "Start from",
