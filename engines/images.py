@@ -177,6 +177,8 @@ def _scaled(values: np.ndarray, full: int | None) -> np.ndarray:
     full: the number that means white, if the format says so. Otherwise integers up to 255 and
     floats up to 1 or to 255 are taken as such, integers up to 65535 as 16-bit, and everything else
     is stretched from its least to its greatest value. What is no finite number becomes the least.
+    16-bit values of which nearly all lie close together are no photo but measures (millimetres of
+    depth, raw heat): they are stretched too, and 0, which says that nothing was measured, stays 0.
     """
     whole = np.issubdtype(values.dtype, np.integer)
     values = values.astype(np.float64 if values.dtype.itemsize > 2 else np.float32)
@@ -187,9 +189,23 @@ def _scaled(values: np.ndarray, full: int | None) -> np.ndarray:
     if full is None:
         steps = (255, 65535) if whole else (1, 255)
         full = next((step for step in steps if low >= 0 and high <= step), None)
+    if full == 65535 and (found := _close_together(values)):
+        low, high = found
+        measured = np.rint(1 + (values - low) * 254.0 / (high - low)).clip(1, 255)
+        return np.where(values == 0, 0, measured).astype(np.uint8)
     if full is not None:
         low, high = 0.0, float(full)
     return np.rint((values - low) * 255.0 / max(high - low, 1e-300)).clip(0, 255).astype(np.uint8)
+
+
+def _close_together(values: np.ndarray) -> tuple[float, float] | None:
+    """From where to where 98 % of the 16-bit values that are not 0 go, if that is less than an
+    eighth of what 16 bits hold; None for a photo, and where all are alike."""
+    some = values[values > 0]
+    if not some.size:
+        return None
+    low, high = (float(n) for n in np.percentile(some, (1, 99)))
+    return (low, high) if 0 < high - low < 8192 else None
 
 
 # ---- changing ------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from engines import checkpoint, datasets
+from engines.devices import choose
 from engines.job import Event, Picture, Preview, Progress, Result
 
 log = logging.getLogger("train")
@@ -84,7 +85,10 @@ class Recipe:
         return sum(stage.steps for stage in self.stages)
 
     def on(self, device: str) -> Recipe:
-        """The recipe as it is on a kind of device: "cuda", "cpu" or "mps"."""
+        """The recipe as it is on a kind of device: "cuda", "cpu" or "mps". A processor without
+        instructions for bfloat16 emulates it, ten times slower than single precision."""
+        if device == "cpu" and "bf16" in self.precision and not _knows_bfloat16():
+            return replace(self, precision="32-true")
         if device != "cuda":
             return self
         stages = (replace(s, **{**s.card, "card": {}}) for s in self.stages)
@@ -98,6 +102,10 @@ class Recipe:
                 return stage, begin
             begin += stage.steps
         return self.stages[-1], begin - self.stages[-1].steps
+
+
+def _knows_bfloat16() -> bool:
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -256,12 +264,12 @@ class _Run:
         self, recipe: Recipe, out: Path, data: datasets.DataSet, device: str, devices: int | str
     ) -> None:
         self.out, self.data = out, data
+        self.recipe = recipe = recipe.on(choose(device).type)
         self.fabric = Fabric(accelerator=device, devices=devices, precision=recipe.precision)  # pyright: ignore[reportArgumentType]
         self.fabric.launch()
         if self.fabric.device.type == "cuda":  # a stage has one size: the search pays
             torch.backends.cudnn.benchmark = True
             torch.set_float32_matmul_precision("high")
-        self.recipe = recipe = recipe.on(self.fabric.device.type)
         torch.manual_seed(recipe.seed)
         self.trainer = make_trainer(recipe, data)
         modules, optimisers = self.trainer.modules(), self.trainer.optimisers()

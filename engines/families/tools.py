@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from engines import edges, images, measure
+import numpy as np
+
+from engines import edges, images, measure, scans
 from engines.controls import Choice, ImageInput, ModelCard, Slider
 from engines.family import Family, Model, register
 from engines.job import Event, Job, Picture, Progress, Result
@@ -27,6 +29,10 @@ class Edges(Family):
             self.title,
             controls=(
                 ImageInput("photo", "Photo"),
+                Choice("of", "Picture of",
+                       (("light", "A photo"), ("measure", "Depth, height or heat")), "light",
+                       help="Depth, height or heat: a picture that measures, in grey or in false "
+                       "colours; holes are filled, and faint steps count like strong ones."),
                 Choice("method", "Lines",
                        (("canny", "Thin lines"), ("outline", "Outline"), ("xdog", "Ink")),
                        "canny",
@@ -55,9 +61,19 @@ class Edges(Family):
         if job.size is not None:
             photo = images.fit_inside(photo, job.size)
         yield Progress(0, 1)
+        values = dict(job.values)
         rgb = images.flatten(photo).pixels
-        drawn = edges.photo_to_edges(rgb, **job.values)  # pyright: ignore[reportArgumentType]
+        if values.pop("of") == "measure":
+            rgb = _measured(job.images["photo"], job.size)
+        drawn = edges.photo_to_edges(rgb, **values)  # pyright: ignore[reportArgumentType]
         yield Result((Picture(drawn),))
+
+
+def _measured(photo: Picture, size: tuple[int, int] | None) -> np.ndarray:
+    """(H, W, 3): what was measured, evened out, before a white sheet is put around it."""
+    pixels = photo.pixels if photo.channels != 4 else images.flatten(photo).pixels
+    values = Picture(scans.to_values(pixels))
+    return images.flatten(images.fit_inside(values, size) if size else values).pixels
 
 
 class Faces(Family):

@@ -219,6 +219,18 @@ def test_a_damaged_state_is_refused_in_one_sentence(tmp_path: Path, photos: Path
     assert not list((tmp_path / "run").glob(".state*"))
 
 
+@pytest.mark.parametrize("knows", [True, False])
+def test_a_processor_without_bfloat16_trains_in_single_precision(
+    monkeypatch: pytest.MonkeyPatch, knows: bool
+) -> None:
+    monkeypatch.setattr(training, "_knows_bfloat16", lambda: knows)
+    stage = training.Stage(steps=1, size=(8, 8), batch=1)
+    recipe = training.Recipe("r", "t", (stage,), {}, precision="bf16-mixed")
+    assert recipe.on("cpu").precision == ("bf16-mixed" if knows else "32-true")
+    assert recipe.on("cuda").precision == "bf16-mixed"
+    assert training.Recipe("r", "t", (stage,), {}).on("cpu").precision == "32-true"
+
+
 def test_a_stage_may_be_another_on_a_card(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     text = 'name = "n"\ntrainer = "t:T"\n[data]\n[[stage]]\nsize = [8, 8]\nbatch = 2\nsteps = 9\n'
