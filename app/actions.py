@@ -63,6 +63,7 @@ ACTS = (
     Act("swap", "Draw", "Swap colours", "X", "swap"),
     Act("symmetry", "Draw", "Next symmetry", "Y", "symmetry"),
     Act("run", "Run", "Run", "Ctrl+Return", "run"),
+    Act("chain", "Run", "The whole chain once more", "Ctrl+Shift+Return"),
     Act("cancel", "Run", "Cancel", "Ctrl+.", "stop"),
     Act("live", "Run", "Live result", "Ctrl+L", "", True),
     Act("surprise", "Run", "Surprise me", "R", "dice"),

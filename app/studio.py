@@ -19,6 +19,7 @@ from PySide6.QtGui import QUndoStack
 from app.background import Background, sentence
 from app.burst import Burst
 from app.captions import Caption, Captions
+from app.chains import Chain
 from app.commands import Change, Deletion
 from app.desk import Desk, Snapshot
 from app.door import CatalogueLike, Door, kept_for_drag
@@ -519,6 +520,21 @@ class Studio(QObject):
         film = Film(jobs, Path(path), rate, submit, self.worker.cancel, self.background, self)
         film.saved.connect(self.exported)
         return self.tasks.start(film, f"Animation: {Path(path).name}")
+
+    def chained(self) -> bool:
+        """Whether what is shown was made of what another model made."""
+        job = self._results.recipe()
+        return job is not None and bool(job.origins)
+
+    def make_chain(self) -> int:
+        """Every step that led to what is shown once more, from the first picture on, as one task;
+        what comes of it is shown. 0 if nothing led to it."""
+        job = self._results.recipe()
+        if job is None or not job.origins:
+            return 0
+        made = Chain(job, partial(self._through, "Chain"), self.worker.cancel, self)
+        made.made.connect(self.restore)
+        return self.tasks.start(made, "The whole chain once more")
 
     def _through(self, title: str, job: Job, follow: Follow) -> int:
         return self.submit(job, title, follow)

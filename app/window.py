@@ -243,7 +243,8 @@ class MainWindow(QMainWindow):
             "larger": lambda: self.easel.grow_brush(1),
             "layer": lambda: self.easel.other_layer(), "swap": lambda: self.easel.swap(),
             "symmetry": lambda: self.easel.next_symmetry(),
-            "run": studio.run, "cancel": studio.cancel_all, "surprise": self.surprise,
+            "run": studio.run, "chain": studio.make_chain, "cancel": studio.cancel_all,
+            "surprise": self.surprise,
             "fullscreen": lambda: self.room.viewer.show_fullscreen(),
             "zoom_in": lambda: self.room.zoomed.zoom_in(),
             "zoom_out": lambda: self.room.zoomed.zoom_out(),
@@ -270,6 +271,7 @@ class MainWindow(QMainWindow):
         self.top.export.set_ready(shown)
         self.top.send.set_ready(shown)
         self.actions_["run"].setEnabled(card is not None)
+        self.actions_["chain"].setEnabled(self.studio.chained())
         self.actions_["recipe"].setEnabled(card is not None)
         self.actions_["live"].setEnabled(card is None or card.live)
         self.top.live.setEnabled(card is None or card.live)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
-from engines.job import Event, Job, Result
+from engines.job import Event, Job, Picture, Result
 
 Run = Callable[[Job], Iterator[Event]]
 
@@ -14,11 +14,23 @@ def steps(job: Job) -> list[Job]:
     return [step for origin in job.origins.values() for step in steps(origin)] + [job]
 
 
+def again(job: Job) -> Generator[Job, Picture, Job]:
+    """Yields, in order, every job that made a picture for `job` and is sent what it makes now;
+    returns `job` with those pictures."""
+    images, origins = dict(job.images), dict(job.origins)
+    for role, origin in job.origins.items():
+        origins[role] = yield from again(origin)
+        images[role] = yield origins[role]
+    return job.with_(images=images, origins=origins)
+
+
 def remade(job: Job, run: Run) -> Job:
     """`job` with every picture that another job made, made again from that chain's beginning."""
-    images = dict(job.images)
-    origins = {role: remade(origin, run) for role, origin in job.origins.items()}
-    for role, origin in origins.items():
-        results = [event for event in run(origin) if isinstance(event, Result)]
-        images[role] = results[-1].picture
-    return job.with_(images=images, origins=origins)
+    walk = again(job)
+    try:
+        wanted = next(walk)
+        while True:
+            results = [event for event in run(wanted) if isinstance(event, Result)]
+            wanted = walk.send(results[-1].picture)
+    except StopIteration as end:
+        return end.value

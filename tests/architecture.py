@@ -111,7 +111,7 @@ STUDIO_IS_SEEN_BY = ("app", "app.window", "app.easel", "app.sheet", "app.mapshee
                      "app.portrait", "app.atelier", "app.slide")  # fmt: skip
 APP_SEES = ("engines", "engines.job", "engines.controls", "engines.errors", "engines.images",
             "engines.edges", "engines.family", "engines.catalogue", "engines.doctor",
-            "engines.folders", "engines.palettes", "engines.mapfiles",
+            "engines.chain", "engines.folders", "engines.palettes", "engines.mapfiles",
             "engines.animate", "engines.faces")  # fmt: skip
 MAIN_SEES = ("app", "engines.cli")
 

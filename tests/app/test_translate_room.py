@@ -18,7 +18,7 @@ from engines.chain import steps
 from engines.controls import Choice, ImageInput, ModelCard, SketchInput, Toggle
 from engines.family import families
 from engines.job import Event, Job, Picture, Result, job_from_png, save_png
-from tests.app.fakes import FakeCatalogue, FakeEngine
+from tests.app.fakes import FakeCatalogue, FakeEngine, FakeError
 from tests.app.test_window import CLOTHES, Bench, negative, urls
 
 LEFT = Qt.MouseButton.LeftButton
@@ -340,6 +340,49 @@ def test_the_chain_outlives_a_restart_and_ends_with_a_photo_of_ones_own(bench: R
     assert [step.family for step in steps(bench.settled())] == ["cyclegan", "cyclegan"]
     assert bench.room.origin.isVisible()
     assert not bench.show(photo(7)).origins and not bench.room.origin.isVisible()
+
+
+def test_the_whole_chain_is_made_once_more_from_its_first_picture(
+    bench: Room, tmp_path: Path
+) -> None:
+    bench.enter()
+    bench.show(photo())
+    assert not bench.window.actions_["chain"].isEnabled()
+    chained = bench.send(MONET)
+    assert bench.window.actions_["chain"].isEnabled()
+    changed = chained.with_(
+        images={"photo": photo(1)}, origins={"photo": chained.origins["photo"]}
+    )  # what lies between is not what the first step makes: the chain puts it right
+    save_png(photo(3), changed, tmp_path / "chain.png")
+    bench.studio.open_path(tmp_path / "chain.png")
+    bench.wait(lambda: bench.studio.job().images["photo"] == photo(1))
+    bench.settled()
+    bench.act("chain")
+    bench.wait(lambda: bench.studio.job().images["photo"] == Picture(255 - photo().pixels))
+    assert bench.settled().digest == chained.digest
+    assert bench.studio.shown.picture == photo()  # the negative of a negative
+    assert bench.room.origin.isVisible()
+    assert [task.state for task in bench.studio.tasks][-1] == "done"
+
+
+def test_a_chain_that_fails_or_is_given_up_leaves_all_as_it_was(bench: Room) -> None:
+    bench.enter()
+    bench.show(photo())
+    chained = bench.send(MONET)
+    shown = bench.studio.shown.picture
+
+    def fails(job: Job) -> Iterator[Event]:
+        raise FakeError("internal", "It broke.")
+        yield
+
+    bench.engine.scripts["cyclegan"] = fails
+    row = bench.studio.make_chain()
+    bench.wait(lambda: bench.studio.tasks.get(row).state == "failed")
+    assert "It broke." in bench.studio.tasks.get(row).message
+    bench.engine.scripts["cyclegan"] = translated
+    bench.studio.cancel(bench.studio.make_chain())
+    assert bench.studio.shown.picture == shown
+    assert bench.studio.job(drawings=False).images == chained.images
 
 
 def test_a_model_that_is_gone_gets_nothing_later(bench: Room) -> None:

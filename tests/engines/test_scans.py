@@ -11,7 +11,7 @@ from engines import edges, images, scans
 from engines.controls import defaults
 from engines.engine import Engine
 from engines.family import families
-from engines.job import Job, Picture
+from engines.job import Job, Picture, Result
 
 
 def depth(height: int = 120, width: int = 160) -> np.ndarray:
@@ -58,7 +58,9 @@ def jpeg(rgb: np.ndarray) -> np.ndarray:
 def drawn_of(picture: Picture) -> np.ndarray:
     card = families()["edges"].card(None)
     job = Job("edges", values={**defaults(card), "of": "measure"}, images={"photo": picture})
-    return list(Engine("cpu").run(job))[-1].picture.pixels
+    result = list(Engine("cpu").run(job))[-1]
+    assert isinstance(result, Result)
+    return result.picture.pixels
 
 
 @pytest.mark.parametrize("name", [*scans._OPENCV, "IRON"])

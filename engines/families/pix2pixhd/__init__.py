@@ -82,7 +82,7 @@ class Pix2PixHD(Family):
             f"{config.labels} classes to photo" if config.labels else "Picture to photo",
             controls=_controls(config),
             size=SizeRule(config.minimum, config.multiple_of, native=config.native),
-            rooms=("paint",),
+            rooms=("paint",) if config.labels else ("translate",),
             seeded=config.clusters > 1,
             network=f"pix2pixHD {kind}, {given}",
             paper=PAPER,
