@@ -302,4 +302,5 @@ class _Store:
 
 def _read(path: Path) -> tuple[Job, Picture]:
     job = job_from_png(path)
+    _ = job.digest  # here, off the GUI thread: pictures are compared by digest there
     return job, Picture.from_png(path.read_bytes())

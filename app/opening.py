@@ -57,6 +57,7 @@ def open_file(path: Path) -> Recipe | Picture | PaletteFile | Folder | None:
         try:
             job = job_from_png(path)
             if job.checkpoint:
+                _ = job.digest  # here, off the GUI thread: pictures are compared by digest there
                 return Recipe(job, open_picture(path))
         except NoRecipe:
             pass
@@ -66,7 +67,9 @@ def open_file(path: Path) -> Recipe | Picture | PaletteFile | Folder | None:
 def open_picture(path: Path) -> Picture:
     from engines import images
 
-    return images.open_picture(path)
+    picture = images.open_picture(path)
+    _ = picture.digest  # see open_file
+    return picture
 
 
 def _is_palette(text: str) -> bool:
