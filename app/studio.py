@@ -195,8 +195,25 @@ class Studio(QObject):
     # ---- values --------------------------------------------------------------------------------
 
     def set_value(self, name: str, value: Value) -> None:
-        """Undoable; a refused value is answered with its sentence and the value that stays."""
-        self._values.set(name, value)
+        """Undoable; a refused value is answered with its sentence and the value that stays. What a
+        model is used for gives it another card."""
+        preset = self.card.preset() if self.card is not None else None
+        if preset is not None and preset.name == name:
+            self._use_for(str(value))
+        else:
+            self._values.set(name, value)
+
+    def _use_for(self, value: str, job: Job | None = None) -> None:
+        """The model in use as one for `value`, then the desk of `job` if there is one."""
+        card = self.card
+        preset = card.preset() if card is not None else None
+        if card is None or preset is None or value == self._values.now().get(preset.name):
+            return
+        self._values.remember(card.checkpoint, preset.name, value)
+        self.background.do(
+            lambda: self.catalogue.use_for(card.checkpoint, value),
+            lambda _: self._models.choose(card.checkpoint, job, keep=job is None),
+        )
 
     def put_values(self, values: Mapping[str, Value]) -> None:
         """Values that follow from something else, as from the face chosen: no step of undo."""
@@ -441,7 +458,12 @@ class Studio(QObject):
         """Make the desk that of `job`; if another model is in use, first choose the job's."""
         if self._models.uses(job.checkpoint):
             self._models.give_up()
-            self._assume(job)
+            preset = self.card.preset() if self.card is not None else None
+            wanted = str(job.values.get(preset.name, preset.default)) if preset else ""
+            if preset and wanted != self._values.now().get(preset.name):
+                self._use_for(wanted, job)
+            else:
+                self._assume(job)
         else:
             self._models.choose(job.checkpoint, job, keep=False)
 

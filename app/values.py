@@ -37,6 +37,10 @@ class Values(QObject):
     def now(self) -> dict[str, Value]:
         return dict(self._values)
 
+    def remember(self, checkpoint: str, name: str, value: Value) -> None:
+        """A value for when the model's next card comes."""
+        self.remembered.setdefault(checkpoint, {})[name] = value
+
     def adopt(self, card: ModelCard) -> None:
         """Another model: the values it had when it was last in use, else its defaults."""
         self._card = card
@@ -97,7 +101,7 @@ class Values(QObject):
             self._stack.push(change)
 
     def _apply(self, checkpoint: str, name: str, value: Value) -> None:
-        self.remembered.setdefault(checkpoint, {})[name] = value
+        self.remember(checkpoint, name, value)
         if self._card is not None and self._card.checkpoint == checkpoint:
             self._values[name] = value
             self.changed.emit(name, value)

@@ -49,6 +49,7 @@ class Entry:
     urls: tuple[str, ...] = ()
     sha256: str = ""
     licence: str = ""
+    preset: str = ""  # what a person said that it is used for
 
     @property
     def reference(self) -> str:
@@ -148,6 +149,19 @@ class Catalogue:
     def family_of(self, digest: str) -> str:
         """The family that a person chose, or the file says, for weights with this digest."""
         return next((e.family for e in self._read_own() if e.digest == digest), "")
+
+    def preset_of(self, digest: str) -> str:
+        """What a person said that the weights with this digest are used for."""
+        return next((e.preset for e in self._read_own() if e.digest == digest), "")
+
+    def use_for(self, reference: str, preset: str) -> None:
+        """Remember what one's own model is used for."""
+        digest = split_reference(reference)[1]
+        with _WRITING:
+            own = self._read_own()
+            if any(e.digest == digest and e.preset != preset for e in own):
+                changed = (replace(e, preset=preset) if e.digest == digest else e for e in own)
+                self._write_own(changed)
 
     def get(self, name: str) -> Iterator[Progress]:
         """Fetch the file of a model that is known but not installed. Raises DownloadError."""

@@ -57,7 +57,8 @@ class Slider:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of `options`, each (value, label)."""
+    """One of `options`, each (value, label). A `preset` says what the model is used for: another
+    value gives it another card (Family.presented), and is remembered for its file."""
 
     name: str
     label: str
@@ -65,6 +66,7 @@ class Choice:
     default: str
     help: str = ""
     when: When = ()
+    preset: bool = False
     type: Literal["choice"] = "choice"
 
     def check(self, value: Value) -> str:
@@ -325,6 +327,10 @@ class ModelCard:
             if name == getattr(control, "name", None) or name == getattr(control, "role", None):
                 return control
         return None
+
+    def preset(self) -> Choice | None:
+        """The control that says what the model is used for, if it has one."""
+        return next((c for c in self.controls if isinstance(c, Choice) and c.preset), None)
 
     def inputs(self) -> tuple[ImageInput | SketchInput, ...]:
         return tuple(c for c in self.controls if isinstance(c, ImageInput | SketchInput))

@@ -142,11 +142,15 @@ class Engine:
         return [family for family, _ in recognised(_opened(self._shelf.find(reference)))]
 
     def describe(self, reference: str, family: str = "") -> ModelCard:
-        """The card of a model, which is loaded for it, or of a tool by its id."""
+        """The card of a model, which is loaded for it, or of a tool by its id. What it is used for
+        is what a person said, or else what its name tells."""
         tool = families().get(reference)
         if tool is not None and tool.tool:
             return tool.card(None)
-        return self.load(reference, family).card
+        model = self.load(reference, family)
+        name, digest = split_reference(model.checkpoint)
+        preset = self._shelf.chosen_preset(digest) or model.family.told_by(name)
+        return model.family.presented(model.card, preset) if preset else model.card
 
     def load(self, reference: str, family: str = "") -> Model:
         """The model of a path, "name" or "name@digest", ready on the device; kept for the next

@@ -73,6 +73,15 @@ class Family:
     def card(self, config: Any) -> ModelCard:
         raise NotImplementedError
 
+    def told_by(self, name: str) -> str:
+        """The preset that the name of a file or folder tells of; "" if none."""
+        return ""
+
+    def presented(self, card: ModelCard, value: str) -> ModelCard:
+        """`card` as that of a model used for `value`, one of its preset's; the card itself for a
+        value that it does not know."""
+        return card
+
     def load(self, config: Any, checkpoint: Checkpoint) -> tuple[nn.Module, tuple[str, ...]]:
         """The network with every weight in place, in eval mode, and sentences about repairs.
         Strict: all or nothing."""

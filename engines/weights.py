@@ -45,6 +45,10 @@ class Shelf:
         """The family that a person chose for these weights, "" if none."""
         return self.catalogue.family_of(digest)
 
+    def chosen_preset(self, digest: str) -> str:
+        """What a person said that these weights are used for, "" if nothing."""
+        return self.catalogue.preset_of(digest)
+
     def find(self, reference: str) -> Weights:
         """The file of a path, "name" or "name@digest". Raises EngineError when it is not here, or
         when what is here are other weights than the digest says."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,6 +25,8 @@ from app.widgets.legend import NUMBER
 from app.window import MainWindow
 from engines import palettes
 from engines.controls import Choice, ImageInput, ModelCard, SketchInput
+from engines.families.pix2pix import Pix2Pix
+from engines.families.pix2pix.config import UNetConfig
 from engines.job import Event, Job, Picture, Result, job_from_png
 from tests.app.test_window import CLOTHES, Bench, negative, urls
 
@@ -231,7 +234,7 @@ def test_undo_goes_to_where_the_change_was(bench: PaintBench):
     assert bench.labels()[20, 20] == WINDOW
     bench.choose(CLOTHES)
     bench.act("undo")
-    bench.wait(lambda: bench.window.room is bench.window.paint)
+    bench.wait(lambda: bench.window.room is bench.window.rooms.get("paint"))
     assert bench.studio.card == FACADES and bench.canvas.is_empty()
 
 
@@ -489,3 +492,55 @@ def test_a_network_paints_live_and_its_recipe_gives_the_same_pixels(
     qtbot.waitUntil(lambda: not canvas.is_empty(), timeout=60_000)
     assert result() == looks[1]
     assert len(canvas.vectors.items) == 4
+
+
+# ---- a file that does not say what it was trained for --------------------------------------------
+
+UNKNOWN = replace(
+    Pix2Pix().card(UNetConfig(depth=6, norm="instance")), checkpoint="unet@0123012301230123"
+)
+
+
+class PresetBench(PaintBench):
+    """An official U-Net whose card is that of what it is used for."""
+
+    cards: ClassVar = (CLOTHES, UNKNOWN)
+
+    def open(self) -> None:
+        self.used: dict[str, str] = {}
+
+        def describe(reference: str) -> ModelCard:
+            card = next(c for c in self.cards if reference in (c.checkpoint, c.title))
+            return Pix2Pix().presented(card, self.used.get(reference, ""))
+
+        self.engine.describe = describe
+        self.engine.scripts = {"pix2pix": lambda job: negative(job)}
+        self.catalogue.use_for = self.used.__setitem__
+        super().open()
+
+
+def test_what_a_file_is_used_for_decides_the_room_and_is_brought_back(qtbot, tmp_path, qapp):
+    theme.apply(qapp, "dark")
+    bench = PresetBench(qtbot, tmp_path)
+    bench.choose(UNKNOWN)
+    assert bench.window.room is bench.window.draw
+    combo = bench.window.room.controls.fields["task"].list
+    assert combo.currentText() == "Not known"
+    combo.setFocus()
+    QTest.keyClick(combo, Qt.Key.Key_Down)
+    bench.wait(lambda: bench.window.room is bench.window.rooms.get("paint"))
+    assert bench.used == {UNKNOWN.checkpoint: "facades"}
+    bench.rectangle(WINDOW, (4, 4), (40, 40))
+    job = bench.settled()
+    assert job.values["task"] == "facades" and job.images["edges"].channels == 1
+    assert (job.images["edges"].pixels[8:36, 8:36] == WINDOW).all()
+    shown = bench.studio.shown.picture
+
+    bench.studio.set_value("task", "edges")
+    bench.wait(lambda: bench.window.room is bench.window.draw)
+    assert bench.studio.values["task"] == "edges"
+    bench.studio.restore(job, shown)
+    bench.wait(lambda: bench.window.room is bench.window.rooms.get("paint"))
+    assert bench.settled().digest == job.digest
+    bench.window.close()
+    assert not bench.studio.worker.isRunning()

@@ -15,7 +15,14 @@ from engines import palettes
 from engines.images import ImageError
 from engines.job import Picture
 
-COUNTS = {"ade20k": 150, "camvid": 12, "cityscapes": 35, "coco-stuff": 182, "facades": 12}
+COUNTS = {
+    "ade20k": 150,
+    "camvid": 12,
+    "cityscapes": 35,
+    "coco-stuff": 182,
+    "facades": 12,
+    "maps": 10,
+}
 STREETS = palettes.palette("cityscapes")
 FACADES = palettes.palette("facades")
 

@@ -22,6 +22,7 @@ from engines.controls import (
     Slider,
     Toggle,
 )
+from engines.families.pix2pix import tasks
 from engines.families.pix2pix.config import (
     NETWORKS,
     Config,
@@ -102,6 +103,12 @@ class Pix2Pix(Family):
             paper=PAPER,
         )
 
+    def told_by(self, name: str) -> str:
+        return tasks.told_by(name)
+
+    def presented(self, card: ModelCard, value: str) -> ModelCard:
+        return tasks.presented(card, value)
+
     def run(self, model: Model, job: Job) -> Iterator[Event]:
         start = time.perf_counter()
         if isinstance(model.config, MultimodalConfig):
@@ -156,6 +163,8 @@ def _official_controls(
     controls: list[Control] = [
         SketchInput("edges", "Drawing or photo", "edges", (side, side), photo=True)
     ]
+    if config.inputs in (1, 3):
+        controls.append(tasks.CHOICE)
     if isinstance(config, ResNetConfig):
         kind = f"ResNet, {config.blocks} blocks"
     elif isinstance(config, TensorFlowConfig):
@@ -253,25 +262,32 @@ def _translate(model: Model, job: Job) -> tuple[Picture, tuple[str, ...]]:
     import torch
 
     from engines import layers, tensors
+    from engines.families.pix2pix import lab
 
     config = model.config
     given, notes = _half(job.images["edges"], str(job.values["direction"]))
-    seen, alpha = (given, None) if config.inputs == 4 else images.split_alpha(given)
+    plain, alpha = (given, None) if config.inputs == 4 else images.split_alpha(given)
     side = _side(config)
-    if job.values.get("size") == "resize" and seen.size != (side, side):
-        seen = Picture(images.resize(seen.pixels, (side, side)))
-    x = tensors.to_tensor(seen, config.inputs, model.device, torch.float32)
+    size = (side, side) if job.values.get("size") == "resize" else plain.size
+    seen = tasks.seen_by(str(job.values.get(tasks.PRESET, tasks.UNKNOWN)), plain, size)
+    in_lab = (config.inputs, config.outputs) == (1, 2)
+    x = (
+        lab.lightness(seen, model.device)
+        if in_lab
+        else tensors.to_tensor(seen, config.inputs, model.device, torch.float32)
+    )
     x, crop = tensors.pad_to_multiple(x, config.multiple_of, config.minimum)
     layers.use_batch_statistics(model.module, job.values.get("norm") == "trained")
     layers.seed_dropout(model.module, job.seed if job.values.get("noise") else None)
     try:
-        made = tensors.to_picture(crop(model(x)))
+        made = crop(model(x))
     finally:
         layers.seed_dropout(model.module, None)
         layers.use_batch_statistics(model.module, False)
-    if made.size != given.size:
-        made = Picture(images.resize(made.pixels, given.size))
-    return images.with_alpha(made, alpha), notes
+    picture = lab.coloured(plain, made) if in_lab else tensors.to_picture(made)
+    if picture.size != given.size:
+        picture = Picture(images.resize(picture.pixels, given.size))
+    return images.with_alpha(picture, alpha), notes
 
 
 def _half(picture: Picture, direction: str) -> tuple[Picture, tuple[str, ...]]:
