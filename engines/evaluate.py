@@ -127,39 +127,64 @@ def varied(photos: Tensor, noise: torch.Generator) -> Tensor:
     return (moved * gain).clamp(-1, 1)
 
 
+def teach(
+    net: nn.Module,
+    draw: Callable[[int], tuple[Tensor, Callable[[Tensor], Tensor]]],
+    steps: int,
+    after: Callable[[int, float], object] = lambda step, loss: None,
+    decay: float = 0.05,
+) -> None:
+    """Train a judge in place, on the device where judges are trained: AdamW, one cycle of the
+    learning rate (Smith 2018), half precision where that is faster.
+
+    draw(step)   a batch and the loss of what the net says of it
+    after(step)  is called with the number of steps done and the last loss
+    """
+    net.to(device()).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
+    half = device().type == "cuda"  # on a processor the way back is slow in bfloat16
+    for step in range(steps):
+        given, loss_of = draw(step)
+        net.train()
+        with torch.autocast(device().type, torch.bfloat16, enabled=half):
+            said = net(given.to(device(), memory_format=torch.channels_last))
+        loss = loss_of(said.float())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        after(step + 1, loss.item())
+
+
 def train_recogniser(data: Path, path: Path, epochs: int = 36, seed: int = 0) -> None:
     """Train on real photos, keep the epoch of best validation accuracy in `path`."""
     torch.manual_seed(seed)
     noise = torch.Generator().manual_seed(seed)
     (train, names), (held, _) = labelled(data, "train"), labelled(data, "val")
-    net = Recogniser(len(names)).to(device()).to(memory_format=torch.channels_last)
+    net = Recogniser(len(names))
     steps = epochs * (len(train.labels) // 48)
-    optimiser = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
     counts = np.bincount(train.labels, minlength=len(names))
     share = torch.from_numpy((1 / np.sqrt(counts))[train.labels])
     best = 0.0
-    for step in range(steps):
+
+    def draw(step: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         picks = torch.multinomial(share, 48, generator=noise)
-        x = varied(signed(train.photos[picks.numpy()]), noise).to(device())
-        net.train()
-        with torch.autocast(x.device.type, torch.bfloat16):
-            scores = net(x)
-        wanted = torch.from_numpy(train.labels)[picks].to(x.device)
-        loss = F.cross_entropy(scores.float(), wanted, label_smoothing=0.1)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        if step % 100 == 99 or step == steps - 1:
-            accuracy = recognised(net, held.photos, held.labels)
-            print(
-                f"recogniser {step + 1}/{steps} loss {loss.item():.3f} held-out {accuracy:.3f}",
-                flush=True,
-            )
-            if accuracy >= best:
-                best = accuracy
-                checkpoint.save(path, net.state_dict(), {"names": names, "accuracy": accuracy})
+        wanted = torch.from_numpy(train.labels)[picks].to(device())
+        photos = varied(signed(train.photos[picks.numpy()]), noise)
+        return photos, lambda said: F.cross_entropy(said, wanted, label_smoothing=0.1)
+
+    def after(step: int, loss: float) -> None:
+        nonlocal best
+        if step % 100 and step != steps:
+            return
+        accuracy = recognised(net, held.photos, held.labels)
+        print(f"recogniser {step}/{steps} loss {loss:.3f} held-out {accuracy:.3f}", flush=True)
+        if accuracy >= best:
+            best = accuracy
+            checkpoint.save(path, net.state_dict(), {"names": names, "accuracy": accuracy})
+
+    teach(net, draw, steps, after)
 
 
 def load_recogniser(path: Path) -> tuple[Recogniser, list[str]]:

@@ -21,6 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from engines import checkpoint, embedder, evaluate, faces, images, training
@@ -93,25 +94,24 @@ def train_judge(recipe: training.Recipe, data: Path, path: Path, steps: int, see
     judged = JUDGED.get(str(recipe.data["folder"]), ())
     known, held = (portraits(recipe, data, split, (), judged) for split in ("train", "test"))
     net = Judge(known.attributes)
-    net.to(device()).to(memory_format=torch.channels_last)
-    optimiser = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.05)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
-    for step in range(steps):
+
+    def draw(step: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         batch = known.batch(step, 48, (SEEN, SEEN), rank=1000 + seed)
-        photo, labels, told = (torch.from_numpy(batch[n]) for n in ("photo", "labels", "known"))
-        net.train()
-        photo, labels, told = (x.to(device()) for x in (varied(photo, noise), labels, told))
-        with torch.autocast(photo.device.type, torch.bfloat16):
-            scores = net(photo)
+        labels, told = (torch.from_numpy(batch[n]).to(device()) for n in ("labels", "known"))
         soft = labels * 0.9 + 0.05
-        loss = F.binary_cross_entropy_with_logits(scores.float(), soft, told, reduction="sum")
-        optimiser.zero_grad()
-        (loss / told.sum()).backward()
-        optimiser.step()
-        schedule.step()
-        if step % 100 == 99 or step == steps - 1:
+
+        def loss(said: Tensor) -> Tensor:
+            wrong = F.binary_cross_entropy_with_logits(said, soft, told, reduction="sum")
+            return wrong / told.sum()
+
+        return varied(torch.from_numpy(batch["photo"]), noise), loss
+
+    def after(step: int, _: float) -> None:
+        if step % 100 == 0 or step == steps:
             found = accuracies(net.chances(held.photos, held.attributes), held)
-            print(f"judge {step + 1}/{steps} {found}", flush=True)
+            print(f"judge {step}/{steps} {found}", flush=True)
+
+    evaluate.teach(net, draw, steps, after)
     checkpoint.save(path, net.state_dict(), {"attributes": list(known.attributes)})
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from engines import checkpoint, datasets, evaluate, images, training
@@ -58,28 +59,21 @@ def train_segmenter(
 ) -> UNet:
     """Train on real photos and write to `path`."""
     torch.manual_seed(7)
-    net = UNet(3, len(data.using), WIDTHS, norm="batch").to(device())
-    net.to(memory_format=torch.channels_last)
-    is_card = device().type == "cuda"  # on a processor the way back is slow in bfloat16
-    optimiser = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps)
+    net = UNet(3, len(data.using), WIDTHS, norm="batch")
     noise, size = torch.Generator().manual_seed(7), size_seen(data)
-    for step in range(steps):
+
+    def draw(step: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         batch = data.batch(step, BATCH, size, rank=1007)
         photo = torch.from_numpy(batch["photo"])
         gain = 1 + 0.3 * (torch.rand((len(photo), 3, 1, 1), generator=noise) - 0.5)
         wanted = torch.from_numpy(batch["labels"])[:, 0].to(device())
-        net.train()
-        with torch.autocast(device().type, torch.bfloat16, enabled=is_card):
-            given = (photo * gain).clamp(-1, 1).to(device(), memory_format=torch.channels_last)
-            scores = net(given)
-        loss = F.cross_entropy(scores.float(), wanted)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        if step % 50 == 49:
-            say(f"segmenter {step + 1}/{steps} loss {loss.item():.3f}")
+        return (photo * gain).clamp(-1, 1), lambda said: F.cross_entropy(said, wanted)
+
+    def after(step: int, loss: float) -> None:
+        if step % 50 == 0:
+            say(f"segmenter {step}/{steps} loss {loss:.3f}")
+
+    evaluate.teach(net, draw, steps, after, decay=0.02)
     checkpoint.save(path, net.state_dict(), {"classes": len(data.using)})
     return net.eval()
 

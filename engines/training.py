@@ -87,7 +87,7 @@ class Recipe:
     def on(self, device: str) -> Recipe:
         """The recipe as it is on a kind of device: "cuda", "cpu" or "mps". A processor without
         instructions for bfloat16 emulates it, ten times slower than single precision."""
-        if device == "cpu" and "bf16" in self.precision and not _knows_bfloat16():
+        if device == "cpu" and "bf16" in self.precision and not knows_bfloat16():
             return replace(self, precision="32-true")
         if device != "cuda":
             return self
@@ -104,7 +104,8 @@ class Recipe:
         return self.stages[-1], begin - self.stages[-1].steps
 
 
-def _knows_bfloat16() -> bool:
+def knows_bfloat16() -> bool:
+    """Whether this processor computes in bfloat16 instead of emulating it."""
     return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 

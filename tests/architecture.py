@@ -34,6 +34,7 @@ LOADS_TORCH = (
     "engines.evaluate",
     "engines.evaluate_faces",
     "engines.evaluate_labels",
+    "engines.evaluate_translators",
     "engines.evaluate_words",
     "engines.executor",
     "engines.findernet",

@@ -223,7 +223,7 @@ def test_a_damaged_state_is_refused_in_one_sentence(tmp_path: Path, photos: Path
 def test_a_processor_without_bfloat16_trains_in_single_precision(
     monkeypatch: pytest.MonkeyPatch, knows: bool
 ) -> None:
-    monkeypatch.setattr(training, "_knows_bfloat16", lambda: knows)
+    monkeypatch.setattr(training, "knows_bfloat16", lambda: knows)
     stage = training.Stage(steps=1, size=(8, 8), batch=1)
     recipe = training.Recipe("r", "t", (stage,), {}, precision="bf16-mixed")
     assert recipe.on("cpu").precision == ("bf16-mixed" if knows else "32-true")
