@@ -1,4 +1,4 @@
-"""`uv run python -m benchmarks [--quick] [--only engine,studio,canvas,style] [-o FILE]` prints one
+"""`uv run python -m benchmarks [--quick] [--only engine,studio,canvas,style,memory] [-o FILE]` prints one
 table per area."""
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ AREAS = {
     "studio": "The studio, through the real window",
     "canvas": "Canvas",
     "style": "Neural style",
+    "memory": "Memory of a pass against its prediction",
 }
 
 

@@ -586,6 +586,27 @@ def test_the_prediction_grows_with_the_picture_and_changes_nothing() -> None:
     assert memory.pass_bytes(Undecided(), [torch.zeros(1, 3, 8, 8)], {}) is None
 
 
+def test_the_prediction_knows_what_a_convolution_needs_besides() -> None:
+    """As measured: weights are sorted anew, maps too unless their channels lie last."""
+    conv, given = nn.Conv2d(64, 64, 3, padding=1, bias=False), torch.zeros(1, 64, 384, 384)
+    maps, weights = 64 * 384 * 384 * 4, 64 * 64 * 9 * 4
+    assert memory.pass_bytes(conv, [given], {}) == 2 * maps + weights
+    last = torch.channels_last
+    sorted_ = memory.pass_bytes(conv.to(memory_format=last), [given.to(memory_format=last)], {})
+    assert sorted_ == maps + weights
+
+
+def test_the_prediction_knows_what_is_kept_of_small_pieces() -> None:
+    class Waist(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            count = (x[..., ::4] + 1).shape[0]  # 9 MB, freed before the large ones are made
+            return (x + 1) * count
+
+    piece = 64 * 384 * 384 * 4
+    needed = memory.pass_bytes(Waist(), [torch.zeros(1, 64, 384, 384)], {})
+    assert needed == 2 * piece + piece // 4
+
+
 def test_memory_of_this_computer_is_known() -> None:
     total, free = memory.total_bytes(), memory.free_bytes()
     assert total > 1 << 28
