@@ -1,5 +1,5 @@
-"""`uv run python -m benchmarks [--quick] [--only engine,studio,canvas,style,memory] [-o FILE]` prints one
-table per area."""
+"""`uv run python -m benchmarks [--quick] [--only engine,studio,...] [-o FILE]` prints one table per
+area."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What a pass takes against what is predicted for it beforehand (engines/memory.py), each network in
-a process of its own, so that none finds what another left. Linux only: it reads the peak of the
+"""What a pass takes against what is predicted for it beforehand (engines/memory.py), each network
+in a process of its own, so that none finds what another left. Linux only: it reads the peak of the
 process itself."""
 
 from __future__ import annotations
