@@ -21,18 +21,13 @@ import numpy as np
 
 from engines import colournames
 from engines.datasets import Batch, DataError, chosen, photo_files, read_rgb, to_signed
+from engines.wording import words_of
 
 END = "<end>"
-_WORD = re.compile(r"\w+(?:-\w+)*")
 _SIDED = frozenset(
     ("left", "right", "clockwise", "anticlockwise", "left-pointing", "right-pointing")
 )
 HELD_OUT = 10  # of a set without splits, every tenth picture by the checksum of its name
-
-
-def words_of(text: str) -> list[str]:
-    """The lower-case words of a caption; hyphens join, other marks and apostrophes go."""
-    return _WORD.findall(text.lower().replace("'", "").replace("’", ""))
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ import numpy as np
 import torch
 
 from engines import captiondata, checkpoint, colournames, training
-from engines.captiondata import GARMENTS, Captioned, words_of
+from engines.captiondata import GARMENTS, Captioned
 from engines.families.captioning.config import Config, recognise
 from engines.families.captioning.net import Captioner
+from engines.wording import words_of
 
 ROOT = Path(__file__).resolve().parent.parent
 BEAMS = 5

@@ -98,7 +98,8 @@ class Toggle:
 
 @dataclass(frozen=True)
 class Text:
-    """`words` are those that the model knows, for completion; (): any, or nobody knows."""
+    """`words` are those that the model knows, for completion; (): any, or nobody knows; they may
+    hold `hyphens`. A `needed` one is asked for, as a picture is, before there is a result."""
 
     name: str
     label: str
@@ -107,6 +108,8 @@ class Text:
     longest: int = 2000
     help: str = ""
     words: tuple[str, ...] = ()
+    hyphens: bool = False
+    needed: bool = False
     type: Literal["text"] = "text"
 
     def check(self, value: Value) -> str:

@@ -32,6 +32,7 @@ from engines.families.attngan import losses
 from engines.families.attngan.net import AttnGAN, padding
 from engines.family import candidates
 from engines.job import Job, Picture, Result
+from engines.wording import words_of
 
 CHOICES = 100  # captions among which a picture must find its own
 EVEN = losses.Smooth(even=True)
@@ -100,7 +101,7 @@ class Judge:
     def scores(self, pictures: np.ndarray, captions: Sequence[str]) -> np.ndarray:
         """(pictures, captions)."""
         rows = [
-            [self.vocabulary[w] for w in captiondata.words_of(c) if w in self.vocabulary] or [0]
+            [self.vocabulary[w] for w in words_of(c) if w in self.vocabulary] or [0]
             for c in captions
         ]
         words = torch.zeros((len(rows), max(map(len, rows))), dtype=torch.int64)
@@ -147,10 +148,10 @@ def painted(model: Path, captions: Sequence[str], seed: int = 0) -> np.ndarray:
 def nearest(captions: Sequence[str], known: Sequence[str]) -> list[int]:
     """For each caption the known one that shares most of its words (intersection over union); of
     several the first."""
-    words = [set(captiondata.words_of(text)) for text in known]
+    words = [set(words_of(text)) for text in known]
     found = []
     for text in captions:
-        own = set(captiondata.words_of(text))
+        own = set(words_of(text))
         found.append(int(np.argmax([len(own & w) / len(own | w) for w in words])))
     return found
 

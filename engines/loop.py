@@ -1,7 +1,7 @@
 """The loop: a caption paints a picture, the picture gets its caption, that caption paints the next
 one. What is left of the first words tells how well both nets understand each other.
 
-Knows the Engine and cards; which nets they are is the caller's choice.
+Knows cards and jobs; which nets they are is the caller's choice.
 """
 
 from __future__ import annotations
@@ -9,15 +9,22 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
-from engines.captiondata import words_of
+from engines.wording import words_of
 from engines.controls import ModelCard, Text
-from engines.engine import Engine
 from engines.errors import EngineError
 from engines.job import Event, Job, Picture, Preview, Progress, Result
 
 CAPTIONER = "captioning"
 SMALL_WORDS = frozenset(("a", "an", "the", "of", "on", "in", "at", "with", "and", "is", "are"))
+
+
+class Conductor(Protocol):
+    """What is asked of the engine."""
+
+    def describe(self, reference: str) -> ModelCard: ...
+    def run(self, job: Job) -> Iterator[Event]: ...
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ def drift(first: str, caption: str) -> float:
     return 1 - 2 * len(a & b) / (len(a) + len(b)) if a or b else 0.0
 
 
-def caption_of(engine: Engine, captioner: str, picture: Picture) -> Result:
+def caption_of(engine: Conductor, captioner: str, picture: Picture) -> Result:
     """What a captioner says of a picture: its texts are captions, the best first. Raises
     EngineError."""
     card = engine.describe(captioner)
@@ -46,7 +53,7 @@ def caption_of(engine: Engine, captioner: str, picture: Picture) -> Result:
 
 
 def around(
-    engine: Engine,
+    engine: Conductor,
     captioner: str,
     painter: str = "",
     caption: str = "",
@@ -77,7 +84,8 @@ def around(
     pictures, captions = tuple(t.picture for t in made), tuple(t.caption for t in made)
     drifts = ", ".join(f"{t.drift:.2f}" for t in made)
     notes = (f"Drift from “{first}”: {drifts} (0: the same words, 1: none of them).",)
-    yield Result(pictures, captions, time.perf_counter() - start, notes)
+    numbers = {f"drift {n}": t.drift for n, t in enumerate(made, 1)}
+    yield Result(pictures, captions, time.perf_counter() - start, notes, numbers=numbers)
 
 
 def _painted(card: ModelCard | None, caption: str, seed: int) -> Job:

@@ -14,8 +14,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from engines.captiondata import END, Captioned, Entry, words_of
+from engines.captiondata import END, Captioned, Entry
 from engines.datasets import DataError
+from engines.wording import words_of
 
 COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (214, 40, 40),

@@ -63,15 +63,15 @@ LOADERS = {"torch.load": ("weights_only", True), "numpy.load": ("allow_pickle", 
 # directions: a line may import those above it, and its own. Modules that are not named are free,
 # as long as no circle comes of it.
 ENGINES = (
-    ("job", "folders"),
+    ("job", "folders", "wording"),
     ("controls", "errors", "download"),
     ("images", "edges", "layers", "checkpoint"),
     ("tensors", "sizes", "pairs", "catalogue"),
     ("family", "datasets", "weights"),
-    ("doctor", "training", "executor"),
+    ("doctor", "training", "executor", "loop"),
     ("families",),
     ("engine", "evaluate"),
-    ("cluster", "loop"),
+    ("cluster",),
     ("arguments", "cli"),
 )
 APP = (
@@ -96,6 +96,8 @@ APP = (
         "atelier",
         "translate",
         "slide",
+        "words",
+        "page",
         "asking",
         "actions",
     ),
@@ -104,16 +106,16 @@ REGISTRY = ("engines.family", "engines.families")  # asks for the families, so t
 SEES_WIDGETS = ("app.widgets", "app.window", "app.draw", "app.sheet", "app.asking", "app.actions",
                 "app.room", "app.faces", "app.portrait", "app.paint", "app.easel", "app.mapsheet",
                 "app.mapping", "app.style", "app.atelier", "app.translate",
-                "app.slide")  # fmt: skip
+                "app.slide", "app.words", "app.page")  # fmt: skip
 WIDGETS_SEE = ("app.widgets", "app.pictures", "app.theme", "app.i18n", "app.drawing", "app.raster",
                "app.tiles", "app.labels", "engines.job", "engines.controls")  # fmt: skip
 WORKER_SEES = ("engines",)
 STUDIO_IS_SEEN_BY = ("app", "app.window", "app.easel", "app.sheet", "app.mapsheet",
-                     "app.portrait", "app.atelier", "app.slide")  # fmt: skip
+                     "app.portrait", "app.atelier", "app.slide", "app.page")  # fmt: skip
 APP_SEES = ("engines", "engines.job", "engines.controls", "engines.errors", "engines.images",
             "engines.edges", "engines.family", "engines.catalogue", "engines.doctor",
             "engines.chain", "engines.folders", "engines.palettes", "engines.mapfiles",
-            "engines.animate", "engines.faces")  # fmt: skip
+            "engines.animate", "engines.faces", "engines.wording")  # fmt: skip
 MAIN_SEES = ("app", "engines.cli")
 
 

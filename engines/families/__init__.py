@@ -20,3 +20,4 @@ from engines.families import stargan as stargan
 from engines.families import style as style
 from engines.families import tools as tools
 from engines.families import unmosaic as unmosaic
+from engines.families import wordloop as wordloop

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from engines import captiondata, colournames, datasets, scenes
-from engines.captiondata import END, words_of
+from engines.captiondata import END
 from engines.datasets import DataError
+from engines.wording import words_of
 
 
 def garment(colour: tuple[int, int, int], ground: tuple[int, int, int]) -> np.ndarray:

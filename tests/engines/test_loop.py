@@ -98,3 +98,17 @@ def test_what_cannot_go_round_is_refused_in_a_sentence() -> None:
 )
 def test_drift_counts_words_that_matter(one: str, other: str, far: float) -> None:
     assert loop.drift(one, other) == far == loop.drift(other, one)
+
+
+def test_the_loop_is_a_job_too() -> None:
+    from engines.controls import checked
+    from engines.family import families
+
+    family = families()["word_loop"]
+    job = Job("word_loop", values={"caption": "big red hat", "painter": "paints",
+                                   "captioner": "says", "turns": 2}, seed=5)  # fmt: skip
+    conductor = Echo()
+    *_, made = family.run(conductor, checked(job, family.card(None)))  # type: ignore[arg-type]
+    assert isinstance(made, Result) and made.texts == ("red hat", "hat")
+    assert made.numbers == {"drift 1": pytest.approx(0.2), "drift 2": pytest.approx(0.5)}
+    assert conductor.seeds == [5, 5]

@@ -114,11 +114,14 @@ def test_hyphens_hold_words_together_where_the_model_knows_them_so() -> None:
 def test_every_stage_is_seen_and_the_last_is_the_result(tmp_path: Path) -> None:
     path = ours(tmp_path / "words.safetensors")
     events = run(path, {"caption": "a red bird"})
-    assert [type(e) for e in events] == [Progress, Preview, Progress, Result]
-    assert isinstance(events[1], Preview) and events[1].picture.size == (64, 64)
+    assert [type(e) for e in events] == [Preview, Progress, Progress, Result]
+    assert isinstance(events[0], Preview) and events[0].picture.size == (64, 64)
     assert isinstance(events[-1], Result) and events[-1].picture.size == (128, 128)
     other = result(path, {"caption": "a blue bird"})
     assert other.pictures != events[-1].pictures and not other.notes
+    stages = result(path, {"caption": "a red bird", "output": "stages"})
+    assert stages.texts == ("a red bird", "64 px")
+    assert stages.pictures == (events[-1].picture, events[0].picture)
 
 
 def test_each_word_has_a_map_and_they_share_every_place(tmp_path: Path) -> None:
@@ -172,10 +175,13 @@ def test_six_seeds_come_in_the_order_of_how_they_match(tmp_path: Path) -> None:
     totals = [float(text.split()[2]) for text in made.texts]
     assert sorted(seeds) == list(range(7, 13)) and totals == sorted(totals, reverse=True)
     alone = result(path, {"caption": "a red bird"}, seed=seeds[0])
+    assert [v["seed"] for v in made.values] == seeds
     difference = alone.picture.pixels.astype(int) - made.pictures[0].pixels
     assert np.abs(difference).max() <= 1
     matched = result(path, {"caption": "a red bird", "output": "match"}, photo=made.pictures[0])
     assert matched.texts[0].startswith("a red bird: ") and len(matched.texts) == 4
+    assert list(matched.numbers) == ["caption", "word 1", "word 2", "word 3"]
+    assert matched.texts[2] == f"red: {matched.numbers['word 2']:.2f}"
 
 
 def test_the_strip_begins_and_ends_with_its_captions(tmp_path: Path) -> None:
@@ -186,6 +192,17 @@ def test_the_strip_begins_and_ends_with_its_captions(tmp_path: Path) -> None:
         alone = result(path, {"caption": caption}).picture
         assert np.abs(alone.pixels.astype(int) - picture.pixels).max() <= 2
     assert made.pictures[3] not in (made.pictures[0], made.pictures[-1])
+
+
+def test_a_place_on_the_way_to_the_other_caption(tmp_path: Path) -> None:
+    path = ours(tmp_path / "words.safetensors")
+    both = {"caption": "a red bird", "until": "blue top"}
+    strip = result(path, {**both, "output": "strip"})
+    for n in (0, 3, 6):
+        alone = result(path, {**both, **strip.values[n]}).picture
+        assert np.abs(alone.pixels.astype(int) - strip.pictures[n].pixels).max() <= 2
+    without = result(path, {"caption": "a red bird", "until": " ", "toward": 0.5})
+    assert without.picture == result(path, {"caption": "a red bird"}).picture
 
 
 def test_variety_of_nothing_is_the_same_for_every_seed(tmp_path: Path) -> None:

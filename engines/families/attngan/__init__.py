@@ -8,7 +8,7 @@ and captions.pickle, and ours. With an image encoder it says how well a picture 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, Slider, Text
@@ -18,7 +18,7 @@ from engines.families.attngan import words
 from engines.families.attngan.config import Config
 from engines.families.attngan.words import Read
 from engines.family import Family, Model, register
-from engines.job import Event, Job, Picture, Preview, Progress, Result
+from engines.job import Event, Job, Picture, Preview, Progress, Result, Value
 
 if TYPE_CHECKING:
     from torch import nn
@@ -93,18 +93,20 @@ class AttnGAN(Family):
         start = time.perf_counter()
         caption = words.read(str(job.values["caption"]), model.config, _weights(job))
         notes = caption.notes()
+        values, numbers = tuple[Mapping[str, Value], ...](), dict[str, float]()
         output = str(job.values.get("output", "match"))
         if output == "match":
-            pictures, texts = _matched(model, job, caption)
+            pictures, texts, numbers = _matched(model, job, caption)
         elif output == "seeds":
-            pictures, texts = yield from _ranked(model, job, caption)
+            pictures, texts, values = yield from _ranked(model, job, caption)
         elif output == "strip":
             other = words.read(str(job.values["until"]), model.config)
             notes += other.notes()
-            pictures, texts = yield from _strip(model, job, caption, other)
+            pictures, texts, values = yield from _strip(model, job, caption, other)
         else:
             pictures, texts = yield from _painted(model, job, caption, output)
-        yield Result(pictures, texts, time.perf_counter() - start, notes)
+        seconds = time.perf_counter() - start
+        yield Result(pictures, texts, seconds, notes, values=values, numbers=numbers)
 
 
 def _check(config: Config, checkpoint: Checkpoint) -> None:
@@ -121,7 +123,15 @@ def _told(config: Config) -> tuple[str, ...]:
 def _controls(config: Config) -> tuple[Control, ...]:
     known = tuple(sorted(word for word in config.vocabulary[1:] if word))
     controls: list[Control] = [
-        Text("caption", "Caption", longest=500, placeholder=_example(known), words=known),
+        Text(
+            "caption",
+            "Caption",
+            longest=500,
+            placeholder=_example(known),
+            words=known,
+            hyphens=config.hyphens,
+            needed=True,
+        ),
         Text(
             "weights",
             "Word weights",
@@ -141,6 +151,7 @@ def _controls(config: Config) -> tuple[Control, ...]:
                 "Show",
                 (
                     ("picture", "The picture"),
+                    *((("stages", "Every stage"),) if config.stages > 1 else ()),
                     *(maps if attends else ()),
                     *ranked,
                     ("strip", "On the way to another caption"),
@@ -148,7 +159,16 @@ def _controls(config: Config) -> tuple[Control, ...]:
                 ),
                 "picture",
             ),
-            Text("until", "Other caption", longest=500, words=known),
+            Text("until", "Other caption", longest=500, words=known, hyphens=config.hyphens),
+            Slider(
+                "toward",
+                "Toward the other caption",
+                0.0,
+                1.0,
+                0.01,
+                0.0,
+                help="How far on the way from the caption to the other one, where there is one.",
+            ),
             Slider(
                 "variety",
                 "Variety",
@@ -188,40 +208,56 @@ def _weights(job: Job) -> list[float]:
 # ---- what is shown -------------------------------------------------------------------------------
 
 Shown = tuple[tuple[Picture, ...], tuple[str, ...]]
-Showing = Generator[Event, None, Shown]
+Several = tuple[tuple[Picture, ...], tuple[str, ...], tuple[Mapping[str, Value], ...]]
 
 
 def _grown(
     model: Model, told: Said, seeds: Sequence[int], job: Job
 ) -> Generator[Event, None, Painting]:
-    """Paint a batch; progress, and previews of a single picture, on the way."""
+    """Paint a batch; previews of a single picture, and progress, on the way: the preview first, so
+    that a run that is given up for a newer one has shown something."""
     from engines import tensors
     from engines.families.attngan import draw
 
     made = draw.Painting()
     numbers = draw.chance(model, seeds, float(job.values["variety"]))  # pyright: ignore
     for stage in draw.stages(model, told, numbers, made):
-        yield Progress(stage, model.config.stages)
         if len(seeds) == 1 and made.pictures.numel() and stage < model.config.stages:
-            yield Preview(tensors.to_picture(made.pictures))
+            made.earlier.append(tensors.to_picture(made.pictures))
+            yield Preview(made.earlier[-1])
+        yield Progress(stage, model.config.stages)
     return made
 
 
-def _painted(model: Model, job: Job, caption: Read, output: str) -> Showing:
-    """The picture, and what each word did to it if that is asked."""
+def _said(model: Model, job: Job, caption: Read) -> Said:
+    """The caption, or a place on the way to the other one."""
+    from engines.families.attngan import draw
+
+    share, until = float(job.values["toward"]), str(job.values["until"])  # pyright: ignore
+    one = draw.said(model, caption)
+    if not share or not until.strip():
+        return one
+    return draw.between(one, draw.said(model, words.read(until, model.config)), [share])
+
+
+def _painted(model: Model, job: Job, caption: Read, output: str) -> Generator[Event, None, Shown]:
+    """The picture, and its stages, or what each word did to it, if that is asked."""
     from engines import tensors
     from engines.families.attngan import draw
 
-    made = yield from _grown(model, draw.said(model, caption), [job.seed], job)
+    made = yield from _grown(model, _said(model, job, caption), [job.seed], job)
     picture = tensors.to_picture(made.pictures)
     if output == "picture":
         return (picture,), (caption.text,)
+    if output == "stages":
+        earlier = tuple(made.earlier)
+        return (picture, *earlier), (caption.text, *(f"{p.width} px" for p in earlier))
     maps = draw.maps(made.attention, len(caption.words), picture.size)
     shown = [draw.lit(picture, where) if output == "words" else draw.grey(where) for where in maps]
     return (picture, *shown), (caption.text, *caption.words)
 
 
-def _ranked(model: Model, job: Job, caption: Read) -> Showing:
+def _ranked(model: Model, job: Job, caption: Read) -> Generator[Event, None, Several]:
     """Pictures of this seed and the next ones, in order of how well they match the caption."""
     from engines import tensors
     from engines.families.attngan import draw
@@ -232,10 +268,13 @@ def _ranked(model: Model, job: Job, caption: Read) -> Showing:
     found = draw.scores(model, made.pictures, caption)
     order = sorted(range(SEEDS), key=lambda n: -found[n].total)
     pictures = tuple(tensors.to_picture(made.pictures[n]) for n in order)
-    return pictures, tuple(f"seed {seeds[n]}: {found[n].total:.2f}" for n in order)
+    texts = tuple(f"seed {seeds[n]}: {found[n].total:.2f}" for n in order)
+    return pictures, texts, tuple({"seed": seeds[n]} for n in order)
 
 
-def _strip(model: Model, job: Job, caption: Read, other: Read) -> Showing:
+def _strip(
+    model: Model, job: Job, caption: Read, other: Read
+) -> Generator[Event, None, Several]:
     from engines import tensors
     from engines.families.attngan import draw
 
@@ -243,10 +282,13 @@ def _strip(model: Model, job: Job, caption: Read, other: Read) -> Showing:
     told = draw.between(draw.said(model, caption), draw.said(model, other), shares)
     made = yield from _grown(model, told, [job.seed] * FRAMES, job)
     pictures = tuple(tensors.to_picture(x) for x in made.pictures)
-    return pictures, tuple(f"{share:.0%}" for share in shares)
+    texts = tuple(f"{share:.0%}" for share in shares)
+    return pictures, texts, tuple({"toward": round(share, 2)} for share in shares)
 
 
-def _matched(model: Model, job: Job, caption: Read) -> Shown:
+def _matched(
+    model: Model, job: Job, caption: Read
+) -> tuple[tuple[Picture, ...], tuple[str, ...], dict[str, float]]:
     """The picture to match, and lit as each word sees it, with cosines in [-1, 1]."""
     from engines import images, tensors
     from engines.families.attngan import draw
@@ -258,7 +300,9 @@ def _matched(model: Model, job: Job, caption: Read) -> Shown:
     maps = draw.maps(score.looked, len(caption.words), photo.size)
     texts = [f"{word}: {cosine:.2f}" for word, cosine in zip(caption.words, score.words)]
     pictures = (photo, *(draw.lit(photo, where) for where in maps))
-    return pictures, (f"{caption.text}: {score.sentence:.2f}", *texts)
+    numbers = {"caption": score.sentence}
+    numbers |= {f"word {n}": cosine for n, cosine in enumerate(score.words, 1)}
+    return pictures, (f"{caption.text}: {score.sentence:.2f}", *texts), numbers
 
 
 register(AttnGAN())

@@ -75,10 +75,12 @@ def chance(model: Model, seeds: Sequence[int], variety: float) -> tuple[Tensor, 
 @dataclass
 class Painting:
     """What the last stage made: pictures (B, 3, S, S) in [-1, 1], empty while the model paints
-    none; attention (B, T, S/2, S/2), empty behind the first stage."""
+    none; attention (B, T, S/2, S/2), empty behind the first stage; `earlier`, of a single caption,
+    are the pictures of the stages before the last."""
 
     pictures: Tensor = field(default_factory=lambda: torch.empty(0))
     attention: Tensor = field(default_factory=lambda: torch.empty(0))
+    earlier: list[Picture] = field(default_factory=list[Picture])
 
 
 def stages(

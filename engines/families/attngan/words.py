@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engines.families.attngan.config import Config
+from engines.wording import tokens
 
-_WORD = re.compile(r"\w+")
 NEAREST = 3  # known words that are named for an unknown one
 _LIKE = 0.6  # how like each other they are, at least, in [0, 1]
 
@@ -61,17 +60,6 @@ def read(text: str, config: Config, weights: Sequence[float] = ()) -> Read:
         tuple(weight for _, _, weight in kept),
         tuple(unknown.items()),
     )
-
-
-def tokens(text: str, hyphens: bool = False) -> list[str]:
-    """The words of a caption: ours may hold hyphens; those of the official code are made of ASCII
-    letters and digits."""
-    if hyphens:
-        from engines.captiondata import words_of
-
-        return words_of(text)
-    plain = (word.encode("ascii", "ignore").decode() for word in _WORD.findall(text.lower()))
-    return [word for word in plain if word]
 
 
 def nearest(word: str, known: Mapping[str, int]) -> tuple[str, ...]:
