@@ -21,7 +21,7 @@ from app.widgets.images import ImageWell
 from app.widgets.models import ModelsDialog
 from app.widgets.report import CardDetails, DoctorReport, SheetView
 from app.widgets.settings import SettingsDialog
-from engines.job import Job, Picture, Result
+from engines.job import Job, Picture, Result, Value
 
 if TYPE_CHECKING:
     from app.widgets.animate import AnimatePopover, Animation
@@ -32,6 +32,7 @@ FILTERS = {"png": "PNG (*.png)", "jpg": "JPEG (*.jpg *.jpeg)", "webp": "WebP (*.
            "tiff": "TIFF (*.tif *.tiff)"}  # fmt: skip
 
 FILMS = {"mp4": "MP4 (*.mp4)", "gif": "GIF (*.gif)", "webp": "WebP (*.webp)"}
+WAY_FRAMES = 50
 
 
 class Asking(QObject):
@@ -175,6 +176,17 @@ class Asking(QObject):
             self.window.tell(str(error))
         else:
             self.studio.make_film(rows, path, wanted.rate)
+
+    def for_way(self, rows: Callable[[int], list[dict[str, Value]]]) -> None:
+        """A film of two seconds and back, from the caption to the other one."""
+        if path := self._save_name("ganvas-words", "mp4", FILMS):
+            self.studio.make_film(rows(WAY_FRAMES), path)
+
+    def for_attention(self) -> None:
+        """The page that explains attention."""
+        from app.widgets.attention import AttentionPage
+
+        self._open(AttentionPage(self.window))
 
     def _save_name(self, name: str, form: str, kinds: Mapping[str, str]) -> str:
         """A path chosen by the user, with a suffix; "" if none was."""

@@ -4,6 +4,7 @@ the picture's digest. Knows no widget and no net.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,14 +23,17 @@ MOST = 64  # captions kept in mind
 
 @dataclass(frozen=True)
 class Caption:
-    """What is said of a picture: `texts` with the chosen one first, `sure` is a sentence; for the
-    words of `told`, the model's first choice, `looked` shows where each looked, once asked for."""
+    """What is said of a picture: `texts` with the chosen one first, `shares` how sure the captioner
+    is of each, as the sentence `sure` says too; for the words of `told`, the first choice of the
+    captioner `by`, `looked` shows where each looked, once asked for."""
 
     picture: Picture
     texts: tuple[str, ...]
     sure: str = ""
     told: str = ""
     looked: tuple[Picture, ...] = ()
+    by: str = ""
+    shares: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -43,6 +47,7 @@ Then = Callable[[Caption | None], None]
 class _Asked:
     picture: Picture
     attention: bool
+    by: str
     then: list[Then] = field(default_factory=list[Then])
 
 
@@ -97,16 +102,22 @@ class Captions(QObject):
         """Another of the texts is the caption now."""
         known = self.of(picture)
         if known is not None and text in known.texts and text != known.text:
-            rest = tuple(t for t in known.texts if t != text)
-            self._keep(replace(known, texts=(text, *rest)))
+            texts = (text, *(t for t in known.texts if t != text))
+            share = dict(zip(known.texts, known.shares))
+            shares = tuple(share[t] for t in texts) if len(share) == len(texts) else ()
+            self._keep(replace(known, texts=texts, shares=shares))
 
-    def keep(self, picture: Picture, texts: tuple[str, ...], sure: str) -> None:
-        """What a captioner in use said of its picture."""
-        if texts:
-            self._keep(Caption(picture, texts, sure, texts[0]))
+    def keep(self, picture: Picture, texts: tuple[str, ...], sure: str, by: str) -> None:
+        """What the captioner in use said of its picture."""
+        known = self.of(picture)
+        if texts and (known is None or known.by != by or known.told != texts[0]):
+            self._keep(Caption(picture, texts, sure, texts[0], by=by, shares=_shares(sure)))
+        elif known is not None:
+            self.changed.emit(known)
 
     def _send(self, picture: Picture, attention: bool, then: Then | None) -> None:
-        captioner = self.captioner()
+        known = self.of(picture)
+        captioner = known.by if known is not None and known.by else self.captioner()
         if not captioner:
             self.failed.emit("caption", Failed("missing-model", NONE))
             if then:
@@ -115,7 +126,7 @@ class Captions(QObject):
         values = {"show": "attention"} if attention else {}
         job = Job(FAMILY, captioner, values, {"photo": picture})
         ticket = self._submit(job, self._follow)
-        self._asked[ticket] = _Asked(picture, attention, [then] if then else [])
+        self._asked[ticket] = _Asked(picture, attention, captioner, [then] if then else [])
 
     def _follow(self, ticket: int, event: Event) -> None:
         asked = self._asked.get(ticket)
@@ -136,7 +147,8 @@ class Captions(QObject):
         if asked.attention and known is not None:
             return replace(known, looked=result.pictures[1:])
         sure = result.notes[0] if result.notes else ""
-        return Caption(asked.picture, result.texts, sure, result.texts[0])
+        texts, shares = result.texts, _shares(sure)
+        return Caption(asked.picture, texts, sure, texts[0], by=asked.by, shares=shares)
 
     def _keep(self, caption: Caption) -> None:
         self._known.pop(caption.picture.digest, None)
@@ -144,3 +156,8 @@ class Captions(QObject):
         while len(self._known) > MOST:
             del self._known[next(iter(self._known))]
         self.changed.emit(caption)
+
+
+def _shares(sure: str) -> tuple[str, ...]:
+    """ "Sure to 83%, 5%; least of ..." as ("83%", "5%")."""
+    return tuple(re.findall(r"\d+%", sure.partition(";")[0]))

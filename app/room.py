@@ -27,7 +27,7 @@ from engines.controls import ModelCard
 
 SIDE = 292
 HEAD = ("surprise", "caption", "wipe", "fullscreen")  # the actions over a result
-HOMES = ("draw", "paint", "translate", "faces", "style")  # the rooms there are
+HOMES = ("draw", "paint", "translate", "faces", "words", "style")  # the rooms there are
 
 
 def home(card: ModelCard | None, heading: str = "") -> str:
@@ -43,6 +43,7 @@ class Room(QSplitter):
 
     zoomed: Any
     says_notes = False  # whether the room shows the notes of a result itself
+    acts_itself = False  # whether it does what the button in the place of the result says
     samples = ""  # photos below resources/samples, to begin with
 
     photo_wanted = Signal()

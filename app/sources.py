@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engines.controls import ImageInput, ModelCard, SketchInput
+from engines.controls import ImageInput, ModelCard, SketchInput, Text
 from engines.job import Job, Picture
 
 KEPT = 32  # pictures of which it is known what job made them
@@ -73,7 +73,10 @@ class Sources:
         return {**waiting, **pictures}, {**strokes, **drawings}
 
 
-def missing_input(card: ModelCard, job: Job) -> ImageInput | SketchInput | None:
-    """The first picture that the model needs and the job does not have."""
-    needed = (control for control in card.inputs() if not control.optional)
-    return next((control for control in needed if control.role not in job.images), None)
+def missing_input(card: ModelCard, job: Job) -> ImageInput | SketchInput | Text | None:
+    """The first picture that the model needs and the job does not have, else the first text."""
+    for control in card.inputs():
+        if not control.optional and control.role not in job.images:
+            return control
+    texts = (c for c in card.controls if isinstance(c, Text) and c.needed)
+    return next((c for c in texts if not str(job.values.get(c.name, "")).strip()), None)

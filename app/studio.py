@@ -33,7 +33,7 @@ from app.sources import Draw, Sources, missing_input
 from app.tasks import Batch, ProcessTask, Tasks
 from app.values import Values
 from app.worker import EngineWorker
-from engines.controls import ModelCard, SketchInput, transferred
+from engines.controls import ModelCard, SketchInput, Text, transferred
 from engines.job import Failed, Job, Picture, Value
 
 LIVE = "live"
@@ -268,7 +268,8 @@ class Studio(QObject):
             return
         missing = missing_input(self.card, job)
         if missing is not None:
-            refusal = f"{self.card.title} needs a picture for “{missing.label}” first."
+            kind = "words" if isinstance(missing, Text) else "a picture"
+            refusal = f"{self.card.title} needs {kind} for “{missing.label}” first."
             self.failed.emit("result", Failed("input", refusal))
             return
         title = self.card.title

@@ -53,18 +53,22 @@ if TYPE_CHECKING:
     from app.atelier import Atelier
     from app.mapping import Mapping
     from app.mapsheet import MapSheet
+    from app.page import Page
     from app.paint import PaintRoom
     from app.portrait import Portrait
     from app.slide import Slide
+
+    Table = Easel | Portrait | Atelier | Slide | Page  # what lies on the desk of a room
 
 ROOMS = (
     ("draw", "Draw", "draw"),
     ("paint", "Paint", "paint"),
     ("translate", "Translate", "translate"),
     ("faces", "Faces", "faces"),
+    ("words", "Words", "words"),
     ("style", "Style", "style"),
 )
-PHOTO_ROOMS = ("draw", "translate", "faces", "style")  # where a photo can be sent to
+PHOTO_ROOMS = ("draw", "translate", "faces", "words", "style")  # where a photo can be sent to
 NOTICE_MS = 8000  # good news go by themselves; failures stay until they are read
 PLACES = {"result": "photo", "controls": "photo", "model": "top"}
 
@@ -88,9 +92,9 @@ class MainWindow(QMainWindow):
         self.draw = DrawRoom(self.actions_)
         self.sheet = Sheet(self.draw, studio)
         self.room: Room = self.draw
-        self.table: Easel | Portrait | Atelier | Slide = self.sheet  # of the room one is in
+        self.table: Table = self.sheet  # of the room one is in
         self.rooms: dict[str, Room] = {}  # those that were entered
-        self.desks: dict[str, Easel | Portrait | Atelier | Slide] = {}
+        self.desks: dict[str, Table] = {}
         self.film = Filmstrip()
         self.tray = TaskTray()
         self.status = StatusBar(self.tray)
@@ -171,7 +175,7 @@ class MainWindow(QMainWindow):
         """A room and its desk, when it is first entered: each costs the start 40 ms."""
         make = {
             "paint": self._make_paint, "translate": self._make_translate,
-            "faces": self._make_faces, "style": self._make_style,
+            "faces": self._make_faces, "style": self._make_style, "words": self._make_words,
         }[id]  # fmt: skip
         self._add_room(id, *make())
         self.stack.setCurrentWidget(self.rooms[id])
@@ -205,6 +209,18 @@ class MainWindow(QMainWindow):
         room.style_wanted.connect(lambda: self.asking.for_photo(room.style_well.set_picture))
         return room, Atelier(room, self.studio)
 
+    def _make_words(self) -> tuple[Room, Page]:
+        from app.page import Page
+        from app.words import WordsRoom
+
+        room = WordsRoom(self.actions_)
+        desk = Page(room, self.studio)
+        room.told.copy_wanted.connect(self.copy_caption)
+        room.film_wanted.connect(lambda: self.asking.for_way(desk.offers.way_rows))
+        room.strip.save_wanted.connect(lambda: self.asking.for_still(desk.offers.sheet))
+        room.learn_wanted.connect(self.asking.for_attention)
+        return room, desk
+
     def _make_translate(self) -> tuple[Room, Slide]:
         from app.slide import Slide
         from app.translate import TranslateRoom
@@ -215,7 +231,7 @@ class MainWindow(QMainWindow):
         room.truth.files_dropped.connect(lambda files: self.asking.into_well(room.truth, files))
         return room, desk
 
-    def _add_room(self, id: str, room: Room, desk: Easel | Portrait | Atelier | Slide) -> None:
+    def _add_room(self, id: str, room: Room, desk: Table) -> None:
         self.rooms[id], self.desks[id] = room, desk
         self.stack.addWidget(room)
         self._wire_room(room)
@@ -342,7 +358,8 @@ class MainWindow(QMainWindow):
         for part in (room.zoomed, room.viewer):
             part.files_dropped.connect(self.open_files)
             part.picture_dropped.connect(self.take_picture)
-        room.viewer.action_clicked.connect(studio.run)
+        if not room.acts_itself:
+            room.viewer.action_clicked.connect(studio.run)
         room.caption.copy_wanted.connect(self.copy_caption)
         room.caption.chosen.connect(self._on_caption_chosen)
         room.caption.looked.connect(self._on_word)
@@ -488,7 +505,8 @@ class MainWindow(QMainWindow):
         self.room.caption.clear()
         if shown.job.family == CAPTIONER and shown.job.values.get("show") != "attention":
             result = shown.result
-            self.studio.captions.keep(shown.picture, result.texts, *result.notes[:1])
+            sure = next(iter(result.notes), "")
+            self.studio.captions.keep(shown.picture, result.texts, sure, shown.job.checkpoint)
         elif known := self.studio.captions.of(shown.picture):
             self._on_caption(known)
 
@@ -498,7 +516,7 @@ class MainWindow(QMainWindow):
             return
         linked = caption.text == caption.told
         if self._word < 0 or not caption.looked:
-            self.room.caption.show_caption(caption.texts, caption.sure, linked)
+            self.room.caption.show_caption(caption.texts, caption.sure, linked, caption.shares)
         self._show_word()
 
     def _on_caption_chosen(self, text: str) -> None:

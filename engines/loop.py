@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from engines.wording import words_of
 from engines.controls import ModelCard, Text
 from engines.errors import EngineError
 from engines.job import Event, Job, Picture, Preview, Progress, Result
+from engines.wording import words_of
 
 CAPTIONER = "captioning"
 SMALL_WORDS = frozenset(("a", "an", "the", "of", "on", "in", "at", "with", "and", "is", "are"))

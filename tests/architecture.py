@@ -98,6 +98,7 @@ APP = (
         "slide",
         "words",
         "page",
+        "offers",
         "asking",
         "actions",
     ),
@@ -106,12 +107,14 @@ REGISTRY = ("engines.family", "engines.families")  # asks for the families, so t
 SEES_WIDGETS = ("app.widgets", "app.window", "app.draw", "app.sheet", "app.asking", "app.actions",
                 "app.room", "app.faces", "app.portrait", "app.paint", "app.easel", "app.mapsheet",
                 "app.mapping", "app.style", "app.atelier", "app.translate",
-                "app.slide", "app.words", "app.page")  # fmt: skip
-WIDGETS_SEE = ("app.widgets", "app.pictures", "app.theme", "app.i18n", "app.drawing", "app.raster",
-               "app.tiles", "app.labels", "engines.job", "engines.controls")  # fmt: skip
+                "app.slide", "app.words", "app.page", "app.offers")  # fmt: skip
+WIDGETS_SEE = ("app.widgets", "app.pictures", "app.theme", "app.i18n", "app.drawing",
+               "app.raster", "app.tiles", "app.labels", "app.attending", "engines.job",
+               "engines.controls")  # fmt: skip
 WORKER_SEES = ("engines",)
 STUDIO_IS_SEEN_BY = ("app", "app.window", "app.easel", "app.sheet", "app.mapsheet",
-                     "app.portrait", "app.atelier", "app.slide", "app.page")  # fmt: skip
+                     "app.portrait", "app.atelier", "app.slide", "app.page",
+                     "app.offers")  # fmt: skip
 APP_SEES = ("engines", "engines.job", "engines.controls", "engines.errors", "engines.images",
             "engines.edges", "engines.family", "engines.catalogue", "engines.doctor",
             "engines.chain", "engines.folders", "engines.palettes", "engines.mapfiles",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import html
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QLabel, QMenu, QSizePolicy
+from PySide6.QtWidgets import QFrame, QLabel, QMenu, QSizePolicy, QWidget
 
 from app import theme
 from app.i18n import say
@@ -25,6 +25,7 @@ class CaptionLine(QFrame):
         super().__init__()
         self.setObjectName("Card")
         self._texts: tuple[str, ...] = ()
+        self._shares: tuple[str, ...] = ()
         self._linked = False
         self._held = -1
         self.words = QLabel()
@@ -39,7 +40,7 @@ class CaptionLine(QFrame):
         self.others = tool("down", "Other captions")
         self.copy = tool("copy", "Copy the caption")
         self.close_ = tool("close", "Dismiss")
-        box = row(self.words, self.sure, self.others, self.copy, self.close_, space=4)
+        box = self._box = row(self.words, self.sure, self.others, self.copy, self.close_, space=4)
         box.setStretch(0, 1)
         box.setContentsMargins(12, 4, 4, 4)
         self.setLayout(box)
@@ -49,16 +50,26 @@ class CaptionLine(QFrame):
         theme.signals.changed.connect(self._write)
         self.hide()
 
+    def add_tool(self, part: QWidget) -> None:
+        """Before the others."""
+        self._box.insertWidget(self._box.indexOf(self.copy), part)
+
     def text(self) -> str:
         return self._texts[0] if self._texts else ""
 
-    def show_caption(self, texts: tuple[str, ...], sure: str = "", linked: bool = False) -> None:
-        """`texts` with the caption first; `sure` is a sentence for the tip; `linked`: its words can
-        show where they looked."""
+    def show_caption(
+        self,
+        texts: tuple[str, ...],
+        sure: str = "",
+        linked: bool = False,
+        shares: tuple[str, ...] = (),
+    ) -> None:
+        """`texts` with the caption first, and how sure each is; `sure` is a sentence for the tip;
+        `linked`: its words can show where they looked."""
         self._texts, self._linked, self._held = texts, linked, -1
         self._write()
-        share = sure.removeprefix("Sure to ").partition("%")[0] if "%" in sure else ""
-        self.sure.setText(f"{share}%" if share else "")
+        self._shares = shares
+        self.sure.setText(shares[0] if shares else "")
         say(self.sure, "setToolTip", sure or "")
         self.others.setVisible(len(texts) > 1)
         self.setAccessibleName(texts[0])
@@ -94,8 +105,9 @@ class CaptionLine(QFrame):
 
     def _open_others(self) -> None:
         menu = QMenu(self)
-        for text in self._texts[1:]:
-            menu.addAction(text, lambda text=text: self.chosen.emit(text))
+        for n, text in enumerate(self._texts[1:], 1):
+            share = f"\t{self._shares[n]}" if n < len(self._shares) else ""
+            menu.addAction(text + share, lambda text=text: self.chosen.emit(text))
         menu.exec(self.others.mapToGlobal(self.others.rect().bottomLeft()))
 
     def _on_close(self) -> None:

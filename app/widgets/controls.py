@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QComboBox, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from app import theme
 from app.i18n import say, signals, tr
-from app.widgets.captionbox import CaptionBox
+from app.widgets.captionbox import NEAREST, CaptionBox
 from app.widgets.images import ImageWell
 from app.widgets.parts import Segments, Slider, Switch, button, label, row, tool
 from engines import controls as kinds
@@ -173,29 +173,32 @@ class TextField(Field):
 
 class CaptionField(Field):
     """A text of words that the model knows; below it, what it does not know and what may be
-    meant."""
+    meant. titled: with the control's label above."""
 
-    def __init__(self, control: kinds.Text) -> None:
+    def __init__(self, control: kinds.Text, titled: bool = True) -> None:
         super().__init__()
         self.caption = CaptionBox(control.words, control.longest)
         say(self.caption, "setAccessibleName", control.label)
         if control.placeholder:
             say(self.caption, "setPlaceholderText", control.placeholder)
-        self._meant: tuple[str, str] | None = None  # an unknown word and what may be meant
+        self._unknown = ""  # the word that others are offered for
+        self._near: tuple[str, ...] = ()
         self.unknown = label("", "small", wrap=True)
-        self.meant = button("", "link")
+        self.meant, *self.others = (button("", "link") for _ in range(NEAREST))
+        for n, part in enumerate((self.meant, *self.others)):
+            part.hide()
+            part.clicked.connect(lambda _=False, n=n: self._on_meant(n))
         self.unknown.hide()
-        self.meant.hide()
-        self.meant.clicked.connect(self._on_meant)
         self.caption.edited.connect(self.edited.emit)
         self.caption.unknown_changed.connect(self._on_unknown)
         box = QVBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
-        box.addWidget(label(control.label))
+        if titled:
+            box.addWidget(label(control.label))
         box.addWidget(self.caption)
         box.addWidget(self.unknown)
-        box.addLayout(row(self.meant, None))
+        box.addLayout(row(self.meant, *self.others, None))
         self.show_value(control.default)
 
     def show_value(self, value: Value) -> None:
@@ -206,14 +209,18 @@ class CaptionField(Field):
         if unknown:
             words = ", ".join(f"“{word}”" for word, _ in unknown)
             say(self.unknown, "setText", "Unknown to this model: {words}", words=words)
-        self._meant = next(((word, near[0]) for word, near in unknown if near), None)
-        self.meant.setVisible(self._meant is not None)
-        if self._meant:
-            say(self.meant, "setText", "Say “{word}” instead", word=self._meant[1])
+        self._unknown, self._near = next(((w, near) for w, near in unknown if near), ("", ()))
+        for n, part in enumerate((self.meant, *self.others)):
+            part.setVisible(n < len(self._near))
+            if n < len(self._near):
+                part.setText(f"“{self._near[n]}”")
+        if self._near:
+            say(self.meant, "setText", "Say “{word}” instead", word=self._near[0])
 
-    def _on_meant(self) -> None:
-        if self._meant:
-            self.caption.replace(*self._meant)
+    def _on_meant(self, n: int) -> None:
+        if n < len(self._near):
+            self.caption.replace(self._unknown, self._near[n])
+            self.caption.setFocus()
 
 
 class AttributesField(Field):
@@ -354,7 +361,7 @@ class ControlPanel(QWidget):
     well_filled = Signal(object, list)  # ImageWell, files dropped on it
 
     def __init__(self, elsewhere: tuple[str, ...] = ()) -> None:
-        """`elsewhere`: roles, and kinds of drawings, that the room shows itself."""
+        """`elsewhere`: roles, kinds of drawings, and controls that the room shows itself."""
         super().__init__()
         self._elsewhere = elsewhere
         self.fields: dict[str, Field] = {}
@@ -386,6 +393,8 @@ class ControlPanel(QWidget):
                 kind = getattr(control, "kind", "")
                 if control.role not in self._elsewhere and kind not in self._elsewhere:
                     self._add_well(control)
+            elif getattr(control, "name", "") in self._elsewhere:
+                continue
             elif made := field(control):
                 self._add_field(control, made)
         self._show_those_that_count()

@@ -65,6 +65,8 @@ class ResultViewer(QWidget):
         self._old: QPixmap | None = None
         self._before: QPixmap | None = None
         self._input: Picture | None = None  # what _before is made of
+        self._over: QPixmap | None = None  # lies over the picture, see set_overlay
+        self._over_share = 1.0
         self._wipe, self._share, self._holding = False, 0.5, False
         self._grip = ""  # what the mouse has hold of: "wipe", "pan", "out"
         self._last = QPoint()
@@ -120,6 +122,19 @@ class ResultViewer(QWidget):
         if self._full is not None:
             self._full.set_before(picture)
         self.update()
+
+    def set_overlay(self, picture: Picture | None) -> None:
+        """A picture that lies over the one shown, whatever its size, until another or None."""
+        self._over = to_pixmap(picture) if picture is not None else None
+        self.update()
+
+    def set_overlay_share(self, share: float) -> None:
+        """How much of the overlay is seen: 0 nothing, 1 it alone."""
+        self._over_share = share
+        self.update()
+
+    def overlaid(self) -> bool:
+        return self._over is not None
 
     def set_wipe(self, on: bool) -> None:
         self._wipe = on
@@ -242,6 +257,9 @@ class ResultViewer(QWidget):
             paint_pixmap(painter, area, self._old, zoom)
             painter.setOpacity(float(self._fade.currentValue() or 0.0))
         paint_pixmap(painter, area, shown, zoom)
+        if self._over is not None:
+            painter.setOpacity(self._over_share)
+            paint_pixmap(painter, area, self._over, area.width() / self._over.width())
         painter.setOpacity(1.0)
         if self._wipe and self._before is not None:
             split = self._split(area)

@@ -14,6 +14,7 @@ ASK = {"tr", "say", "label", "button", "tool", "Section", "Switch", "Act", "Opti
 TABLES = {"PALETTE", "SYMMETRIES", "ROOMS", "STATES", "DEVICES", "WHAT", "OPTIONS", "ACTS",
           "NAMES_OF_TOOLS", "GESTURES", "LOCKED", "FITTED", "EASINGS", "LINEUP", "TARGETS",
           "EMPTY", "WAITING", "GIVEN", "empty", "invitation", "TITLES", "GROUPS", "VIEWS", "DOMAIN",
+          "MEANINGS", "SHARING", "REGIONS", "WORD", "SEEDS", "WAY", "LOOP",
           "TRUTH", "UNKNOWN", "CHIP"}  # fmt: skip
 SAME = {"AtoB", "BtoA", "WebP"}  # values, and a name that is the same everywhere
 PLAIN = SAME | {"setText", "setToolTip", "setAccessibleName", "setPlaceholderText",

@@ -180,7 +180,8 @@ def test_six_seeds_come_in_the_order_of_how_they_match(tmp_path: Path) -> None:
     assert np.abs(difference).max() <= 1
     matched = result(path, {"caption": "a red bird", "output": "match"}, photo=made.pictures[0])
     assert matched.texts[0].startswith("a red bird: ") and len(matched.texts) == 4
-    assert list(matched.numbers) == ["caption", "word 1", "word 2", "word 3"]
+    assert list(matched.numbers) == ["caption", "total", "word 1", "word 2", "word 3"]
+    assert matched.numbers["total"] == pytest.approx(totals[0], abs=0.02)
     assert matched.texts[2] == f"red: {matched.numbers['word 2']:.2f}"
 
 
@@ -220,6 +221,19 @@ def test_two_encoders_alone_match_pictures(tmp_path: Path) -> None:
     generator = ours(tmp_path / "words.safetensors")
     with pytest.raises(EngineError, match="Give a picture to match with the caption"):
         run(generator, {"caption": "a bird", "output": "match"})
+
+
+def test_a_match_tells_the_nearest_words_of_each(tmp_path: Path) -> None:
+    path = ours(tmp_path / "damsm.safetensors", replace(CONFIG, stages=0))
+    photo = Picture(np.full((40, 30, 3), 90, np.uint8))
+    made = result(path, {"caption": "red top"}, photo=photo)
+    table = Engine("cpu").load(str(path))("table").numpy()
+    unit = table / np.linalg.norm(table, axis=1, keepdims=True)
+    red = VOCABULARY.index("red")
+    order = [n for n in np.argsort(-(unit @ unit[red])) if n not in (0, red)][:3]
+    says = ", ".join(f"{VOCABULARY[n]} {unit[n] @ unit[red]:.2f}" for n in order)
+    assert made.notes == (f"Nearest in meaning to “red”: {says}.", made.notes[1])
+    assert made.notes[1].startswith("Nearest in meaning to “top”: ")
 
 
 def test_the_card_tells_the_words_for_completion(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ PAPER = (
     "Adversarial Networks"
 )
 NO_PHOTO = "Give a picture to match with the caption."
+NEAREST = "Nearest in meaning to "
 SEEDS = 6
 FRAMES = 7
 HEAVIEST = 3.0
@@ -97,6 +98,7 @@ class AttnGAN(Family):
         output = str(job.values.get("output", "match"))
         if output == "match":
             pictures, texts, numbers = _matched(model, job, caption)
+            notes += _nearest(model, caption)
         elif output == "seeds":
             pictures, texts, values = yield from _ranked(model, job, caption)
         elif output == "strip":
@@ -151,7 +153,7 @@ def _controls(config: Config) -> tuple[Control, ...]:
                 "Show",
                 (
                     ("picture", "The picture"),
-                    *((("stages", "Every stage"),) if config.stages > 1 else ()),
+                    *((("stages", "Every stage"),) if attends and not config.single else ()),
                     *(maps if attends else ()),
                     *ranked,
                     ("strip", "On the way to another caption"),
@@ -272,9 +274,7 @@ def _ranked(model: Model, job: Job, caption: Read) -> Generator[Event, None, Sev
     return pictures, texts, tuple({"seed": seeds[n]} for n in order)
 
 
-def _strip(
-    model: Model, job: Job, caption: Read, other: Read
-) -> Generator[Event, None, Several]:
+def _strip(model: Model, job: Job, caption: Read, other: Read) -> Generator[Event, None, Several]:
     from engines import tensors
     from engines.families.attngan import draw
 
@@ -300,9 +300,20 @@ def _matched(
     maps = draw.maps(score.looked, len(caption.words), photo.size)
     texts = [f"{word}: {cosine:.2f}" for word, cosine in zip(caption.words, score.words)]
     pictures = (photo, *(draw.lit(photo, where) for where in maps))
-    numbers = {"caption": score.sentence}
+    numbers = {"caption": score.sentence, "total": score.total}
     numbers |= {f"word {n}": cosine for n, cosine in enumerate(score.words, 1)}
     return pictures, (f"{caption.text}: {score.sentence:.2f}", *texts), numbers
+
+
+def _nearest(model: Model, caption: Read) -> tuple[str, ...]:
+    """A sentence for each word: which ones mean almost the same to the text encoder."""
+    from engines.families.attngan import draw
+
+    lists = [
+        ", ".join(f"{word} {alike:.2f}" for word, alike in near)
+        for near in draw.nearest(model, caption)
+    ]
+    return tuple(f"{NEAREST}“{w}”: {near}." for w, near in zip(caption.words, lists))
 
 
 register(AttnGAN())

@@ -156,3 +156,18 @@ def scores(model: Model, pictures: Tensor, caption: Read) -> list[Score]:
         )
         for n in range(len(pictures))
     ]
+
+
+def nearest(model: Model, caption: Read, count: int = 3) -> list[list[tuple[str, float]]]:
+    """For each word of the caption the words that the text encoder holds for most like it, with
+    the cosine of what stands for both in its table."""
+    vocabulary = model.config.vocabulary
+    table = torch.nn.functional.normalize(model("table").float(), dim=1)
+    others = [n for n, word in enumerate(vocabulary) if n and word]
+    found: list[list[tuple[str, float]]] = []
+    for number in caption.numbers:
+        alike = table[others] @ table[number]
+        best = alike.topk(min(count + 1, len(others))).indices.tolist()
+        found.append([(vocabulary[others[n]], float(alike[n])) for n in best
+                      if others[n] != number][:count])  # fmt: skip
+    return found

@@ -256,6 +256,7 @@ class AttnGAN(nn.Module):
     "begin"  noise, sentence, chance -> hidden, picture or None
     "grow"   stage, hidden, sentence, words, hide, strength -> hidden, picture or None, attention
     "see"    photo -> regions, picture
+    "table"  -> what stands for each word of the vocabulary (words, word)
     """
 
     def __init__(self, config: Config) -> None:
@@ -272,6 +273,8 @@ class AttnGAN(nn.Module):
             return self.text_encoder(*given)
         if task == "see":
             return self.image_encoder(*given)
+        if task == "table":
+            return self.text_encoder.encoder.weight
         if task == "begin":
             hidden, _, _ = self.generator.begun(*given)
             return hidden, self.generator.picture(1, hidden)
