@@ -180,6 +180,7 @@ class WordsRoom(Room):
         self.photo_head.surprise.setVisible(bool(card and card.seeded))
         self.buttons.setVisible(paints)
         self.use.setVisible(paints)
+        self.caption.unfold(self.field is None)
         self.show_stages((), "")
 
     def show_caption(self, text: str) -> None:

@@ -16,6 +16,7 @@ AREAS = {
     "canvas": "Canvas",
     "style": "Neural style",
     "memory": "Memory of a pass against its prediction",
+    "words": "Words",
 }
 
 

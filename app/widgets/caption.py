@@ -7,12 +7,20 @@ from __future__ import annotations
 import html
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QLabel, QMenu, QSizePolicy, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app import theme
 from app.i18n import say
 from app.theme import colour
-from app.widgets.parts import label, row, tool
+from app.widgets.parts import button, label, row, tool
 
 
 class CaptionLine(QFrame):
@@ -43,7 +51,15 @@ class CaptionLine(QFrame):
         box = self._box = row(self.words, self.sure, self.others, self.copy, self.close_, space=4)
         box.setStretch(0, 1)
         box.setContentsMargins(12, 4, 4, 4)
-        self.setLayout(box)
+        self._rows, self._unfolded = QVBoxLayout(), False
+        self._rows.setContentsMargins(8, 0, 8, 0)
+        self._rows.setSpacing(0)
+        self.rows: list[QPushButton] = []
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(0)
+        outer.addLayout(box)
+        outer.addLayout(self._rows)
         self.others.clicked.connect(self._open_others)
         self.copy.clicked.connect(lambda: self.copy_wanted.emit(self.text()))
         self.close_.clicked.connect(self._on_close)
@@ -53,6 +69,11 @@ class CaptionLine(QFrame):
     def add_tool(self, part: QWidget) -> None:
         """Before the others."""
         self._box.insertWidget(self._box.indexOf(self.copy), part)
+
+    def unfold(self, on: bool) -> None:
+        """The other captions in lines of their own, where there is room, or in a menu."""
+        self._unfolded = on
+        self._show_others()
 
     def text(self) -> str:
         return self._texts[0] if self._texts else ""
@@ -71,12 +92,13 @@ class CaptionLine(QFrame):
         self._shares = shares
         self.sure.setText(shares[0] if shares else "")
         say(self.sure, "setToolTip", sure or "")
-        self.others.setVisible(len(texts) > 1)
+        self._show_others()
         self.setAccessibleName(texts[0])
         self.show()
 
     def clear(self) -> None:
         self._texts, self._held = (), -1
+        self._show_others()
         self.hide()
 
     def _write(self, *_: object) -> None:
@@ -103,6 +125,29 @@ class CaptionLine(QFrame):
         self._write()
         self.looked.emit(self._held)
 
+    def _show_others(self) -> None:
+        self.others.setVisible(len(self._texts) > 1 and not self._unfolded)
+        for old in self.rows:
+            self._rows.removeWidget(old)
+            old.hide()
+            old.deleteLater()
+        self.rows = [self._other(n) for n in range(1, len(self._texts))] if self._unfolded else []
+        for made in self.rows:
+            self._rows.addWidget(made)
+        self._rows.setContentsMargins(8, 0, 8, 6 if self.rows else 0)
+
+    def _other(self, n: int) -> QPushButton:
+        text, share = self._texts[n], self._shares[n] if n < len(self._shares) else ""
+        made = button("", "flat")
+        made.setLayout(row(_plain(text, "quiet"), None, _plain(share, "small"), margins=4))
+        made.setFixedHeight(26)
+        made.setAccessibleName(f"{text} {share}".strip())
+        say(made, "setToolTip", "Take this caption instead")
+        for part in made.findChildren(QLabel):
+            part.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        made.clicked.connect(lambda: self.chosen.emit(text))
+        return made
+
     def _open_others(self) -> None:
         menu = QMenu(self)
         for n, text in enumerate(self._texts[1:], 1):
@@ -113,3 +158,10 @@ class CaptionLine(QFrame):
     def _on_close(self) -> None:
         self.clear()
         self.closed.emit()
+
+
+def _plain(text: str, role: str) -> QLabel:
+    """What is in no language of ours."""
+    made = label("", role)
+    made.setText(text)
+    return made

@@ -351,6 +351,9 @@ def test_a_captioner_in_the_room_tells_what_is_dropped(bench: WordsBench, tmp_pa
     bench.wait(lambda: bench.room.caption.isVisible())
     assert bench.room.caption.text() == TITLES[0] and not bench.room.told.isVisible()
     assert bench.viewer.picture() == bench.desk.photo
+    assert [r.accessibleName() for r in bench.room.caption.rows] == [f"{TITLES[1]} 5%"]
+    bench.qtbot.mouseClick(bench.room.caption.rows[0], LEFT)
+    assert bench.room.caption.text() == TITLES[1] and bench.room.caption.sure.text() == "5%"
 
 
 def test_the_recipe_brings_caption_and_weights_back(bench: WordsBench, tmp_path: Path) -> None:
