@@ -198,6 +198,7 @@ class Page(QObject):
         room.show_ways("seeds" in self._outputs() and there, there and bool(until), loop)
         if said.is_missing:
             self._forget()
+            room.caption.clear()
             room.viewer.set_message(EMPTY, "Show me one")
         elif said.control is None and self.photo is None:
             room.viewer.set_message(WAITING)

@@ -512,7 +512,7 @@ class MainWindow(QMainWindow):
 
     def _on_caption(self, caption: Caption) -> None:
         shown = self.studio.shown
-        if shown is None or shown.picture != caption.picture:
+        if shown is None or shown.picture != caption.picture or self.room.viewer.message():
             return
         linked = caption.text == caption.told
         if self._word < 0 or not caption.looked:

@@ -354,6 +354,9 @@ def test_a_captioner_in_the_room_tells_what_is_dropped(bench: WordsBench, tmp_pa
     assert [r.accessibleName() for r in bench.room.caption.rows] == [f"{TITLES[1]} 5%"]
     bench.qtbot.mouseClick(bench.room.caption.rows[0], LEFT)
     assert bench.room.caption.text() == TITLES[1] and bench.room.caption.sure.text() == "5%"
+    bench.choose(PAINTS)  # whose caption is empty: nothing is shown that could have a title
+    bench.wait(lambda: bench.room.told.isVisible() and bench.viewer.message() == EMPTY)
+    assert not bench.room.caption.isVisible() and bench.room.told.text() == TITLES[1]
 
 
 def test_the_recipe_brings_caption_and_weights_back(bench: WordsBench, tmp_path: Path) -> None:
