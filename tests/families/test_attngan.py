@@ -227,7 +227,7 @@ def test_a_match_tells_the_nearest_words_of_each(tmp_path: Path) -> None:
     path = ours(tmp_path / "damsm.safetensors", replace(CONFIG, stages=0))
     photo = Picture(np.full((40, 30, 3), 90, np.uint8))
     made = result(path, {"caption": "red top"}, photo=photo)
-    table = Engine("cpu").load(str(path))("table").numpy()
+    table = Engine("cpu").load(str(path))("table").detach().numpy()
     unit = table / np.linalg.norm(table, axis=1, keepdims=True)
     red = VOCABULARY.index("red")
     order = [n for n in np.argsort(-(unit @ unit[red])) if n not in (0, red)][:3]

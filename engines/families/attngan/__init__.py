@@ -189,7 +189,8 @@ def _controls(config: Config) -> tuple[Control, ...]:
 def _example(known: tuple[str, ...]) -> str:
     """A caption of the model's own words, to show what it may be told."""
     for text in ("a dark red jacket on a beige background", "a small red bird with black wings",
-                 "a large red circle on a white background", "red heart", "a man riding a wave"):  # fmt: skip
+                 "a large red circle on a white background", "red heart",
+                 "a man riding a wave"):  # fmt: skip
         if set(text.split()) <= set(known):
             return text
     return " ".join(word for word in known if word.isalpha() and len(word) > 3)[:40]
