@@ -31,9 +31,11 @@ class WordLoop(Family):
         )
 
     def run(self, model: Any, job: Job) -> Iterator[Event]:
-        asked = {name: str(job.values[name]) for name in ("captioner", "painter", "caption")}
+        said = {name: str(job.values[name]) for name in ("captioner", "painter", "caption")}
         turns = round(float(job.values["turns"]))  # pyright: ignore[reportArgumentType]
-        yield from loop.around(model, **asked, turns=turns, seed=job.seed)
+        yield from loop.around(
+            model, said["captioner"], said["painter"], said["caption"], turns=turns, seed=job.seed
+        )
 
 
 register(WordLoop())
