@@ -301,7 +301,8 @@ class AttentionPage(QDialog):
 
     def show_attended(self, *_: object) -> None:
         setting = self.setting()
-        values = np.array([QColor(code).getRgb()[:3] for _, code in REGIONS], dtype=np.float64)
+        colours = [QColor(code) for _, code in REGIONS]
+        values = np.array([(c.red(), c.green(), c.blue()) for c in colours], dtype=np.float64)
         attended = attend(self.plane.query(), self.plane.keys(), values, setting)
         self.plane.weights = [float(w) for w in attended.weights]
         learned = setting.form == "bilinear"

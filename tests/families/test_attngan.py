@@ -108,6 +108,15 @@ def test_hyphens_hold_words_together_where_the_model_knows_them_so() -> None:
     assert not words.read("  ", CONFIG).numbers
 
 
+def test_a_vocabulary_with_hyphens_tells_that_words_hold_them(tmp_path: Path) -> None:
+    untold = replace(CONFIG, hyphens=False)
+    config = recognise(checkpoint.open_checkpoint(ours(tmp_path / "w.safetensors", untold)))
+    assert config is not None and config.hyphens
+    plain = replace(untold, vocabulary=("<end>", *(f"word{n}" for n in range(8))))
+    config = recognise(checkpoint.open_checkpoint(ours(tmp_path / "p.safetensors", plain)))
+    assert config is not None and not config.hyphens
+
+
 # ---- running -------------------------------------------------------------------------------------
 
 

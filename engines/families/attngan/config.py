@@ -121,7 +121,8 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
         if read is None:
             return None
         made = read
-    return _with_words(made, checkpoint)
+    made = _with_words(made, checkpoint)
+    return replace(made, hyphens=made.hyphens or any("-" in word for word in made.vocabulary))
 
 
 def _with_words(config: Config, checkpoint: Checkpoint) -> Config:
