@@ -77,7 +77,9 @@ def to_dict(config: Config) -> dict[str, Any]:
 
 
 def from_dict(body: Mapping[str, Any]) -> Config:
+    """A file that does not say how words are told apart has words that do."""
     made: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
+    made.setdefault("hyphens", any("-" in word for word in made.get("vocabulary", ())))
     return Config(**made)
 
 
@@ -121,8 +123,7 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
         if read is None:
             return None
         made = read
-    made = _with_words(made, checkpoint)
-    return replace(made, hyphens=made.hyphens or any("-" in word for word in made.vocabulary))
+    return _with_words(made, checkpoint)
 
 
 def _with_words(config: Config, checkpoint: Checkpoint) -> Config:
