@@ -43,7 +43,7 @@ from engines.families.stargan.config import CELEBA, RAFD
 from engines.families.stargan.config import Config as StarGANConfig
 from engines.families.unmosaic.config import Config as UnmosaicConfig
 from engines.family import Family, candidates, families
-from engines.job import Event, Job, Picture, Progress, Result, job_from_png, save_png
+from engines.job import Event, Job, Picture, Preview, Progress, Result, job_from_png, save_png
 
 
 def compact(scale: int) -> dict[str, Any]:
@@ -336,7 +336,7 @@ def test_closing_a_run_leaves_the_network_as_it_was(name: str, config: Any, tmp_
     whole = list(events(engine, job))[-1]
     running = events(engine, job)
     for event in running:
-        assert isinstance(event, Progress | Result)
+        assert isinstance(event, Progress | Preview | Result)
         break
     running.close()
     after = list(events(engine, job))[-1]
