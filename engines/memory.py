@@ -166,7 +166,7 @@ class _Watch(TorchDispatchMode):
         for tensor in _tensors(result):
             self._count(tensor.untyped_storage())
         if func is torch.ops.aten.convolution.default:
-            pieces = _scratch(*args[:2], result, args[6])
+            pieces = _scratch(args[0], args[1], result, args[6])
             for piece in pieces:
                 self._add(piece)
             for piece in pieces:
