@@ -62,6 +62,7 @@ def engine(settings: Settings, catalogue: Any) -> Any:
     """The engine as the settings want it. Called in the worker's thread: here torch comes in."""
     from engines import Engine
 
+    drafts = ("fp32", "int8") if settings.get("draft_precision") == "int8" else ("fp32",)
     gigabytes = settings.get("memory_budget")
     return Engine(
         settings.get("device"),
@@ -69,6 +70,7 @@ def engine(settings: Settings, catalogue: Any) -> Any:
         catalogue,
         half=settings.get("precision") != "full",
         cpu_fallback=settings.get("cpu_fallback"),
+        lanes=drafts if settings.get("drafts") else (),
     )
 
 

@@ -127,8 +127,8 @@ class Atelier(QObject):
     def refine(self) -> None:
         """On from what one pass made, with the model that paints step by step."""
         entry = self._stepper()
-        if entry is not None and self.studio.shown is not None:
-            self._so_far, self._refining = self.studio.shown.picture, True
+        if entry is not None and self.studio.final is not None:
+            self._so_far, self._refining = self.studio.final.picture, True
             self.studio.choose_model(reference(entry))
 
     def go_on(self) -> None:

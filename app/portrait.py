@@ -249,7 +249,7 @@ class Portrait(QObject):
         if not 0 <= self.active < len(self.faces) or self._collage is None:
             return
         face, shown, given, collage = (
-            self.faces[self.active], self.studio.shown, self._given, self._collage,
+            self.faces[self.active], self.studio.final, self._given, self._collage,
         )  # fmt: skip
         face.values = self.studio.values
         if given is None:

@@ -39,18 +39,21 @@ class Shown:
 
 @dataclass(frozen=True)
 class Status:
-    """The honest numbers; memory in bytes, times in milliseconds, None where not measured yet."""
+    """The honest numbers; memory in bytes, times in milliseconds, None where not measured yet.
+    lane: what live pictures are computed in while the hand moves, "" where that is nothing else."""
 
     device: str = ""
     memory_used: int = 0
     memory_budget: int = 0
     engine_ms: float | None = None
     stroke_ms: float | None = None
+    lane: str = ""
 
 
 @dataclass(frozen=True)
 class _Sent:
-    """A submitted job and what its events mean; `touched` is when its burst of edits began."""
+    """A submitted job and what its events mean; `touched` is when its burst of edits began;
+    `exact` says that it replaces the draft shown."""
 
     kind: Kind
     job: Job
@@ -58,12 +61,16 @@ class _Sent:
     revision: int
     touched: float | None = None
     follow: Follow | None = None
+    exact: bool = False
 
 
 class Results(QObject):
-    """What came of the tickets. Edits are counted: a result knows whether it is the last one's."""
+    """What came of the tickets. Edits are counted: a result knows whether it is the last one's.
+
+    A draft is shown and never kept: once the hand pauses, the exact picture is asked for."""
 
     shown_changed = Signal(object)  # Shown
+    exact_wanted = Signal(object)  # Shown, which is a draft
     preview = Signal(object)  # Picture
     tool_result = Signal(object, object)  # Job, Result
     failed = Signal(str, object)  # place, Failed
@@ -86,11 +93,12 @@ class Results(QObject):
         self._shown_revision = ELSEWHERE
         self._kept_revision = 0
         self._settled = False
+        self._paused = False
 
     def edited(self, keep: bool = True) -> None:
         """The desk changed; with keep=False its result is nothing new for the history."""
         self._revision += 1
-        self._settled = False
+        self._settled = self._paused = False
         if not keep:
             self._kept_revision = self._revision
 
@@ -103,11 +111,25 @@ class Results(QObject):
         touched: float | None = None,
         follow: Follow | None = None,
         desk: bool = True,
+        exact: bool = False,
     ) -> None:
         """Say what a ticket is; with `follow` its events go there and nowhere else. desk: whether
-        the job is what the desk asks for, so that the strokes on it belong to its recipe."""
+        the job is what the desk asks for, so that the strokes on it belong to its recipe. exact:
+        whether it replaces the draft shown."""
         revision = self._revision if desk else ELSEWHERE
-        self._sent[ticket] = _Sent(kind, job, title, revision, touched, follow)
+        self._sent[ticket] = _Sent(kind, job, title, revision, touched, follow, exact)
+
+    def pause(self) -> None:
+        """The hand holds still: a draft is not good enough any more."""
+        self._paused = True
+        self._ask_for_exact()
+
+    def _ask_for_exact(self) -> None:
+        shown = self.shown
+        current = self._shown_revision == self._revision
+        if self._paused and current and shown is not None and shown.result.draft:
+            self._paused = False
+            self.exact_wanted.emit(shown)
 
     def settle(self) -> None:
         """No edit is under way any more: the live result of the last one is worth keeping."""
@@ -165,6 +187,7 @@ class Results(QObject):
                 device=str(memory.get("device", "")),
                 memory_used=int(memory.get("used") or 0),
                 memory_budget=int(memory.get("budget") or 0),
+                lane=str(memory.get("lane", "")),
             )
         )
 
@@ -187,12 +210,16 @@ class Results(QObject):
             self._kept_revision = max(self._kept_revision, sent.revision)
         if ticket < self._oldest:
             return
-        waited = (time.perf_counter() - sent.touched) * 1000 if sent.touched else None
         self._oldest, self._shown_revision = ticket, sent.revision
+        if sent.exact:  # its time is nobody's waiting
+            waited = self.shown.input_ms if self.shown else None
+        else:
+            waited = (time.perf_counter() - sent.touched) * 1000 if sent.touched else None
+            engine_ms = result.seconds * 1000
+            self._set_status(replace(self.status, engine_ms=engine_ms, stroke_ms=waited))
         self.shown = Shown(result.picture, sent.job, result, waited)
         self.shown_changed.emit(self.shown)
-        engine_ms = result.seconds * 1000
-        self._set_status(replace(self.status, engine_ms=engine_ms, stroke_ms=waited))
+        self._ask_for_exact()
         if self._settled:
             self._keep_settled(sent.title)
 
@@ -204,9 +231,11 @@ class Results(QObject):
             self.failed.emit("model" if event.kind in MODEL_TROUBLE else "result", event)
 
     def _keep_settled(self, title: str = "") -> None:
-        """Add the live result to the history once, when it is that of the last edit."""
+        """Add the live result to the history once, when it is that of the last edit, and exact."""
         current = self._shown_revision == self._revision
-        if self.shown is not None and current and self._kept_revision != self._revision:
+        if self.shown is None or self.shown.result.draft:
+            return
+        if current and self._kept_revision != self._revision:
             self._kept_revision = self._revision
             job = self.recipe() or self.shown.job
             self._history.add(self.shown.picture, job, title or _name(job))

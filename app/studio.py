@@ -37,6 +37,7 @@ from engines.controls import ModelCard, SketchInput, Text, transferred
 from engines.job import Failed, Job, Picture, Value
 
 LIVE = "live"
+ONLY_DRAFTED = "The exact picture is still being computed; try again in a moment."
 ENLARGED = "Enlarged"  # the title of such a result
 
 
@@ -117,7 +118,9 @@ class Studio(QObject):
         self._values.failed.connect(self.failed)
         self._values.edited.connect(self.touch)
         self._burst.due.connect(self._submit_live)
+        self._burst.paused.connect(results.pause)
         self._burst.quiet.connect(self.settle)
+        results.exact_wanted.connect(self._submit_exact)
         results.shown_changed.connect(self.result_shown)
         results.preview.connect(self.preview_shown)
         for name in ("failed", "tool_result", "status_changed"):
@@ -157,6 +160,13 @@ class Studio(QObject):
     @property
     def shown(self) -> Shown | None:
         return self._results.shown
+
+    @property
+    def final(self) -> Shown | None:
+        """What is shown, if it is more than a draft: what may be kept, sent and exported. A draft
+        is replaced a moment after the hand has paused."""
+        shown = self._results.shown
+        return None if shown is not None and shown.result.draft else shown
 
     @property
     def status(self) -> Status:
@@ -287,10 +297,12 @@ class Studio(QObject):
         """A picture, or the one shown, through the enlarger as a task; the result is shown and
         kept like every other, its recipe holding the picture it was made from."""
         recipe = self._results.recipe() if picture is None else None
-        picture = picture or (self.shown.picture if self.shown else None)
+        picture = picture or (self.final.picture if self.final else None)
         entry = self.enlarger()
         if picture is None or entry is None:
             refusal = "There is no result to enlarge yet, or no model that enlarges."
+            if entry is not None and self.shown is not None:
+                refusal = ONLY_DRAFTED
             self.failed.emit("result", Failed("input", refusal))
             return
         self.settle()  # what is enlarged is worth keeping too
@@ -333,8 +345,15 @@ class Studio(QObject):
         job = self.job(drawings=False)
         if job is None or self.card is None or missing_input(self.card, job) is not None:
             return
-        ticket = self.worker.submit(job, LIVE, self.card.title)
+        ticket = self.worker.submit(job, LIVE, self.card.title, draft=True)
         self._results.expect(ticket, "live", job, self.card.title, touched)
+
+    @Slot(object)
+    def _submit_exact(self, draft: Shown) -> None:
+        """What replaces the draft: the same job, without shortcuts."""
+        title = self.card.title if self.card else ""
+        ticket = self.worker.submit(draft.job, LIVE, title)
+        self._results.expect(ticket, "live", draft.job, title, exact=True)
 
     # ---- models --------------------------------------------------------------------------------
 
@@ -350,9 +369,9 @@ class Studio(QObject):
         """Choose a model that will be given what is shown; its desk lays the picture down once the
         card is here. The recipe of what comes of it keeps the recipe of this."""
         recipe = self._results.recipe()
-        if self.shown is None or recipe is None:
+        if self.final is None or recipe is None:
             return None
-        picture = Picture(self.shown.picture.pixels)  # another one: it may be an input already
+        picture = Picture(self.final.picture.pixels)  # another one: it may be an input already
         self._sources.made_by(picture, recipe)
         self._models.choose(reference)
         return picture
@@ -569,11 +588,12 @@ class Studio(QObject):
     def export(self, path: str | Path, what: What = "result", quality: int | None = None) -> None:
         """Save what is shown; `exported` follows, or `failed` at "export"."""
         job = self._results.recipe()
-        if self.shown is None or job is None:
-            self.failed.emit("export", Failed("input", "There is no result to export yet."))
+        if self.final is None or job is None:
+            refusal = ONLY_DRAFTED if self.shown else "There is no result to export yet."
+            self.failed.emit("export", Failed("input", refusal))
             return
         quality = quality or int(self.settings.get("export_quality"))
-        picture, path = self.shown.picture, Path(path)
+        picture, path = self.final.picture, Path(path)
 
         def write(caption: Caption | None) -> None:
             text = caption.text if caption else ""
@@ -586,8 +606,8 @@ class Studio(QObject):
 
     def caption(self) -> None:
         """Have the picture shown described; `captions.changed` follows, or `failed`."""
-        if self.shown is not None:
-            self.captions.ask(self.shown.picture)
+        if self.final is not None:
+            self.captions.ask(self.final.picture)
 
     def _submit_caption(self, job: Job, follow: Follow) -> int:
         ticket = self.worker.submit(job, "caption", "Caption")
@@ -597,10 +617,10 @@ class Studio(QObject):
     def drag_file(self) -> Path | None:
         """The picture shown as a PNG with its recipe, to be dragged out."""
         job = self._results.recipe()
-        if self.shown is None or job is None:
+        if self.final is None or job is None:
             return None
         kept = next((e.path for e in self.history.entries() if e.digest == job.digest), None)
-        return kept_for_drag(self.folder / "drag", self.shown.picture, job, kept)
+        return kept_for_drag(self.folder / "drag", self.final.picture, job, kept)
 
     # ---- the desk ------------------------------------------------------------------------------
 

@@ -647,7 +647,7 @@ class MainWindow(QMainWindow):
         self.studio.settings.set("theme", "light" if theme.theme() == "dark" else "dark")
 
     def copy_result(self) -> None:
-        shown = self.studio.shown
+        shown = self.studio.final
         if shown is not None:
             file = self.studio.drag_file()
             mime = pictures.mime_for(shown.picture, [file] if file else [])

@@ -35,7 +35,7 @@ STOP_MS = 2000  # how long stop() waits for the running step to end
 class EngineLike(Protocol):
     """What the worker asks of an engine; its errors carry `kind` and are one sentence."""
 
-    def run(self, job: Job) -> Iterator[Event]: ...
+    def run(self, job: Job, draft: bool = False) -> Iterator[Event]: ...
     def describe(self, reference: str) -> ModelCard: ...
     def memory(self) -> dict[str, Any]: ...
 
@@ -48,6 +48,7 @@ class _Run:
     job: Job
     lane: str | None
     title: str = ""
+    draft: bool = False
     events: Iterator[Event] | None = None
     cancelled: bool = False
     steps: int = 0
@@ -103,9 +104,12 @@ class EngineWorker(QThread):
 
     # ---- asked in the GUI thread -----------------------------------------------------------------
 
-    def submit(self, job: Job, lane: str | None = None, title: str = "") -> int:
-        """Queue `job`; in a lane it replaces the one that waits there. Gives the events' ticket."""
-        run = _Run(next(self._tickets), job, lane, title)
+    def submit(
+        self, job: Job, lane: str | None = None, title: str = "", draft: bool = False
+    ) -> int:
+        """Queue `job`; in a lane it replaces the one that waits there. Gives the events' ticket.
+        draft: its result may be one."""
+        run = _Run(next(self._tickets), job, lane, title, draft)
         with self._wake:
             replaced = None
             if lane is None:
@@ -269,7 +273,7 @@ class EngineWorker(QThread):
         try:
             if run.events is None:
                 self.began.emit(run.ticket)
-                run.events = iter(self._ready_engine().run(run.job))
+                run.events = iter(self._ready_engine().run(run.job, run.draft))
             event = next(run.events, None)
         except Exception as error:  # a failed job fails alone
             self._end(run, failure(error))

@@ -10,10 +10,12 @@ from __future__ import annotations
 import gc
 import logging
 import time
+import weakref
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,7 @@ from engines.family import Family, Model, families
 from engines.family import candidates as recognised
 from engines.images import ImageError, contact_sheet
 from engines.job import Event, Job, JobError, Progress, Result
+from engines.lanes import Guard, Lanes, Workshop
 from engines.sizes import Shrunk, shrunk
 from engines.weights import Shelf, Weights, split_reference, told_card
 
@@ -53,6 +56,8 @@ class Engine:
                    The least recently used leave first; one model alone may exceed it
     half           allow half precision where the model's card and the device do
     cpu_fallback   let the CPU take over when a graphics card has too little memory
+    lanes          precisions that drafts on the CPU may be computed in, apart from torch's:
+                   "fp32", "int8"; networks are converted to them in the background
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class Engine:
         catalogue: Catalogue | None = None,
         half: bool = True,
         cpu_fallback: bool = False,
+        lanes: Sequence[str] = (),
     ) -> None:
         self._asked = device
         self._device: torch.device | None = None
@@ -71,6 +77,11 @@ class Engine:
         self._shelf = Shelf(catalogue)
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()  # least recently used first
         self._running: Counter[Key] = Counter()
+        able = bool(lanes) and find_spec("openvino") is not None
+        self._workshop = Workshop(lanes) if able else None
+        self._guard = Guard()
+        if self._workshop is not None:
+            weakref.finalize(self, self._workshop.close)
         if device not in ("auto", "cpu"):
             _ = self.device  # an explicit wish that cannot be met is refused at once
 
@@ -95,8 +106,12 @@ class Engine:
         return self._budget
 
     def memory(self) -> dict[str, Any]:
-        """{"used": bytes of all kept models, "budget": bytes, "device": its name}."""
-        return {"used": self._used(), "budget": self.budget, "device": str(self.device)}
+        """{"used": bytes of all kept models, "budget": bytes, "device": its name, "lane": what
+        drafts of the model used last run in, "" where nothing but torch was asked for}."""
+        last = next(reversed(self._kept.values()), None)
+        lane = last.model.lanes.state if last is not None and last.model.lanes else ""
+        used, device = self._used(), str(self.device)
+        return {"used": used, "budget": self.budget, "device": device, "lane": lane}
 
     def unload_all(self) -> None:
         """Forget every model. One that is running leaves when its run ends."""
@@ -104,7 +119,8 @@ class Engine:
         self._release()
 
     def _used(self) -> int:
-        return sum(kept.bytes for kept in self._kept.values())
+        lanes = (kept.model.lanes.bytes for kept in self._kept.values() if kept.model.lanes)
+        return sum(kept.bytes for kept in self._kept.values()) + sum(lanes)
 
     def _make_room(self, wanted: int, but: Key | None = None) -> None:
         """Evict the least recently used until `wanted` more bytes fit, or nothing idle is left."""
@@ -228,14 +244,20 @@ class Engine:
         for note in notes:
             log.info("%s: %s", weights.name, note)
         log.info("%s loaded in %.2f s", weights.reference, time.perf_counter() - started)
+        lanes = None
+        if self._workshop is not None and self.device.type == "cpu":
+            lanes = Lanes(self._workshop, weights.path, weights.digest, family.id)
         return Model(family, module, config, card, self.device, dtype, executor.execute,
-                     weights.reference, notes)  # fmt: skip
+                     weights.reference, notes, lanes)  # fmt: skip
 
     # ---- running --------------------------------------------------------------------------------
 
-    def run(self, job: Job) -> Iterator[Event]:
-        """Any Progress and Preview, then one Result, last. Close it to cancel. Raises
-        EngineError."""
+    def run(self, job: Job, draft: bool = False) -> Iterator[Event]:
+        """Any Progress and Preview, then one Result, last. Close it to cancel. Raises EngineError.
+
+        draft: may be computed in a faster lane; the Result says whether it was. What is not a draft
+        is torch's answer alone, the same whether there are lanes or not.
+        """
         try:
             family = _family(job.family)
             if family.tool:
@@ -246,7 +268,7 @@ class Engine:
                 yield Progress(0, 0, f"Loading {Path(name).name}")
             model = self.load(job.checkpoint, job.family)
             with self._busy(model):
-                yield from self._climb(model, checked(job, model.card))
+                yield from self._climb(model, checked(job, model.card), draft and not family.tells)
         except (ControlError, ImageError, JobError) as error:
             raise EngineError("input", str(error)) from error
 
@@ -260,20 +282,20 @@ class Engine:
         finally:
             self._running[key] -= 1
 
-    def _climb(self, model: Model, job: Job) -> Iterator[Event]:
+    def _climb(self, model: Model, job: Job, draft: bool) -> Iterator[Event]:
         """The ladder for short memory: as asked; alone on the device; smaller; on the CPU; a
         sentence."""
         last = ""
         for way in self._ways(model, job):
             try:
-                yield from self._attempt(model.family, model, way.job, way)
+                yield from self._attempt(model.family, model, way.job, way, draft)
                 return
             except (MemoryError, RuntimeError, OSError) as error:
                 if not _is_out_of_memory(error):
                     raise
                 last = str(error)
                 log.warning("out of memory: %s", last)
-            model.memo.clear()
+            model.forget()
             self._release()
         width, height = _largest(job)
         raise EngineError(
@@ -309,12 +331,17 @@ class Engine:
         return "; use a smaller picture or close other programs"
 
     def _attempt(
-        self, family: Family, model: Model | None, job: Job, way: Shrunk | None = None
+        self,
+        family: Family,
+        model: Model | None,
+        job: Job,
+        way: Shrunk | None = None,
+        draft: bool = False,
     ) -> Iterator[Event]:
         """The events of one run, its result completed with time and notes. Numbers that are no
         picture, in half precision, are computed again in full."""
         try:
-            yield from self._steps(family, model, job, way)
+            yield from self._steps(family, model, job, way, draft)
         except ArithmeticError as error:
             if model is None or type(error).__name__ != "NotFinite":
                 raise
@@ -326,7 +353,7 @@ class Engine:
                 raise EngineError("checkpoint", message) from error
         else:
             return
-        yield from self._steps(family, model, job, way)
+        yield from self._steps(family, model, job, way, draft)
 
     def _to_full_precision(self, model: Model) -> bool:
         import torch
@@ -337,7 +364,7 @@ class Engine:
             return False
         log.warning("%s overflows half precision", model.checkpoint)
         model.dtype = torch.float32
-        model.memo.clear()
+        model.forget()
         executor.prepare(model.module, model.device, model.dtype)
         kept = self._kept.get(_key(model))
         if kept is not None:
@@ -345,9 +372,10 @@ class Engine:
         return True
 
     def _steps(
-        self, family: Family, model: Model | None, job: Job, way: Shrunk | None
+        self, family: Family, model: Model | None, job: Job, way: Shrunk | None, draft: bool
     ) -> Iterator[Event]:
-        grad = _grad_mode(model)
+        grad = _step_mode(model, draft)
+        runs = model.lanes.runs if draft and model and model.lanes else None
         seconds = 0.0
         given = self if family.conducts else model
         events = family.run(given, job)  # type: ignore[arg-type]  # tools take no model
@@ -360,7 +388,8 @@ class Engine:
                 if event is None:
                     raise EngineError("internal", f"{family.title} ended without a picture.")
                 if isinstance(event, Result):
-                    yield self._completed(event, model, seconds, way)
+                    event = self._completed(event, model, seconds, way)
+                    yield self._guard.passed(event, model, job, runs) if model else event
                     return
                 yield event
         finally:
@@ -431,11 +460,22 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return is_out_of_memory(error)
 
 
-def _grad_mode(model: Model | None) -> Callable[[], AbstractContextManager[Any]]:
+def _step_mode(model: Model | None, draft: bool) -> Callable[[], AbstractContextManager[Any]]:
     """What to enter around every step of a run, never over a yield: a leak of it would reach
-    whoever holds the generator."""
+    whoever holds the generator, and between two steps the model may serve another run."""
     if model is None:
         return nullcontext
     import torch
 
-    return torch.enable_grad if model.card.needs_grad else torch.inference_mode
+    grad = torch.enable_grad if model.card.needs_grad else torch.inference_mode
+
+    @contextmanager
+    def mode() -> Generator[None]:
+        model.draft = draft
+        try:
+            with grad():
+                yield
+        finally:
+            model.draft = False
+
+    return mode

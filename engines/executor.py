@@ -1,12 +1,12 @@
 """The one place where a network runs: memory format, precision, grad mode. Knows no paper, no job.
 
-`prepare` brings a module to its device once, `execute` runs a pass. A faster lane (a compiled
-network) belongs in `_lane` and nowhere else.
+`prepare` brings a module to its device once, `execute` runs a pass: through a faster lane where the
+pass is for a draft and there is one (engines/lanes.py), else through the module itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -61,17 +61,15 @@ def execute(model: Model, *inputs: Any, **named: Any) -> Any:
     extra = {name: _to_model(x, model) for name, x in named.items()}
     if model.device.type == "cpu":
         _check_fits(model, given, extra)
-    run = _lane(model)
     if model.card.needs_grad:
         with torch.enable_grad():
-            return _full(run(*given, **extra))
+            return _full(model.module(*given, **extra))
     with torch.inference_mode():
-        return _full(run(*given, **extra))
-
-
-def _lane(model: Model) -> Callable[..., Any]:
-    """What runs the network: the plain module."""
-    return model.module
+        if model.draft and model.lanes is not None:
+            made = model.lanes.run(model, given, extra)
+            if made is not None:
+                return made
+        return _full(model.module(*given, **extra))
 
 
 def _to_model(value: Any, model: Model) -> Any:

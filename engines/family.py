@@ -7,9 +7,9 @@ it); networks are imported inside `build` and `run`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from engines.controls import ModelCard
 from engines.job import Event, Job
@@ -21,12 +21,29 @@ if TYPE_CHECKING:
     from engines.checkpoint import Checkpoint
 
 
+class LanesLike(Protocol):
+    """What a model asks of its faster ways, engines/lanes.py."""
+
+    runs: int
+
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def state(self) -> str: ...
+    def run(self, model: Model, given: Sequence[Any], named: Mapping[str, Any]) -> Any | None: ...
+    def distrust(self) -> str: ...
+
+
 @dataclass
 class Model:
     """A loaded network, ready on its device. `memo` is a small cache that dies with it.
 
     Calling a Model runs its module through `execute`, the one place where networks execute
     (engines/executor.py), so that faster lanes can be added there without any family knowing.
+
+    lanes  the faster ways there are, None: none (engines/lanes.py)
+    draft  whether the step under way may take them; drafts have a memo of their own, so that no
+           number of theirs gets into what is exact
     """
 
     family: Family
@@ -38,7 +55,22 @@ class Model:
     execute: Callable[..., Any]
     checkpoint: str = ""
     notes: tuple[str, ...] = ()
-    memo: dict[str, Any] = field(default_factory=dict[str, Any])
+    lanes: LanesLike | None = None
+    draft: bool = False
+    _memos: tuple[dict[str, Any], dict[str, Any]] = field(default_factory=lambda: ({}, {}))
+
+    @property
+    def memo(self) -> dict[str, Any]:
+        return self._memos[self.draft]
+
+    @property
+    def remembers_drafts(self) -> bool:
+        return bool(self._memos[True])
+
+    def forget(self) -> None:
+        """Empty the caches."""
+        for memo in self._memos:
+            memo.clear()
 
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         return self.execute(self, *inputs, **named)

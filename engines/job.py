@@ -295,7 +295,8 @@ class Result:
     example repairs); `sheet` shows several pictures together; `region` (x, y, width, height) is
     what the model attended to, in pixels of its photo; `values` are for each picture those of a
     job that makes it alone, where there are such; `numbers` is what was measured of the pictures,
-    by name; `beside` are pictures, by title, that explain the result and are none."""
+    by name; `beside` are pictures, by title, that explain the result and are none; a `draft` was
+    computed in a faster and less exact way, to be seen and not to be kept."""
 
     pictures: tuple[Picture, ...] = ()
     texts: tuple[str, ...] = ()
@@ -307,6 +308,7 @@ class Result:
     values: tuple[Mapping[str, Value], ...] = ()
     numbers: Mapping[str, float] = field(default_factory=dict[str, float])
     beside: Mapping[str, Picture] = field(default_factory=dict[str, Picture])
+    draft: bool = False
 
     @property
     def picture(self) -> Picture:

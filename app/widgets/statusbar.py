@@ -31,17 +31,18 @@ class StatusBar(QFrame):
         self.setObjectName("StatusBar")
         self.setFixedHeight(28)
         self.device, self.engine, self.stroke = QLabel(), QLabel(), QLabel()
-        for part in (self.device, self.engine, self.stroke):
+        self.lane = QLabel()
+        for part in (self.device, self.engine, self.stroke, self.lane):
             part.setTextFormat(Qt.TextFormat.RichText)
             part.setProperty("role", "small")
-        box = row(self.device, self.engine, self.stroke, None, tray, space=20)
+        box = row(self.device, self.engine, self.stroke, self.lane, None, tray, space=20)
         box.setContentsMargins(12, 0, 6, 0)
         self.setLayout(box)
         self._status: Any = None
         signals.changed.connect(self._write)
 
     def show_status(self, status: Any) -> None:
-        """status: device, memory_used, memory_budget, engine_ms, stroke_ms"""
+        """status: device, memory_used, memory_budget, engine_ms, stroke_ms, lane"""
         self._status = status
         self._write()
 
@@ -56,7 +57,16 @@ class StatusBar(QFrame):
             self.device.setText(f"{what} · {memory_words(s.memory_used, s.memory_budget)}")
             self.device.setToolTip(tr("What computes, and the memory that models take of it."))
         self._time(self.engine, tr("engine"), s.engine_ms if s else None)
+        self._lane(s.lane if s else "")
         self._time(self.stroke, tr("stroke to picture"), s.stroke_ms if s else None)
+
+    def _lane(self, lane: str) -> None:
+        """What drafts are computed in: the name of a library, and why it is no faster one."""
+        name, _, why = lane.partition(": ")
+        self.lane.setVisible(bool(name))
+        self.lane.setText(tr(name))
+        told = tr("What draws while pen or slider moves; the exact picture follows when you pause.")
+        self.lane.setToolTip(f"{told}\n{tr(why)}" if why else told)
 
     @staticmethod
     def _time(shown: QLabel, what: str, milliseconds: float | None) -> None:

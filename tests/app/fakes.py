@@ -75,7 +75,9 @@ def steps(n: int, seconds: float = 0.0, every: int = 10) -> Callable[[Job], Iter
 class FakeEngine:
     """Runs the script that `scripts` holds for the job's family, else a single pass.
 
-    log lists what was run, in order; closed counts the generators that were closed or ran out.
+    log lists what was run, in order, exact whether it was no draft; drafts is whether a draft
+    differs from the exact picture (by one step of grey). closed counts the generators that were
+    closed or ran out.
     """
 
     def __init__(self, seconds: float = 0.0) -> None:
@@ -83,6 +85,8 @@ class FakeEngine:
         self.scripts: dict[str, Callable[[Job], Iterator[Event]]] = {}
         self.cards: dict[str, ModelCard] = {}
         self.log: list[Job] = []
+        self.exact: list[bool] = []
+        self.drafts = False
         self.closed = 0
         self.thread: QThread | None = None
         self.made = threading.Event()
@@ -93,12 +97,16 @@ class FakeEngine:
         self.made.set()
         return self
 
-    def run(self, job: Job) -> Iterator[Event]:
+    def run(self, job: Job, draft: bool = False) -> Iterator[Event]:
         assert QThread.currentThread() is self.thread
         self.log.append(job)
+        self.exact.append(not draft)
         try:
             time.sleep(self.seconds)
-            yield from self.scripts.get(job.family, single_pass)(job)
+            if draft and self.drafts:
+                yield Result((picture(job.seed + 1),), seconds=0.01, draft=True)
+            else:
+                yield from self.scripts.get(job.family, single_pass)(job)
         finally:
             self.closed += 1
 

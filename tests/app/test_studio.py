@@ -490,6 +490,83 @@ def test_the_end_of_a_stroke_keeps_its_result_at_once(bench):
     assert bench.kept()[0].images["canvas"].pixels[0, 0] == 1
 
 
+# ---- drafts -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def drafting(open_bench):
+    """A studio whose engine answers live jobs with drafts, one step of grey too light."""
+    bench = open_bench()
+    bench.engine.drafts = True
+    bench.start()
+    bench.wait(lambda: bench.studio.final is not None)
+    bench.engine.exact.clear()
+    bench.told["result_shown"].clear()
+    return bench
+
+
+def test_a_draft_gives_way_to_the_exact_picture_when_the_hand_pauses(drafting):
+    bench = drafting
+    bench.draw(10)
+    bench.wait(lambda: len(bench.told["result_shown"]) == 2)
+    draft, exact = bench.told["result_shown"]
+    assert draft.result.draft and draft.picture == picture(bench.studio.seed + 1)
+    assert exact.picture == picture(bench.studio.seed) and exact.job.digest == draft.job.digest
+    assert bench.engine.exact == [False, True]
+    assert bench.studio.status.engine_ms == 10, "the status line tells of what was waited for"
+    assert exact.input_ms == draft.input_ms == bench.studio.status.stroke_ms
+
+
+def test_while_the_hand_moves_nothing_exact_is_computed(drafting):
+    bench = drafting
+    bench.studio._burst._pause.setInterval(10**6)
+    for ink in range(20, 25):
+        bench.draw(ink)
+        bench.wait_shown(ink)
+    assert bench.engine.exact == [False] * 5
+    bench.studio._burst.paused.emit()
+    bench.wait(lambda: bench.studio.final is not None)
+    assert bench.engine.exact == [False] * 5 + [True]
+    assert bench.studio.final.job.images["canvas"].pixels[0, 0] == 24
+
+
+def test_a_pause_before_the_draft_arrives_is_remembered(drafting):
+    bench = drafting
+    bench.studio._burst._pause.setInterval(10**6)
+    bench.engine.seconds = 0.05
+    bench.draw(10)
+    bench.wait(lambda: bool(bench.studio._results.under_way()))
+    bench.studio._burst.paused.emit()
+    assert bench.studio.shown.job.images["canvas"].pixels[0, 0] != 10
+    bench.wait(lambda: bench.engine.exact == [False, True])
+    bench.wait(lambda: bench.studio.final is not None)
+
+
+def test_a_draft_is_neither_kept_nor_exported_nor_sent(drafting, tmp_path):
+    bench, studio = drafting, drafting.studio
+    studio._burst._pause.setInterval(10**6)
+    bench.draw(10)
+    bench.wait_shown(10)
+    studio.settle()
+    studio.export(tmp_path / "a.png")
+    studio.enlarge()
+    assert studio.send("cats") is None and studio.drag_file() is None
+    assert [place for place, _ in bench.told["failed"]] == ["export", "result"]
+    assert not bench.kept() and not (tmp_path / "a.png").exists()
+    studio._burst.paused.emit()
+    bench.wait(lambda: len(studio.history.entries()) == 1)
+    assert bench.kept()[0].digest == studio.final.job.digest
+    kept = Picture.from_png(studio.history.entries()[0].path.read_bytes())
+    assert kept == picture(studio.seed)
+
+
+def test_what_runs_as_a_task_is_no_draft(drafting):
+    bench = drafting
+    bench.studio.run()
+    bench.wait(lambda: len(bench.studio.history.entries()) == 1)
+    assert bench.engine.exact == [True]
+
+
 def test_enlarging_shows_keeps_and_tells_what_it_was_made_of(bench):
     bench.catalogue.families["e1a46e"] = "enlarge"
     bench.catalogue.put("enlarge-x4@e1a46e")

@@ -343,7 +343,7 @@ from app.worker import EngineWorker
 from engines.job import Job
 
 class Slow:
-    def run(self, job):
+    def run(self, job, draft=False):
         time.sleep(30)
         yield
     def memory(self):

@@ -28,7 +28,7 @@ def texts() -> set[str]:
         found |= set(_texts(ast.parse(path.read_text("utf-8"))))
     engines = ROOT / "engines"
     places = [*engines.glob("families/*/__init__.py"), engines / "families" / "tools.py"]
-    more = ("faces", "redraw", "residual", "styling")
+    more = ("faces", "redraw", "residual", "styling", "lanestore")
     for path in (*places, *(engines / f"{name}.py" for name in more)):
         found |= set(_texts(ast.parse(path.read_text("utf-8"))))
     return found

@@ -1,0 +1,299 @@
+"""Lanes for drafts: converted once for real, the rest with facts and files at the seams."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from engines import checkpoint, lanemaking, lanes
+from engines.catalogue import Catalogue
+from engines.controls import ModelCard
+from engines.engine import Engine
+from engines.families.pix2pix import Pix2Pix
+from engines.families.pix2pix.build import build
+from engines.families.pix2pix.config import UNetConfig
+from engines.family import Model
+from engines.job import Job, Picture, Result
+from engines.lanes import Lane, Lanes, Workshop
+from engines.lanestore import (
+    STATES,
+    Argument,
+    Call,
+    Facts,
+    Order,
+    Store,
+    read_order,
+    write_order,
+)
+from engines.layers import seed_dropout, use_batch_statistics
+
+TINY = UNetConfig(width=4, depth=6, dropout=True)  # batch norm, dropout: both modes of the card
+SHAPE = (1, 3, 64, 64)
+CALL = Call((Argument("", SHAPE),))
+
+
+def drawing(seed: int = 0) -> Picture:
+    return Picture(np.random.default_rng(seed).integers(0, 256, (64, 64, 3), np.uint8))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    checkpoint.save(path, build(TINY).state_dict(), {})
+    return path
+
+
+def order(weights: Path, call: Call = CALL) -> Order:
+    return Order(str(weights), checkpoint.file_digest(weights), "pix2pix", call)
+
+
+def job(reference: str, seed: int = 0, **values: Any) -> Job:
+    return Job("pix2pix", reference, values, {"edges": drawing(seed)}, seed=seed)
+
+
+def last(engine: Engine, job: Job, draft: bool = False) -> Result:
+    result = list(engine.run(job, draft))[-1]
+    assert isinstance(result, Result)
+    return result
+
+
+# ---- a real lane ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def made(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Order]:
+    """A lane in both precisions of the card's hardest mode: batch statistics and seeded noise.
+    Nothing is faster on so small a net: for the test all that is faithful is kept."""
+    store = Store(tmp_path_factory.mktemp("lanes"))
+    asked = order(weights, replace(CALL, batch_statistics=True, noise=True))
+    samples = [[np.float32(drawing(n).pixels.transpose(2, 0, 1)[None] / 127.5 - 1)]
+               for n in range(3)]  # fmt: skip
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lanemaking, "GAINS", {"fp32": 0.0, "int8": 0.0})
+        patch.setattr(lanemaking, "VISIBLE", 1.0)  # random weights, eight bits
+        patch.setattr(lanemaking, "ROUNDS", 1)
+        told: list[Facts] = []
+
+        def tell() -> None:
+            told.append(store.facts(asked.key()) or Facts())
+
+        facts = lanemaking.make(asked, samples, store, ("fp32", "int8"), tell)
+    assert facts.refused == {} and set(facts.files) == {"fp32", "int8"}
+    assert set(told[0].files) == {"fp32"}, "fp32 is there before int8"
+    assert facts.differs["fp32"] < 1e-5 < facts.differs["int8"]
+    return store, asked
+
+
+@pytest.fixture
+def store(made: tuple[Store, Order], tmp_path: Path) -> Store:
+    """A copy of what was made."""
+    shutil.copytree(made[0].folder, tmp_path / "lanes")
+    return Store(tmp_path / "lanes")
+
+
+@pytest.fixture
+def engine(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """With that lane, which nobody mistrusts, and no process in the background."""
+    monkeypatch.setattr(lanes, "VISIBLE", 255.0)
+    catalogue = Catalogue(shipped=tmp_path / "shipped", own=tmp_path / "models.json")
+    engine = Engine("cpu", catalogue=catalogue, lanes=("fp32", "int8"))
+    assert engine._workshop is not None
+    engine._workshop.store = store
+    yield engine
+    engine._workshop.close()
+
+
+def ready(engine: Engine, wanted: Job) -> None:
+    """Two drafts, between which the lane is opened."""
+    assert engine._workshop is not None
+    last(engine, wanted, draft=True)
+    engine._workshop.wait()
+
+
+def test_a_draft_takes_the_lane_and_the_exact_picture_never_does(
+    engine: Engine, weights: Path
+) -> None:
+    plain = last(Engine("cpu"), job(str(weights), seed=7))
+    first = last(engine, job(str(weights), seed=7), draft=True)
+    assert first.picture == plain.picture and not first.draft, "at first torch draws drafts too"
+    ready(engine, job(str(weights), seed=7))
+    assert engine.memory()["lane"] == "OpenVINO int8"
+    draft = last(engine, job(str(weights), seed=7), draft=True)
+    assert draft.draft and draft.picture != plain.picture
+    exact = last(engine, job(str(weights), seed=7))
+    assert exact.picture == plain.picture and not exact.draft
+
+
+def test_the_noise_of_a_lane_is_that_of_the_seed(made: tuple[Store, Order], weights: Path) -> None:
+    store, asked = made
+    facts = store.facts(asked.key())
+    assert facts is not None and len(facts.dropouts) == 1
+    lane = Lane(store, asked.key(), facts, "fp32", 1)
+    net = Pix2Pix().load(TINY, checkpoint.open_checkpoint(weights))[0]
+    use_batch_statistics(net, True)
+    x = torch.rand(SHAPE, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    with torch.no_grad():
+        for seed in (3, 4):
+            seed_dropout(net, seed)
+            exact = net(x)
+            seed_dropout(net, seed)
+            assert torch.allclose(lane([x], net), exact, atol=2e-5)
+    seed_dropout(net, 3)
+    assert not torch.allclose(lane([x], net), exact, atol=1e-2)
+
+
+def test_a_draft_that_can_be_told_from_the_exact_picture_ends_int8(
+    engine: Engine, weights: Path, monkeypatch: pytest.MonkeyPatch, made: tuple[Store, Order],
+    store: Store,
+) -> None:  # fmt: skip
+    wanted = job(str(weights))
+    ready(engine, wanted)
+    last(engine, wanted, draft=True)
+    last(engine, wanted)
+    assert engine.memory()["lane"] == "OpenVINO int8", "within what nobody sees"
+    monkeypatch.setattr(lanes, "VISIBLE", 0.0)
+    last(engine, wanted, draft=True)
+    last(engine, wanted)
+    ready(engine, wanted)
+    assert engine.memory()["lane"] == "OpenVINO fp32"
+    facts = store.facts(made[1].key())
+    assert (
+        facts is not None and set(facts.files) == {"fp32"} and facts.refused == {"int8": "visible"}
+    )
+
+
+def test_a_broken_lane_costs_no_picture_and_is_forgotten(
+    engine: Engine, weights: Path, made: tuple[Store, Order], store: Store
+) -> None:
+    for path in store.place(made[1].key()).glob("*.xml"):
+        path.write_bytes(b"x" * path.stat().st_size)
+    ready(engine, job(str(weights)))
+    result = last(engine, job(str(weights)), draft=True)
+    assert not result.draft and result.pictures
+    assert store.facts(made[1].key()) is None, "made again when it is worth it"
+
+
+# ---- which calls qualify -------------------------------------------------------------------------
+
+
+def model(**changes: Any) -> Model:
+    card = replace(ModelCard("pix2pix", "Tiny"), **changes)
+    net = build(TINY).eval()
+    return Model(Pix2Pix(), net, TINY, card, torch.device("cpu"), torch.float32, lambda *_: None)
+
+
+def test_calls_are_told_apart_by_shape_value_and_mode() -> None:
+    tiny, x = model(), torch.zeros(SHAPE)
+    plain = lanes.call_of(tiny, [x], {})
+    assert plain == CALL
+    assert lanes.call_of(tiny, [x, "part"], {"k": 2}) == Call(
+        (*CALL.arguments, Argument("", None, "part"), Argument("k", None, 2))
+    )
+    use_batch_statistics(tiny.module, True)
+    seed_dropout(tiny.module, 0)
+    assert lanes.call_of(tiny, [x], {}) == replace(CALL, batch_statistics=True, noise=True)
+
+
+def test_what_only_torch_can_do_is_left_to_torch() -> None:
+    x = torch.zeros(SHAPE)
+    refused = [
+        lanes.call_of(model(needs_grad=True), [x], {}),
+        lanes.call_of(model(), [[x]], {}),
+        lanes.call_of(model(), [x.long()], {}),
+        lanes.call_of(model(), [], {}),
+        lanes.call_of(model(), [torch.empty(1).expand(lanes.LARGEST)], {}),
+    ]
+    hooked, training, mixed = model(), model(), model()
+    next(hooked.module.children()).register_forward_hook(lambda *_: None)
+    training.module.train()
+    next(m for m in mixed.module.modules() if isinstance(m, torch.nn.BatchNorm2d)).train()
+    refused += [lanes.call_of(one, [x], {}) for one in (hooked, training, mixed)]
+    assert refused == [None] * len(refused)
+
+
+def test_a_lane_is_made_only_for_a_call_that_comes_again() -> None:
+    class Watched(Workshop):
+        asked: list[str]
+
+        def open(self, order: Order, precisions: Any, way: Any) -> None:
+            self.asked = [*getattr(self, "asked", []), "open"]
+            way.state = "absent"
+
+        def make(self, order: Order, precisions: Any, way: Any, samples: Any) -> None:
+            self.asked.append(f"make from {len(samples)}")
+
+    workshop = Watched(("fp32",))
+    tiny, x = model(), torch.zeros(SHAPE)
+    ways = Lanes(workshop, Path("x"), "0", "pix2pix")
+    for _ in range(5):
+        assert ways.run(tiny, [x], {}) is None
+    assert workshop.asked == ["open", f"make from {lanes.WORTH}"]
+    assert ways.state == STATES["preparing"]
+    ways.run(tiny, [torch.zeros((1, 3, 128, 64))], {})
+    assert workshop.asked[2:] == ["open"], "another size is another call"
+
+
+# ---- on disk -------------------------------------------------------------------------------------
+
+
+def test_an_order_survives_its_file(weights: Path, tmp_path: Path) -> None:
+    call = Call(
+        (*CALL.arguments, Argument("part", None, "decode"), Argument("n", (2,))), True, True
+    )
+    sample = [np.ones(SHAPE, np.float32), np.array([1, 2], np.float32)]
+    write_order(tmp_path / "o", order(weights, call), [sample] * 11)
+    found, samples = read_order(tmp_path / "o")
+    assert found == order(weights, call) and len(samples) == 11
+    assert all(np.array_equal(a, b) for a, b in zip(samples[10], sample))
+
+
+def test_keys_follow_weights_and_call_and_not_the_path(weights: Path) -> None:
+    one = order(weights)
+    assert one.key() == replace(one, path="elsewhere").key()
+    others = [replace(one, digest="1" * 16), replace(one, family="cyclegan"),
+              replace(one, call=replace(CALL, noise=True))]  # fmt: skip
+    assert len({one.key(), *(other.key() for other in others)}) == 4
+
+
+def entry(store: Store, key: str, size: int, used: float) -> None:
+    folder = store.place(key)
+    folder.mkdir(parents=True)
+    (folder / "a.xml").write_bytes(b"")
+    (folder / "a.bin").write_bytes(b"0" * size)
+    store.publish(key, Facts(files={"fp32": store.kept(key, "a")}))
+    os.utime(folder / "facts.json", (used, used))
+
+
+def test_the_least_recently_used_lanes_leave_first(tmp_path: Path) -> None:
+    store = Store(tmp_path, limit=2500)
+    for n, key in enumerate(("old", "used", "new")):
+        entry(store, key, 1000, 1e9 + n)
+    assert store.facts("old") is not None, "reading it is using it"
+    store.prune()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["new", "old"]
+
+
+@pytest.mark.parametrize("how", ["cut", "gone", "garbage", "other"])
+def test_a_broken_entry_is_deleted_and_never_fatal(tmp_path: Path, how: str) -> None:
+    store = Store(tmp_path)
+    entry(store, "key", 100, 1e9)
+    folder = store.place("key")
+    if how == "cut":
+        (folder / "a.bin").write_bytes(b"0" * 50)
+    elif how == "gone":
+        (folder / "a.xml").unlink()
+    else:
+        (folder / "facts.json").write_text("{" if how == "garbage" else json.dumps({"x": 1}))
+    assert store.facts("key") is None
+    assert not folder.exists()
+    assert store.facts("key") is None
