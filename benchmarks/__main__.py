@@ -12,6 +12,7 @@ from benchmarks.table import Row, machine, show
 
 AREAS = {
     "engine": "Engine against plain eager",
+    "lanes": "Converted networks against plain eager",
     "studio": "The studio, through the real window",
     "canvas": "Canvas",
     "style": "Neural style",

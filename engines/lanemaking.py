@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engines import executor
+from engines import executor, memory
 from engines.checkpoint import file_digest, open_checkpoint
 from engines.family import candidates, families
 from engines.lanestore import Call, Facts, Order, Store, compiled, openvino, read_order
@@ -91,6 +91,36 @@ class Pass(nn.Module):
                 for shape, p in self.dropouts]  # fmt: skip
 
 
+def convert(run: Pass, example: Arrays) -> Any:
+    """The pass as a network of OpenVINO, for inputs of these very shapes. Raises TypeError where
+    what is computed depends on the numbers: a trace follows one way only.
+
+    Traced with gradients on: then every norm is the layer that it is called (layers.py takes a
+    shortcut otherwise).
+    """
+    tensors = tuple(torch.from_numpy(a) for a in example)
+    if memory.pass_bytes(run, tensors, {}) is None:
+        raise TypeError("what it computes depends on the numbers")
+    with torch.enable_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(run, tensors, check_trace=False)
+    shapes = [list(a.shape) for a in example]
+    return openvino().convert_model(traced, example_input=tensors, input=shapes)
+
+
+def quantise(network: Any, samples: Sequence[Arrays]) -> Any:
+    """The network in eight bits, the ranges of its numbers found by these inputs and their
+    mirror images."""
+    import logging
+
+    import nncf
+
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    mirrored = [[a[..., ::-1].copy() if a.ndim == 4 else a for a in s] for s in samples]
+    data = nncf.Dataset([*samples, *mirrored])
+    return nncf.quantize(network, data, subset_size=2 * len(samples))
+
+
 def make(
     order: Order, samples: list[Arrays], store: Store, precisions: Sequence[str],
     tell: Callable[[], None] = lambda: None,
@@ -121,7 +151,7 @@ class _Making:
         self.run.watch([torch.from_numpy(a) for a in samples[0]])
         facts.outputs, facts.dropouts = self.run.outputs, self.run.dropouts
         self.samples = [[*s, *self.run.masks(n)] for n, s in enumerate(samples)]
-        self.converted = self._convert()
+        self.converted = convert(self.run, self.samples[0])
         executor.prepare(network, torch.device("cpu"), torch.float32)
         self.exact = [self._torch(sample) for sample in self.samples]
         top = max(float(made.max()) for one in self.exact for made in one)
@@ -133,27 +163,7 @@ class _Making:
         if "fp32" in precisions:
             best = self._try("fp32", self.converted, FAITHFUL, best)
         if "int8" in precisions:
-            self._try("int8", self._quantised(), VISIBLE, best)
-
-    def _convert(self) -> Any:
-        """Traced with gradients on: then every norm is the layer that it is called (layers.py takes
-        a shortcut otherwise). What a trace gets wrong shows in the comparison with torch."""
-        example = tuple(torch.from_numpy(a) for a in self.samples[0])
-        with torch.enable_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            traced = torch.jit.trace(self.run, example, check_trace=False)
-        shapes = [list(a.shape) for a in self.samples[0]]
-        return openvino().convert_model(traced, example_input=example, input=shapes)
-
-    def _quantised(self) -> Any:
-        import logging
-
-        import nncf
-
-        logging.getLogger("nncf").setLevel(logging.ERROR)
-        mirrored = [[a[..., ::-1].copy() if a.ndim == 4 else a for a in s] for s in self.samples]
-        data = nncf.Dataset([*self.samples, *mirrored])
-        return nncf.quantize(self.converted, data, subset_size=2 * len(self.samples))
+            self._try("int8", quantise(self.converted, self.samples), VISIBLE, best)
 
     def _try(self, precision: str, network: Any, limit: float, best: str | None) -> str | None:
         """Keep the network as a file if it is faithful and faster; gives the best there is."""
@@ -219,9 +229,11 @@ def main(arguments: Sequence[str]) -> None:
         os.nice(19)
     torch.set_num_threads(1)
     order, samples = read_order(Path(path))
+    ours = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no line of ours
 
     def tell() -> None:
-        print(json.dumps({"lane": order.key()}), flush=True)
+        print(json.dumps({"lane": order.key()}), file=ours, flush=True)
 
     make(order, samples, Store(Path(folder)), precisions.split(","), tell)
 

@@ -113,6 +113,17 @@ def inputs(manifest: dict[str, Any]) -> dict[str, torch.Tensor]:
     return made
 
 
+def through_lane(module: torch.nn.Module, *given: torch.Tensor) -> torch.Tensor:
+    """What the module, in the mode it is in, answers as a network of OpenVINO in full precision."""
+    from engines import lanemaking
+    from engines.lanestore import Argument, Call, compiled
+
+    arrays = [x.numpy() for x in given]
+    call = Call(tuple(Argument("", tuple(x.shape)) for x in given))
+    network = lanemaking.convert(lanemaking.Pass(module.requires_grad_(False), call), arrays)
+    return torch.from_numpy(compiled(network, 1).create_infer_request().infer(arrays)[0])
+
+
 def check(
     output: torch.Tensor,
     name: str,

@@ -183,6 +183,16 @@ def test_a_broken_lane_costs_no_picture_and_is_forgotten(
     assert store.facts(made[1].key()) is None, "made again when it is worth it"
 
 
+def test_a_network_whose_way_depends_on_numbers_stays_in_torch() -> None:
+    class Undecided(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + 1 if x.sum() > 0 else x
+
+    run = lanemaking.Pass(Undecided(), Call((Argument("", (2,)),)))
+    with pytest.raises(TypeError, match="depends"):
+        lanemaking.convert(run, [np.ones(2, np.float32)])
+
+
 # ---- which calls qualify -------------------------------------------------------------------------
 
 

@@ -44,6 +44,15 @@ def test_keys_and_outputs(name: str) -> None:
             parity.check(module(given[source]), wanted, manifest, golden)
 
 
+def test_outputs_through_the_fast_lane() -> None:
+    manifest, golden = parity.case("pix2pix-cyclegan/pix2pix_unet256")
+    module = parity.fill(CASES["pix2pix_unet256"](), manifest["fill"]).eval()
+    wanted = next(name for name in manifest["golden"] if name.endswith(".batchstats"))
+    layers.use_batch_statistics(module, True)
+    made = parity.through_lane(module, parity.inputs(manifest)[wanted.rsplit(".", 1)[0]])
+    parity.check(made, wanted, manifest, golden)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="This needs a CUDA card.")
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-3), (torch.float16, 5e-2)])

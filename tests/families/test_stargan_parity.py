@@ -49,6 +49,18 @@ def test_the_generator_uses_each_pictures_own_statistics(name: str) -> None:
         parity.check(made, wanted, manifest, golden)
 
 
+def test_the_generator_through_the_fast_lane() -> None:
+    manifest, golden = parity.case("stargan/celeba128_c5")
+    module = Generator(CASES["celeba128_c5"])
+    module.load_state_dict(official_weights(manifest["generator"], module), strict=True)
+    labels = torch.tensor(manifest["inputs"].pop("labels"))
+    given = parity.inputs(manifest)
+    wanted = "G.x.train_mode_upstream"
+    source = next(x for name, x in given.items() if name.endswith(".x"))
+    made = parity.through_lane(module.eval(), source, labels)
+    parity.check(made, wanted, manifest, golden)
+
+
 def test_the_running_statistics_would_give_another_picture() -> None:
     manifest, golden = parity.case("stargan/celeba128_c5")
     right, wrong = (golden[f"G.x.{mode}"] for mode in ("train_mode_upstream", "eval_mode_WRONG"))
