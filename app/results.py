@@ -71,6 +71,7 @@ class Results(QObject):
 
     shown_changed = Signal(object)  # Shown
     exact_wanted = Signal(object)  # Shown, which is a draft
+    rested = Signal(object)  # Shown: the exact picture of the desk, and the hand pauses
     preview = Signal(object)  # Picture
     tool_result = Signal(object, object)  # Job, Result
     failed = Signal(str, object)  # place, Failed
@@ -94,11 +95,12 @@ class Results(QObject):
         self._kept_revision = 0
         self._settled = False
         self._paused = False
+        self._asked = False  # for the exact picture of this revision
 
     def edited(self, keep: bool = True) -> None:
         """The desk changed; with keep=False its result is nothing new for the history."""
         self._revision += 1
-        self._settled = self._paused = False
+        self._settled = self._paused = self._asked = False
         if not keep:
             self._kept_revision = self._revision
 
@@ -122,13 +124,17 @@ class Results(QObject):
     def pause(self) -> None:
         """The hand holds still: a draft is not good enough any more."""
         self._paused = True
-        self._ask_for_exact()
+        self._rest()
 
-    def _ask_for_exact(self) -> None:
+    def _rest(self) -> None:
         shown = self.shown
-        current = self._shown_revision == self._revision
-        if self._paused and current and shown is not None and shown.result.draft:
+        if not self._paused or shown is None or self._shown_revision != self._revision:
+            return
+        if not shown.result.draft:
             self._paused = False
+            self.rested.emit(shown)
+        elif not self._asked:
+            self._asked = True
             self.exact_wanted.emit(shown)
 
     def settle(self) -> None:
@@ -146,6 +152,15 @@ class Results(QObject):
         self.shown = Shown(picture, job, Result((picture,)))
         self._shown_revision = ELSEWHERE
         self.shown_changed.emit(self.shown)
+
+    def remember(self, picture: Picture, job: Job) -> None:
+        """Show at once what an earlier session made of this desk, until its engine has answered.
+        It counts as a draft: nothing of it is kept."""
+        if self.shown is None:
+            self._shown_revision = self._revision
+            self.shown = Shown(picture, job, Result((picture,), draft=True), 0.0)
+            self._asked = True  # the live job of the desk is on its way already
+            self.shown_changed.emit(self.shown)
 
     def under_way(self) -> list[int]:
         return list(self._sent)
@@ -219,7 +234,7 @@ class Results(QObject):
             self._set_status(replace(self.status, engine_ms=engine_ms, stroke_ms=waited))
         self.shown = Shown(result.picture, sent.job, result, waited)
         self.shown_changed.emit(self.shown)
-        self._ask_for_exact()
+        self._rest()
         if self._settled:
             self._keep_settled(sent.title)
 

@@ -26,6 +26,7 @@ from app.door import CatalogueLike, Door, kept_for_drag
 from app.export import What
 from app.film import Film
 from app.history import History, HistoryEntry
+from app.lastpicture import LastPicture
 from app.models import Models, Wish, reference, same_model
 from app.results import Follow, Results, Shown, Status
 from app.settings import Settings
@@ -97,6 +98,7 @@ class Studio(QObject):
         self._models = Models(worker, self.tasks, catalogue, self)
         self._door = Door(worker, self.tasks, catalogue, self.background, self)
         self.captions = Captions(catalogue, self._submit_caption, self)
+        self._last = LastPicture(self.folder / "last.png", self.background)
         self._live = bool(settings.get("live"))
         self._sheet: tuple[int, int] | None = None
 
@@ -121,6 +123,7 @@ class Studio(QObject):
         self._burst.paused.connect(results.pause)
         self._burst.quiet.connect(self.settle)
         results.exact_wanted.connect(self._submit_exact)
+        results.rested.connect(self._on_rested)
         results.shown_changed.connect(self.result_shown)
         results.preview.connect(self.preview_shown)
         for name in ("failed", "tool_result", "status_changed"):
@@ -180,6 +183,7 @@ class Studio(QObject):
     def start(self) -> None:
         """Bring back history and desk, and load the model of the last session or the default."""
         self.background.do(lambda: shutil.rmtree(self.folder / "drag", ignore_errors=True))
+        self._last.read()
         self.history.load()
         self.desk.open(self._on_desk)
 
@@ -347,6 +351,13 @@ class Studio(QObject):
             return
         ticket = self.worker.submit(job, LIVE, self.card.title, draft=True)
         self._results.expect(ticket, "live", job, self.card.title, touched)
+        known = self._last.of(job)
+        if known is not None:
+            self._results.remember(known, job)
+
+    @Slot(object)
+    def _on_rested(self, shown: Shown) -> None:
+        self._last.keep(shown.picture, shown.job)
 
     @Slot(object)
     def _submit_exact(self, draft: Shown) -> None:

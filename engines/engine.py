@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 import time
 import weakref
 from collections import Counter, OrderedDict
@@ -28,7 +29,7 @@ from engines.images import ImageError, contact_sheet
 from engines.job import Event, Job, JobError, Progress, Result
 from engines.lanes import Guard, Lanes, Workshop
 from engines.sizes import Shrunk, shrunk
-from engines.weights import Shelf, Weights, split_reference, told_card
+from engines.weights import Loaded, Shelf, Weights, split_reference, told_card
 
 if TYPE_CHECKING:
     import torch
@@ -74,7 +75,7 @@ class Engine:
         self._budget = memory_budget
         self._half = half
         self._cpu_fallback = cpu_fallback
-        self._shelf = Shelf(catalogue)
+        self._shelf, self._loaded = Shelf(catalogue), Loaded()
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()  # least recently used first
         self._running: Counter[Key] = Counter()
         able = bool(lanes) and find_spec("openvino") is not None
@@ -107,7 +108,10 @@ class Engine:
 
     def memory(self) -> dict[str, Any]:
         """{"used": bytes of all kept models, "budget": bytes, "device": its name, "lane": what
-        drafts of the model used last run in, "" where nothing but torch was asked for}."""
+        drafts of the model used last run in, "" where nothing but torch was asked for}. Before
+        torch is here nothing is known, and nothing waits for it."""
+        if self._device is None and "torch" not in sys.modules:
+            return {"used": 0, "budget": 0, "device": "", "lane": ""}
         last = next(reversed(self._kept.values()), None)
         lane = last.model.lanes.state if last is not None and last.model.lanes else ""
         used, device = self._used(), str(self.device)
@@ -163,10 +167,20 @@ class Engine:
         tool = families().get(reference)
         if tool is not None and tool.tool:
             return tool.card(None)
-        model = self.load(reference, family)
-        name, digest = split_reference(model.checkpoint)
-        preset = self._shelf.chosen_preset(digest) or model.family.told_by(name)
-        return model.family.presented(model.card, preset) if preset else model.card
+        card = self._told(reference, family) or self.load(reference, family).card
+        (name, digest), known = split_reference(card.checkpoint), families()[card.family]
+        preset = self._shelf.chosen_preset(digest) or known.told_by(name)
+        return known.presented(card, preset) if preset else card
+
+    def _told(self, reference: str, family: str) -> ModelCard | None:
+        """The card of a model that was loaded before, as long as torch is not here: the window need
+        not wait for it. The model is loaded by its first job."""
+        if "torch" in sys.modules:
+            return None
+        weights = self._shelf.find(reference)
+        checkpoint = _opened(weights)
+        found, config = _picked(checkpoint, weights, family or weights.family)
+        return self._loaded.completed(told_card(found.card(config), checkpoint)[0], weights)
 
     def load(self, reference: str, family: str = "") -> Model:
         """The model of a path, "name" or "name@digest", ready on the device; kept for the next
@@ -241,6 +255,7 @@ class Engine:
             parameters=sum(p.numel() for p in module.parameters()),
             notes=(*card.notes, *notes),
         )
+        self._loaded.keep(card, weights.digest)
         for note in notes:
             log.info("%s: %s", weights.name, note)
         log.info("%s loaded in %.2f s", weights.reference, time.perf_counter() - started)

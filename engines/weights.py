@@ -3,7 +3,10 @@ networks."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from engines.catalogue import Catalogue, Entry, split_reference
 from engines.checkpoint import Checkpoint, CheckpointError, file_digest, may_be_weights
 from engines.controls import ModelCard, SketchStats
 from engines.errors import EngineError
+from engines.folders import cache_folder
 
 _SENTENCES = ("title", "summary", "data", "paper", "licence", "sheet")
 
@@ -84,6 +88,37 @@ class Shelf:
                 f"({found.digest}); open the right file.",
             )
         return replace(found, digest=digest, family=found.family or self.chosen_family(digest))
+
+
+class Loaded:
+    """What loading a model told beyond its card, kept on disk: it opens without torch next time.
+
+    A card is made anew each time, so that it is never older than this program.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or cache_folder() / "loaded"
+
+    def keep(self, card: ModelCard, digest: str) -> None:
+        body = {"parameters": card.parameters, "notes": list(card.notes)}
+        path = self._path(digest, card.family)
+        with suppress(OSError):  # only faster
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f".{path.name}.{os.getpid()}")
+            part.write_text(json.dumps(body), "utf-8")
+            part.replace(path)
+
+    def completed(self, card: ModelCard, weights: Weights) -> ModelCard | None:
+        """The card as it was after loading; None where these weights were never loaded."""
+        try:
+            body = json.loads(self._path(weights.digest, card.family).read_text("utf-8"))
+            count, notes = int(body["parameters"]), tuple(str(note) for note in body["notes"])
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+        return replace(card, checkpoint=weights.reference, parameters=count, notes=notes)
+
+    def _path(self, digest: str, family: str) -> Path:
+        return self._folder / f"{digest}-{family}.json"
 
 
 def _digest(path: Path) -> str:

@@ -80,7 +80,7 @@ APP = (
     ("i18n", "theme", "pictures", "drawing", "background", "settings"),
     ("tiles", "raster", "labels", "worker"),
     ("widgets",),
-    ("desk", "history", "tasks", "export", "opening"),
+    ("desk", "history", "tasks", "export", "opening", "lastpicture"),
     ("results", "door"),
     ("studio",),
     (

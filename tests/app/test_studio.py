@@ -567,6 +567,43 @@ def test_what_runs_as_a_task_is_no_draft(drafting):
     assert bench.engine.exact == [True]
 
 
+# ---- the first picture of a start ---------------------------------------------------------------
+
+
+def test_the_next_start_shows_the_last_picture_before_anything_is_computed(open_bench, qtbot):
+    first = open_bench().start()
+    first.draw(10)
+    first.wait_shown(10)
+    first.wait(lambda: (first.studio.folder / "last.png").exists())
+    made = first.wait_shown(10).picture
+    first.wait(lambda: job_from_png(first.studio.folder / "last.png").digest
+               == first.studio.shown.job.digest)  # fmt: skip
+    assert first.studio.close()
+    engine = FakeEngine(seconds=0.3)
+    again = open_bench(engine=engine)
+    again.start()
+    shown = again.told["result_shown"][0]
+    assert shown.picture == made and engine.exact in ([], [False]) and again.studio.final is None
+    again.wait(lambda: again.studio.final is not None)
+    assert again.shown().picture == made and engine.exact == [False]
+
+
+def test_a_last_picture_of_another_desk_is_not_shown(open_bench):
+    first = open_bench().start()
+    first.wait(lambda: (first.studio.folder / "last.png").exists())
+    first.draw(99)
+    assert first.studio.close()
+    again = open_bench().start()
+    assert again.told["result_shown"][0].job.images["canvas"].pixels[0, 0] == 99
+    assert again.studio.final is not None
+
+
+def test_a_damaged_last_picture_is_no_trouble(open_bench, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "last.png").write_bytes(b"no picture")
+    assert open_bench().start().studio.final is not None
+
+
 def test_enlarging_shows_keeps_and_tells_what_it_was_made_of(bench):
     bench.catalogue.families["e1a46e"] = "enlarge"
     bench.catalogue.put("enlarge-x4@e1a46e")

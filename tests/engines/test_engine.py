@@ -711,3 +711,25 @@ def test_a_card_that_is_too_small_climbs_down_and_may_hand_over_to_the_cpu(
         assert any("on the CPU" in note for note in result(handing, job(model, picture)).notes)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+def test_a_model_that_was_loaded_before_is_described_without_torch(
+    tmp_path: Path, home: Path
+) -> None:
+    """In a process of its own, since torch is here."""
+    code = (
+        "import sys\n"
+        "from engines.catalogue import Catalogue\n"
+        "from engines.engine import Engine\n"
+        "engine = Engine()\n"
+        "name = Catalogue().default().reference\n"
+        "first = engine.memory(), engine.describe(name)\n"
+        "print('torch' in sys.modules, first[0]['device'])\n"
+        "print(engine.load(name).card == engine.describe(name) == first[1])\n"
+    )
+    told = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
+                       cwd=Path(__file__).parents[2]).stdout.split()
+        for _ in range(2)
+    ]  # fmt: skip
+    assert told == [["True", "True"], ["False", "True"]]
