@@ -84,8 +84,8 @@ OPTIONS = (
            low=0, high=256, step=1, unit="GB", restart=True),
     Option("cpu_fallback", "Use the processor when the card's memory runs out", False, "toggle",
            "Engine", "Slower, but the picture is made.", restart=True),
-    Option("drafts", "Fast drafts on the processor", True, "toggle", "Engine",
-           "While pen or slider moves, a converted network draws; the exact picture follows when "
+    Option("drafts", "Fast drafts", True, "toggle", "Engine",
+           "While pen or slider moves, a faster network draws; the exact picture follows when "
            "you pause. Only exact pictures are kept.", restart=True),
     Option("draft_precision", "Precision of drafts", "int8", "choice", "Engine",
            "Eight bits are taken where they are faster and no difference is seen.", restart=True,

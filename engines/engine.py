@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from engines.checkpoint import Checkpoint, CheckpointError, open_checkpoint
 from engines.controls import ControlError, ModelCard, checked
 from engines.errors import EngineError
-from engines.family import Family, Model, families
+from engines.family import Family, LanesLike, Model, families
 from engines.family import candidates as recognised
 from engines.images import ImageError, contact_sheet
 from engines.job import Event, Job, JobError, Progress, Result
@@ -58,7 +58,8 @@ class Engine:
     half           allow half precision where the model's card and the device do
     cpu_fallback   let the CPU take over when a graphics card has too little memory
     lanes          precisions that drafts on the CPU may be computed in, apart from torch's:
-                   "fp32", "int8"; networks are converted to them in the background
+                   "fp32", "int8"; networks are converted to them in the background. On a CUDA card
+                   any of them lets drafts be replayed as graphs. Empty: no draft differs
     """
 
     def __init__(
@@ -259,11 +260,19 @@ class Engine:
         for note in notes:
             log.info("%s: %s", weights.name, note)
         log.info("%s loaded in %.2f s", weights.reference, time.perf_counter() - started)
-        lanes = None
-        if self._workshop is not None and self.device.type == "cpu":
-            lanes = Lanes(self._workshop, weights.path, weights.digest, family.id)
         return Model(family, module, config, card, self.device, dtype, executor.execute,
-                     weights.reference, notes, lanes)  # fmt: skip
+                     weights.reference, notes, self._lanes_for(family, weights))  # fmt: skip
+
+    def _lanes_for(self, family: Family, weights: Weights) -> LanesLike | None:
+        if self._workshop is None:
+            return None
+        if self.device.type == "cuda":
+            from engines.graphs import Graphs
+
+            return Graphs()
+        if self.device.type == "cpu":
+            return Lanes(self._workshop, weights.path, weights.digest, family.id)
+        return None
 
     # ---- running --------------------------------------------------------------------------------
 

@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
 
 class LanesLike(Protocol):
-    """What a model asks of its faster ways, engines/lanes.py."""
+    """What a model asks of its faster ways: engines/lanes.py, on a card engines/graphs.py."""
 
     runs: int
 
     @property
     def bytes(self) -> int: ...
     @property
-    def state(self) -> str: ...
+    def state(self) -> str:  # what drafts run in, for the status line
+        ...
     def run(self, model: Model, given: Sequence[Any], named: Mapping[str, Any]) -> Any | None: ...
     def distrust(self) -> str: ...
 

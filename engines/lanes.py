@@ -77,7 +77,7 @@ def call_of(model: Model, given: Sequence[Any], named: Mapping[str, Any]) -> Cal
     tensors = [x for x in (*given, *named.values()) if isinstance(x, torch.Tensor)]
     if len(known) < len(arguments) or not 0 < sum(x.numel() for x in tensors) < LARGEST:
         return None
-    mode = _mode(model.module)
+    mode = mode_of(model.module)
     return None if mode is None else Call(tuple(known), *mode)
 
 
@@ -90,8 +90,9 @@ def _argument(name: str, value: Any) -> Argument | None:
     return Argument(name, None, value) if plain else None
 
 
-def _mode(module: nn.Module) -> tuple[bool, bool] | None:
-    """(batch statistics, noise) of a network as it is now."""
+def mode_of(module: nn.Module) -> tuple[bool, bool] | None:
+    """(batch statistics, noise) of a network as it is now; None where hooks change it, or part of
+    it is being trained."""
     from torch import nn
 
     from engines.layers import SeededDropout

@@ -38,7 +38,10 @@ def to_tensor(
 
     channels  1: luma; 3: RGB; both with transparency laid on white. 4: RGB as stored, then alpha.
     """
-    pixels = torch.from_numpy(_layout(picture, channels).copy()).to(device)
+    pixels = torch.from_numpy(_layout(picture, channels).copy())
+    if torch.device(device).type == "cuda":
+        pixels = pixels.pin_memory()  # so that the copy waits for nobody
+    pixels = pixels.to(device, non_blocking=True)
     pixels = pixels.reshape(picture.height, picture.width, channels)
     planes = pixels.permute(2, 0, 1)[None].to(torch.float32, memory_format=torch.contiguous_format)
     return planes.div_(255).mul_(high - low).add_(low).to(dtype)
@@ -72,10 +75,11 @@ def to_picture(tensor: Tensor, low: float = -1.0, high: float = 1.0) -> Picture:
     if planes.ndim != 3 or planes.shape[0] not in (1, 3, 4):
         raise TensorError(f"A tensor of shape {tuple(tensor.shape)} is no picture.")
     planes = planes.to(torch.float32)
-    if not bool(torch.isfinite(planes.sum(dtype=torch.float64))):
-        raise NotFinite("The network answered with numbers that are no picture.")
+    finite = torch.isfinite(planes.sum(dtype=torch.float64))
     steps = (planes - low).mul_(255 / (high - low)).clamp_(0, 255).round_().to(torch.uint8)
-    pixels = steps.permute(1, 2, 0).contiguous().cpu().numpy()
+    pixels = steps.permute(1, 2, 0).contiguous().cpu().numpy()  # here the device is waited for
+    if not bool(finite):
+        raise NotFinite("The network answered with numbers that are no picture.")
     pixels.flags.writeable = False
     return Picture(pixels)
 

@@ -40,6 +40,7 @@ class StatusBar(QFrame):
         self.setLayout(box)
         self._status: Any = None
         signals.changed.connect(self._write)
+        self._write()
 
     def show_status(self, status: Any) -> None:
         """status: device, memory_used, memory_budget, engine_ms, stroke_ms, lane"""

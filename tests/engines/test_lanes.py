@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from engines import checkpoint, lanemaking, lanes
+from engines import checkpoint, graphs, lanemaking, lanes
 from engines.catalogue import Catalogue
 from engines.controls import ModelCard
 from engines.engine import Engine
@@ -307,3 +307,39 @@ def test_a_broken_entry_is_deleted_and_never_fatal(tmp_path: Path, how: str) -> 
     assert store.facts("key") is None
     assert not folder.exists()
     assert store.facts("key") is None
+
+
+# ---- on a graphics card --------------------------------------------------------------------------
+
+
+def test_graphs_refuse_what_no_graph_can_stand_for() -> None:
+    tiny, x = model(), torch.zeros(SHAPE)
+    assert graphs.key_of(tiny, [x], {}) is None, "not on the card"
+    seed_dropout(tiny.module, 0)
+    assert graphs.key_of(tiny, [x], {}) is None, "noise is drawn on the processor"
+    assert graphs.Graphs().run(tiny, [x], {}) is None
+
+
+def test_what_cannot_be_recorded_stays_eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    tried: list[int] = []
+    monkeypatch.setattr(graphs, "key_of", lambda *_: ("key",))
+    monkeypatch.setattr(graphs, "_record", lambda *_: (tried.append(1), fail()))
+    ours, tiny = graphs.Graphs(), model()
+    for _ in range(5):
+        assert ours.run(tiny, [torch.zeros(SHAPE)], {}) is None
+    assert tried == [1] and ours.state == graphs.EAGER and ours.runs == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="There is no CUDA card here.")
+def test_a_graph_gives_what_the_network_gives(weights: Path, tmp_path: Path) -> None:
+    catalogue = Catalogue(shipped=tmp_path / "shipped", own=tmp_path / "models.json")
+    engine = Engine("cuda", catalogue=catalogue, half=False, lanes=("fp32",))
+    for seed in range(6):
+        wanted = job(str(weights), seed, noise=False)
+        draft, exact = last(engine, wanted, draft=True), last(engine, wanted)
+        assert draft.picture == exact.picture and draft.draft == (seed >= lanes.WORTH - 1)
+    assert engine.memory()["lane"] == graphs.RECORDED
