@@ -35,6 +35,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def no_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test converts a network by the way: engines find no library for it."""
+    monkeypatch.setattr("engines.engine.find_spec", lambda _: None)
+
+
+@pytest.fixture(autouse=True)
 def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Fails a test that leaves a thread or a timer of Qt running."""
     if request.node.get_closest_marker("gui") is None:

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,7 @@ def store(made: tuple[Store, Order], tmp_path: Path) -> Store:
 def engine(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """With that lane, which nobody mistrusts, and no process in the background."""
     monkeypatch.setattr(lanes, "VISIBLE", 255.0)
+    monkeypatch.setattr("engines.engine.find_spec", find_spec)
     catalogue = Catalogue(shipped=tmp_path / "shipped", own=tmp_path / "models.json")
     engine = Engine("cpu", catalogue=catalogue, lanes=("fp32", "int8"))
     assert engine._workshop is not None
@@ -181,6 +183,34 @@ def test_a_broken_lane_costs_no_picture_and_is_forgotten(
     result = last(engine, job(str(weights)), draft=True)
     assert not result.draft and result.pictures
     assert store.facts(made[1].key()) is None, "made again when it is worth it"
+
+
+def test_another_process_makes_the_lane_and_says_what_it_measured(
+    weights: Path, tmp_path: Path
+) -> None:
+    workshop = Workshop(("fp32",), Store(tmp_path), threads=1)
+    way = lanes._Way(state="ordered")
+    workshop.make(order(weights), ("fp32",), way, [[np.zeros(SHAPE, np.float32)]] * 2)
+    workshop.wait()
+    workshop.close()
+    facts = workshop.store.facts(order(weights).key())
+    assert way.state == "settled" and facts is not None and facts.error == ""
+    assert set(facts.measured) == {"torch", "fp32"} and facts.differs["fp32"] < 1e-5
+    assert (way.lane is not None) == ("fp32" in facts.files)
+    assert way.why == facts.refused.get("fp32", "")
+
+
+def test_a_process_that_fails_leaves_torch(tmp_path: Path) -> None:
+    workshop = Workshop(("fp32",), Store(tmp_path), threads=1)
+    (tmp_path / "weights.pth").write_bytes(b"none")
+    way = lanes._Way(state="ordered")
+    asked = Order(str(tmp_path / "weights.pth"), "0" * 16, "pix2pix", CALL)
+    workshop.make(asked, ("fp32",), way, [[np.zeros(SHAPE, np.float32)]])
+    workshop.wait()
+    workshop.close()
+    facts = workshop.store.facts(asked.key())
+    assert (way.state, way.lane, way.why) == ("settled", None, "unconvertible")
+    assert facts is not None and "other weights" in facts.error
 
 
 def test_a_network_whose_way_depends_on_numbers_stays_in_torch() -> None:
@@ -335,7 +365,10 @@ def test_what_cannot_be_recorded_stays_eager(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="There is no CUDA card here.")
-def test_a_graph_gives_what_the_network_gives(weights: Path, tmp_path: Path) -> None:
+def test_a_graph_gives_what_the_network_gives(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.engine.find_spec", find_spec)
     catalogue = Catalogue(shipped=tmp_path / "shipped", own=tmp_path / "models.json")
     engine = Engine("cuda", catalogue=catalogue, half=False, lanes=("fp32",))
     for seed in range(6):
