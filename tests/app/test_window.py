@@ -793,9 +793,9 @@ def test_progress_is_shown_and_cancelled(bench: Bench):
 
 def test_the_numbers_are_honest(bench: Bench):
     status = bench.window.status
-    bench.wait(lambda: status.device.text() != "")
-    assert "Processor" in status.device.text()
-    assert "20 ms" in status.engine.text() and "ms" in status.stroke.text()
+    bench.wait(lambda: "Processor" in status.device.text())
+    bench.wait(lambda: "20 ms" in status.engine.text())
+    assert "ms" in status.stroke.text()
     assert bench.window.room.photo_head.time.text() == "20 ms"
 
 
