@@ -20,7 +20,7 @@ from engines.job import Failed, Job, Picture, save_png
 class CatalogueLike(Protocol):
     """What is asked of engines.catalogue.Catalogue; its entries have name, digest and family."""
 
-    def find(self, reference: str) -> Any | None: ...
+    def find(self, reference: str, family: str = "") -> Any | None: ...
     def add(self, path: str | Path) -> Any: ...
     def default(self) -> Any | None: ...
     def entries(self) -> Any: ...
@@ -107,7 +107,7 @@ class Door(QObject):
             self._ties[answer.digest] = path
             self.tie.emit(answer)
         else:
-            self._add(path)
+            self._add(path, answer.families[0] if len(answer.families) == 1 else "")
 
     def _known_family(self, digest: str) -> str:
         entry = self._catalogue.find(f"@{digest}")

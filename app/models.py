@@ -76,8 +76,14 @@ class Models(QObject):
             self.wish = None
             self._tasks.apply(ticket, Cancelled())
 
-    def uses(self, checkpoint: str) -> bool:
-        return self.card is not None and same_model(self.card.checkpoint, checkpoint)
+    def uses(self, job: Job) -> bool:
+        """Whether it is the model of this job."""
+        card = self.card
+        return (
+            card is not None
+            and card.family == job.family
+            and same_model(card.checkpoint, job.checkpoint)
+        )
 
     @Slot(str, object)
     def _on_described(self, reference: str, answer: ModelCard | Failed) -> None:

@@ -432,8 +432,9 @@ class Studio(QObject):
         waiting = self._missing
         if waiting is not None and same_model(added, waiting.checkpoint):
             self.restore(waiting)
-        else:
-            self._models.choose(added)
+        else:  # of weights that several families take, the model of the one in use
+            entry = self.catalogue.find(added, self.card.family if self.card else "")
+            self._models.choose(reference(entry) if entry else added)
 
     # ---- recipes and history -------------------------------------------------------------------
 
@@ -451,7 +452,7 @@ class Studio(QObject):
             refusal = "This recipe is of a tool, not of a model; there is nothing to bring back."
             self.failed.emit("drop", Failed("input", refusal))
             return
-        entry = self.catalogue.find(job.checkpoint)
+        entry = self.catalogue.find(job.checkpoint, job.family)
         if entry is None:
             name, _, digest = job.checkpoint.partition("@")
             self._missing = job
@@ -487,7 +488,7 @@ class Studio(QObject):
 
     def _return_to(self, job: Job) -> None:
         """Make the desk that of `job`; if another model is in use, first choose the job's."""
-        if self._models.uses(job.checkpoint):
+        if self._models.uses(job):
             self._models.give_up()
             preset = self.card.preset() if self.card is not None else None
             wanted = str(job.values.get(preset.name, preset.default)) if preset else ""
@@ -496,7 +497,8 @@ class Studio(QObject):
             else:
                 self._assume(job)
         else:
-            self._models.choose(job.checkpoint, job, keep=False)
+            entry = self.catalogue.find(job.checkpoint, job.family)
+            self._models.choose(reference(entry) if entry else job.checkpoint, job, keep=False)
 
     def _desk_job(self) -> Job | None:
         """What undo brings back: also that a sheet was empty."""

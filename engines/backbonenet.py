@@ -18,14 +18,13 @@ from engines.checkpoint import Checkpoint, fill
 
 Pooling = Literal["max", "average"]
 EPS = {"vgg": 1e-5, "googlenet": 1e-3, "squeezenet": 1e-5}  # of the batch norms
-MINIMUM = 32  # pixels on a side that every layer of every backbone has a result for
 
 
 class Backbone(nn.Module):
     """A classifier as a source of features; key names are those of its published weights.
 
     A call takes the network's own input, (B, 3, H, W) as `enter` makes it from RGB in [0, 1];
-    H and W are at least MINIMUM.
+    H and W are at least backbones.MINIMUM.
     """
 
     mean: Tensor

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 Kind = Literal["vgg", "googlenet", "squeezenet"]
 Scale = Literal["imagenet", "caffe", "signed", "unit"]
 Shape = tuple[int, ...]
+FAMILIES = {"neural_style": "style", "dream": "dream"}  # that look through one, and their rooms
 METADATA = "backbone"  # where a file of ours says its configuration
 HEAD = "class"  # name of the node that gives one number a class, before any softmax
+MINIMUM = 32  # pixels on a side that every layer of every backbone has a result for
 
 # (range, mean, deviation): the input is (RGB in [0, 1] x range - mean) / deviation, in the order
 # blue, green, red for "caffe"
@@ -82,6 +84,13 @@ class Config:
             k: tuple(v) if isinstance(v, list) else v for k, v in body.items() if k in known
         }
         return cls(**given)
+
+
+def units(config: Config) -> float:
+    """What one step of 255 is in the input of a network on 0 to 255, in steps of this network's:
+    features are multiplied by it to be as large as those of such a network."""
+    full, _, deviation = SCALES[config.scale]
+    return 255.0 / full * sum(deviation) / 3
 
 
 VGG16, VGG19 = Config(depths=(2, 2, 3, 3, 3)), Config()

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from engines.backbones import FAMILIES
 from engines.checkpoint import CheckpointError, file_digest, may_be_weights, open_checkpoint
 from engines.download import fetch
 from engines.folders import data_folder
@@ -72,23 +73,27 @@ class Catalogue:
     # ---- looking ---------------------------------------------------------------------------------
 
     def entries(self) -> tuple[Entry, ...]:
-        """The shipped models first, in their order, then a person's own, newest first."""
-        return (*self._read_shipped(), *reversed(self._read_own()))
+        """The shipped models first, in their order, then a person's own, newest first. A backbone
+        of one's own is a model of every family that looks through one."""
+        own = (twin for entry in reversed(self._read_own()) for twin in _twins(entry))
+        return (*self._read_shipped(), *own)
 
     def default(self) -> Entry | None:
         """The first shipped model that is installed, else the newest of one's own."""
         return next((e for e in self.entries() if e.installed), None)
 
-    def find(self, reference: str) -> Entry | None:
+    def find(self, reference: str, family: str = "") -> Entry | None:
         """The model of "name@digest", "@digest", a name, the unique beginning of a name, or a path.
 
-        The digest decides over the name; a name alone prefers the shipped model, then the newest
-        file. None if nothing fits. Raises CheckpointError for a file that is no model.
+        The digest decides over the name, which with `family` decides between models that share a
+        file; a name alone prefers the shipped model, then the newest file. None if nothing fits. Raises CheckpointError for a file that is no model.
         """
         name, digest = split_reference(reference)
         installed = [e for e in self.entries() if e.installed]
         if digest:
-            return next((e for e in installed if e.digest == digest), None)
+            same = [e for e in installed if e.digest == digest]
+            same.sort(key=lambda e: (family not in ("", e.family), e.name != name))
+            return same[0] if same else None
         exact = [e for e in installed if e.name == name]
         if exact:
             return self._as_it_is(exact[0])
@@ -127,17 +132,20 @@ class Catalogue:
         if entry.shipped:
             return entry
         entry = replace(entry, family=family or entry.family)
+        if entry.family in FAMILIES:
+            entry = replace(entry, rooms=(FAMILIES[entry.family],))
         with _WRITING:
             self._write_own([*(e for e in self._read_own() if e.path != path), entry])
         return entry
 
     def house(self, reference: str, rooms: tuple[str, ...]) -> None:
         """One's own model is at home in these rooms: its file did not say so, its card does."""
-        digest = split_reference(reference)[1]
         with _WRITING:
             own = self._read_own()
-            if rooms and any(e.digest == digest and e.rooms != rooms for e in own):
-                self._write_own(replace(e, rooms=rooms) if e.digest == digest else e for e in own)
+            if rooms and any(e.reference == reference and e.rooms != rooms for e in own):
+                self._write_own(
+                    replace(e, rooms=rooms) if e.reference == reference else e for e in own
+                )
 
     def forget(self, reference: str) -> None:
         """Take one's own model off the list; its file stays."""
@@ -232,6 +240,14 @@ class Catalogue:
         part = self._own.with_name(f".{self._own.name}.{os.getpid()}.part")
         part.write_text(text, encoding="utf-8")
         part.replace(self._own)
+
+
+def _twins(entry: Entry) -> Iterator[Entry]:
+    """The model itself, and those of the other families that take its weights."""
+    yield entry
+    for family, room in FAMILIES.items() if entry.family in FAMILIES else ():
+        if family != entry.family:
+            yield replace(entry, name=f"{entry.name}-{family}", family=family, rooms=(room,))
 
 
 def _name(path: Path) -> str:

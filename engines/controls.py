@@ -99,7 +99,8 @@ class Toggle:
 @dataclass(frozen=True)
 class Text:
     """`words` are those that the model knows, for completion; (): any, or nobody knows; they may
-    hold `hyphens`. A `needed` one is asked for, as a picture is, before there is a result."""
+    hold `hyphens`. `layers` (name, channels) are those of a network that it may name. A `needed`
+    one is asked for, as a picture is, before there is a result."""
 
     name: str
     label: str
@@ -109,6 +110,7 @@ class Text:
     help: str = ""
     words: tuple[str, ...] = ()
     hyphens: bool = False
+    layers: tuple[tuple[str, int], ...] = ()
     needed: bool = False
     type: Literal["text"] = "text"
 

@@ -87,7 +87,7 @@ def _weights(opened: Checkpoint) -> Verdict:
     except CheckpointError as error:
         return replace(seen, kind="refused", message=str(error))
     card = family.card(config)
-    kinds = tuple(f.id for f, _ in found)
+    kinds = tuple(f.id for f, _ in found if f is family or f.id not in family.shares)
     size = f"{card.network}, {opened.parameters:,} parameters"
     message = f"{name} is a {family.title.lower()} model ({size})."
     if len(kinds) > 1:

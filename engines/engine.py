@@ -190,7 +190,7 @@ class Engine:
         family: settles a tie; otherwise what the person chose once, what the file says, the best.
         """
         _, digest = split_reference(reference)
-        kept = self._known(digest, family or self._shelf.chosen_family(digest)) if digest else None
+        kept = self._known(digest, family or self._shelf.chosen_family(reference)) if digest else None
         if kept is None:
             weights = self._shelf.find(reference)
             family = family or weights.family
@@ -275,6 +275,19 @@ class Engine:
         return None
 
     # ---- running --------------------------------------------------------------------------------
+
+    def plan(self, job: Job) -> str:
+        """What a job will take, before it runs: one line, "" where its family does not say. Raises
+        EngineError."""
+        family = _family(job.family)
+        if family.tool:
+            return ""
+        model = self.load(job.checkpoint, job.family)
+        try:
+            with self._busy(model), _grad_mode(model)():
+                return family.plan(model, checked(job, model.card))
+        except (ControlError, ImageError, JobError) as error:
+            raise EngineError("input", str(error)) from error
 
     def run(self, job: Job, draft: bool = False) -> Iterator[Event]:
         """Any Progress and Preview, then one Result, last. Close it to cancel. Raises EngineError.

@@ -188,9 +188,7 @@ def painted(cut: Cut, mask: Picture | None) -> np.ndarray | None:
     where nothing is transparent how bright. It may be smaller or larger than the photo."""
     if mask is None:
         return None
-    grey = images.to_grey(mask).pixels
-    if mask.channels == 4 and mask.pixels[..., 3].min() < 255:
-        grey = mask.pixels[..., 3]
+    grey = images.coverage(mask).pixels
     scale = np.divide(mask.size, cut.photo.size)
     matrix = cut.matrix.copy()
     matrix[:, :2] = matrix[:, :2] / scale

@@ -83,6 +83,7 @@ class Family:
     id: ClassVar[str] = ""
     title: ClassVar[str] = ""
     before: ClassVar[tuple[str, ...]] = ()  # ids of families that lose a tie against this one
+    shares: ClassVar[tuple[str, ...]] = ()  # ids of families that take the same weights: no tie
     trainer: ClassVar[str] = (
         ""  # "module:Class" below this family's package, imported only to train
     )
@@ -149,6 +150,10 @@ class Family:
         """The inverse of to_dict."""
         raise NotImplementedError
 
+    def plan(self, model: Model, job: Job) -> str:
+        """What a checked job will take, in a few words; "" where nobody needs to know."""
+        return ""
+
     def run(self, model: Model, job: Job) -> Iterator[Event]:
         """Any Progress and Preview, then exactly one Result, last. Never holds a grad-mode context
         over a yield."""
@@ -175,12 +180,14 @@ def families() -> dict[str, Family]:
 def candidates(checkpoint: Checkpoint) -> list[tuple[Family, Any]]:
     """(family, config) for every family that recognises the checkpoint, best first.
 
-    Our own metadata decides alone; otherwise `before` orders a tie.
+    Our own metadata decides alone, but for those that share its weights; otherwise `before` orders
+    a tie.
     """
     named = checkpoint.metadata.get("family")
     if named in families():
         family = families()[named]
         config = family.recognise(checkpoint)
-        return [] if config is None else [(family, config)]
+        shared = [families()[id] for id in family.shares if id != family.id]
+        return [] if config is None else [(f, config) for f in (family, *shared)]
     found = [(f, c) for f in families().values() if (c := f.recognise(checkpoint)) is not None]
     return sorted(found, key=lambda pair: sum(pair[0].id in other.before for other, _ in found))

@@ -232,6 +232,13 @@ def to_grey(picture: Picture) -> Picture:
     return Picture(np.asarray(Image.fromarray(flatten(picture).pixels).convert("L")))
 
 
+def coverage(mask: Picture) -> Picture:
+    """(H, W): how opaque a mask is at each place, or where nothing is transparent how bright."""
+    if mask.channels == 4 and mask.pixels[..., 3].min() < 255:
+        return Picture(mask.pixels[..., 3])
+    return to_grey(mask)
+
+
 def split_alpha(picture: Picture) -> tuple[Picture, np.ndarray | None]:
     """(the picture without transparency, laid on white; its alpha (H, W) or None)."""
     if picture.channels != 4:

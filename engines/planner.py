@@ -11,9 +11,13 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from engines.backbones import Config, layer_table, nodes
+from engines.backbones import MINIMUM, Config, layer_table, nodes
 
 FLOAT, INDEX = 4, 8  # bytes of a number, and of the place that a maximum came from
+SIDES = (256, 384, 512, 768, 1024, 1536, 2048)  # of tiles, to choose from
+SHARE = 0.8  # of the free memory that a run may take
+SCRATCH = {"cpu": 2.05}  # measured: what oneDNN and the C library take beside the maps
+UNKNOWN = 4 << 30  # free bytes where nobody tells
 
 
 @dataclass(frozen=True)
@@ -75,3 +79,24 @@ def largest_tile(spare: float, per_pixel: float, rim: int, sides: tuple[int, ...
     smallest if none does."""
     fitting = [side for side in sides if per_pixel * (side + 2 * rim) ** 2 <= spare]
     return max(fitting, default=min(sides))
+
+
+def chosen_tile(asked: str, size: tuple[int, int], spare: float, per_pixel: float, rim: int) -> int:
+    """Side of the tiles that a picture is looked at in, 0: whole. `asked` is "auto", "off" or a
+    side in pixels."""
+    if min(size) < MINIMUM or asked == "off":
+        return 0
+    if asked.isdigit():
+        return int(asked) if int(asked) < max(size) else 0
+    if per_pixel * size[0] * size[1] <= spare:
+        return 0
+    tile = largest_tile(spare, per_pixel, rim, SIDES)
+    return tile if tile < max(size) else 0
+
+
+def looked_at(size: tuple[int, int], tile: int, rim: int) -> float:
+    """How often a pixel is looked at, in the mean."""
+    if not tile:
+        return 1.0
+    seen = [sum(min(n, b + tile + rim) - max(0, b - rim) for b in range(0, n, tile)) for n in size]
+    return seen[0] * seen[1] / (size[0] * size[1])

@@ -45,8 +45,13 @@ class Shelf:
     def catalogue(self) -> Catalogue:
         return self._catalogue if self._catalogue is not None else Catalogue()
 
-    def chosen_family(self, digest: str) -> str:
-        """The family that a person chose for these weights, "" if none."""
+    def chosen_family(self, reference: str) -> str:
+        """The family of the model "name@digest", or that a person chose for these weights; "" if
+        neither is known."""
+        name, digest = split_reference(reference)
+        found = self.catalogue.find(reference) if digest else None
+        if found is not None and found.name == name:
+            return found.family
         return self.catalogue.family_of(digest)
 
     def chosen_preset(self, digest: str) -> str:
@@ -87,7 +92,7 @@ class Shelf:
                 f"The file of {found.name} holds other weights now ({digest}) than those asked for "
                 f"({found.digest}); open the right file.",
             )
-        return replace(found, digest=digest, family=found.family or self.chosen_family(digest))
+        return replace(found, digest=digest, family=found.family or self.catalogue.family_of(digest))
 
 
 class Loaded:

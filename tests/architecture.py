@@ -43,12 +43,14 @@ LOADS_TORCH = (
     "engines.layers",
     "engines.memory",
     "engines.perceptual",
+    "engines.pace",
     "engines.residualnet",
     "engines.spoiling",
     "engines.tensors",
     "engines.tiled",
     "engines.training",
     "engines.unet",
+    "engines.windows",
     "engines.families",
 )
 NEVER_TORCH = ("engines.job", "engines.controls")

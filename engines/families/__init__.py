@@ -8,6 +8,7 @@ from engines.families import captioning as captioning
 from engines.families import colourise as colourise
 from engines.families import cyclegan as cyclegan
 from engines.families import dagan as dagan
+from engines.families import dream as dream
 from engines.families import enlarge as enlarge
 from engines.families import fader as fader
 from engines.families import faststyle as faststyle

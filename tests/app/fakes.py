@@ -199,7 +199,7 @@ class FakeCatalogue:
     def house(self, reference: str, rooms: tuple[str, ...]) -> None:
         """Where these models are at home does not matter here."""
 
-    def find(self, reference: str) -> FakeEntry | None:
+    def find(self, reference: str, family: str = "") -> FakeEntry | None:
         name, _, digest = reference.partition("@")
         for entry in self.known:
             if (digest and digest == entry.digest) or (not digest and name == entry.name):

@@ -25,8 +25,8 @@ from engines.families.style.config import (
 )
 from engines.families.style.descent import LBFGS
 from engines.families.style.objective import Features, Objective, Region, Targets, blended
-from engines.families.style.tiles import Grid
 from engines.job import Job, Picture, Preview, Progress, Result
+from engines.windows import Grid
 
 SMALL = Config(widths=(6, 8, 10), depths=(2, 2, 1), classes=4, hidden=0)
 ALL = Setting((("relu2_2", 1.0),), (("relu1_1", 1.0), ("relu3_1", 0.5)), pixel=2.0)

@@ -32,6 +32,8 @@ WHAT = (  # config.STYLES of them: the picture, its slider, its mask
 
 class NeuralStyle(Family):
     id, title = "neural_style", "Neural style"
+    before = ("dream",)
+    shares = tuple(backbones.FAMILIES)
     shrinks = True
 
     def recognise(self, checkpoint: Checkpoint) -> Config | None:
@@ -70,6 +72,11 @@ class NeuralStyle(Family):
             network=config.title,
             paper=PAPER,
         )
+
+    def plan(self, model: Model, job: Job) -> str:
+        from engines.families.style import transfer
+
+        return transfer.planned(model, job).sentence
 
     def run(self, model: Model, job: Job) -> Iterator[Event]:
         """Every step a Progress, now and then with the terms of the loss and a Preview."""

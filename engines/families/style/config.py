@@ -3,19 +3,12 @@ torch and knows no picture."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from engines.backbones import (
-    Config,
-    LayerError,
-    default_content,
-    default_style,
-    find_layer,
-)
-from engines.controls import ControlError
+from engines import layernames
+from engines.backbones import Config, default_content, default_style
 from engines.styling import final_size
 
 STYLES = 4  # pictures of style that one job may mix
@@ -73,20 +66,9 @@ def to_setting(config: Config, values: Mapping[str, Any]) -> Setting:
 def terms(config: Config, text: str) -> Terms:
     """ "relu1_1, relu2_1 = 0.5" as layers with weights. Raises ControlError."""
     found: dict[str, float] = {}
-    for part in re.split(r"[,;\n]+", text):
-        name, _, weight = (word.strip() for word in part.partition("="))
-        if not name:
-            continue
-        try:
-            layer, share = find_layer(config, name), float(weight or 1)
-        except LayerError as error:
-            raise ControlError(str(error)) from None
-        except ValueError:
-            raise ControlError(f"“{weight}” is no weight for the layer {name}.") from None
-        if not 0 <= share < 1e6:
-            raise ControlError(f"The weight of the layer {name} is a number from 0 on.")
+    for name, share in layernames.named(text):
         if share:
-            found[layer] = share
+            found[layernames.layer(config, name)] = share
     return tuple(found.items())
 
 

@@ -19,10 +19,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engines import tensors
-from engines.backbonenet import MINIMUM, Backbone
-from engines.backbones import HEAD, SCALES, Config
+from engines.backbonenet import Backbone
+from engines.backbones import HEAD, MINIMUM, units
 from engines.families.style.config import Setting
-from engines.families.style.tiles import Grid, Window
+from engines.windows import Grid, Window
 
 Key = tuple[str, str, int]
 Network = Callable[..., dict[str, Tensor]]  # (x, layers, pooling) -> maps, as Backbone gives them
@@ -58,12 +58,6 @@ def total_variation(x: Tensor) -> Tensor:
     return (x[..., 1:, :] - x[..., :-1, :]).abs().sum() + (
         x[..., 1:] - x[..., :-1]
     ).abs().sum()  # fmt: skip
-
-
-def units(config: Config) -> float:
-    """What features are multiplied by, to be as large as those of a network on 0 to 255."""
-    full, _, deviation = SCALES[config.scale]
-    return 255.0 / full * sum(deviation) / 3
 
 
 @dataclass

@@ -267,11 +267,7 @@ def _regions(
 
 
 def _mask(model: Model, picture: Picture | None, size: Size) -> Tensor:
-    """(1, 1, H, W) in [0, 1]: how opaque the picture is, or where nothing is transparent how
-    bright."""
+    """(1, 1, H, W) in [0, 1]: how far the picture covers each place."""
     assert picture is not None
-    plane = images.to_grey(picture).pixels
-    if picture.channels == 4 and picture.pixels[..., 3].min() < 255:
-        plane = picture.pixels[..., 3]
-    plane = Picture(images.resize(plane, size))
-    return tensors.to_tensor(plane, 1, model.device, low=0.0, high=1.0)
+    plane = images.resize(images.coverage(picture).pixels, size)
+    return tensors.to_tensor(Picture(plane), 1, model.device, low=0.0, high=1.0)

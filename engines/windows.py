@@ -10,8 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from engines.backbonenet import MINIMUM
-from engines.backbones import Config, layer_table
+from engines.backbones import MINIMUM, Config, layer_table
 
 RIM = 128  # pixels of rim at most: beyond, a feature sees next to nothing
 Span = tuple[int, int, int, int]  # begin and end of the core, begin and end of the window

@@ -1,0 +1,91 @@
+"""What a dream takes, before it runs: memory, seconds, and the tiles with which it fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engines import memory, pace
+from engines.backbones import HEAD, layer_names, layer_table
+from engines.families.dream.ascent import smoothed
+from engines.families.dream.config import Setting
+from engines.families.dream.objective import PRODUCTS
+from engines.family import Model
+from engines.planner import SCRATCH, SHARE, UNKNOWN, Estimate, chosen_tile, cost, looked_at
+from engines.windows import Grid
+
+Size = tuple[int, int]
+PICTURE = 12  # bytes of a pixel of the picture
+COPIES = 11  # of the picture: itself, the photo at all sizes, its gradient and what is made of it
+BLURS = 30  # readings and writings of the picture that a step takes, in passes of the blur
+
+
+@dataclass(frozen=True)
+class Room:
+    """How one octave is worked on. tile 0: whole; `macs` of one step."""
+
+    size: Size
+    tile: int
+    bytes: float
+    macs: float
+
+
+def room(model: Model, setting: Setting, size: Size, tiles: str, guide: Size | None) -> Room:
+    """`tiles` is "auto", "off" or a side in pixels."""
+    free = memory.free_bytes(model.device) or UNKNOWN
+    pixels = size[0] * size[1]
+    one = cost(model.config, _layers(model, setting))
+    scratch = SCRATCH.get(model.device.type, 1.0)
+    kept = pixels * PICTURE * COPIES + (2 * 4 * PRODUCTS if guide else 0)
+    rim = Grid(model.config, setting.layers).rim
+    tile = chosen_tile(tiles, size, SHARE * free - kept, one.bytes * scratch, rim)
+    window = min(pixels, (tile + 2 * rim) ** 2) if tile else pixels
+    macs = one.macs * pixels * looked_at(size, tile, rim)
+    macs += _products(model, setting, size, guide) if guide else 0
+    return Room(size, tile, kept + one.bytes * scratch * window, macs)
+
+
+def _layers(model: Model, setting: Setting) -> tuple[str, ...]:
+    """Those that are looked at; a class is told by all of them."""
+    return layer_names(model.config)[-1:] if setting.aim == "class" else setting.layers
+
+
+def _products(model: Model, setting: Setting, size: Size, guide: Size) -> float:
+    """Multiply-adds that match every place of a picture with every place of a guide."""
+    found = 0.0
+    for layer in layer_table(model.config):
+        if layer.name in setting.layers:
+            mine, theirs = ((n[0] * n[1]) / layer.stride**2 for n in (size, guide))
+            found += mine * theirs * layer.channels
+    return found
+
+
+def estimate(
+    model: Model, setting: Setting, octaves: Sequence[Room], guide: Size | None
+) -> Estimate:
+    """Of all octaves with their steps, and of the matching at the end."""
+    macs, copying = _speed(model, setting)
+    seconds = sum(one.macs for one in octaves) * setting.steps / macs
+    pixels = sum(one.size[0] * one.size[1] for one in octaves)
+    seconds += PICTURE * BLURS * pixels * setting.steps / copying
+    if guide:
+        seconds += octaves[-1].macs / (2 * macs)
+    widest = max(octaves, key=lambda one: one.bytes)
+    return Estimate(widest.bytes, seconds, widest.tile)
+
+
+def _speed(model: Model, setting: Setting) -> tuple[float, float]:
+    layers = (HEAD,) if setting.aim == "class" else setting.layers
+    one = cost(model.config, _layers(model, setting))
+
+    def look(x: Tensor) -> Tensor:
+        maps = model(model.module.enter(x), layers)  # type: ignore[operator]
+        return torch.stack([m.square().mean() for m in maps.values()]).sum()
+
+    def blur(x: Tensor) -> Tensor:
+        return smoothed(x, 1.0).sum()
+
+    return pace.speed(model, str(layers), look, one.macs, blur, PICTURE * BLURS)

@@ -1,0 +1,51 @@
+"""How fast this device looks through a backbone: measured, once for each set of layers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from engines.family import Model
+
+PROBE = 256  # pixels: side of the picture that the speed is measured on
+Pass = Callable[[Tensor], Tensor]
+
+
+def speed(
+    model: Model, key: str, look: Pass, macs: float, copy: Pass, moved: float
+) -> tuple[float, float]:
+    """(multiply-adds, copied bytes) in a second.
+
+    key   under which it is remembered
+    look  a picture (1, 3, H, W) in [0, 1] -> a number, by `macs` multiply-adds per pixel there and
+          back
+    copy  the same, by nothing but reading and writing `moved` bytes per pixel
+    """
+    if f"speed {key}" not in model.memo:
+        model.memo[f"speed {key}"] = _measured(model, look, macs, copy, moved)
+    return model.memo[f"speed {key}"]
+
+
+def _measured(
+    model: Model, look: Pass, macs: float, copy: Pass, moved: float
+) -> tuple[float, float]:
+    x = torch.rand((1, 3, PROBE, PROBE), generator=torch.Generator().manual_seed(0))
+    x = x.to(model.device).requires_grad_()
+    looking = min(_seconds(model, look, x) for _ in range(2))
+    copying = _seconds(model, copy, x)
+    return macs * PROBE**2 / looking, moved * PROBE**2 / max(copying, 1e-6)
+
+
+def _seconds(model: Model, run: Pass, x: Tensor) -> float:
+    begin = _now(model)
+    run(x).backward()
+    return _now(model) - begin
+
+
+def _now(model: Model) -> float:
+    if model.device.type == "cuda":
+        torch.cuda.synchronize(model.device)
+    return time.perf_counter()
