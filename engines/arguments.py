@@ -15,6 +15,13 @@ class _Command(argparse.ArgumentParser):
     def add_model(self, required: bool = False) -> None:
         self.add_argument("--model", required=required, help="name, name@digest or file")
 
+    def add_family(self) -> None:
+        self.add_argument(
+            "--family",
+            default="",
+            help="settles it where weights serve several, as style and dream",
+        )
+
     def add_values(self, help: str = "the value of a control, as often as needed") -> None:
         self.add_argument("--set", action="append", default=[], metavar="CONTROL=VALUE", help=help)
 
@@ -57,6 +64,9 @@ def parser() -> argparse.ArgumentParser:
     _run(command("run", "Make one picture from a model and pictures, or again from a PNG of ours."))
     _animate(
         command("animate", "Let values move in time: a film, or a strip where the file is a still.")
+    )
+    _film(
+        command("film", "Dream on and on while the picture moves: a film that repeats seamlessly.")
     )
     _lineup(command("lineup", "Show one face to every face model, side by side."))
     _loop(command("loop", "Paint a caption, caption the picture, paint that; say how it drifts."))
@@ -110,6 +120,7 @@ def _asking(c: _Command) -> None:
         help="a PNG of Ganvas, or a recipe as .json, to make again; other options change it",
     )
     c.add_model()
+    c.add_family()
     c.add_argument(
         "--image",
         action="append",
@@ -135,6 +146,24 @@ def _animate(c: _Command) -> None:
     c.add_argument("--ease", default="smooth", help="smooth (the default), linear, in, out")
     c.add_argument("--pingpong", action="store_true", help="and back again")
     c.add_output("gif, webp or mp4; or png, jpg, tif: all pictures side by side")
+    c.add_device()
+
+
+def _film(c: _Command) -> None:
+    _asking(c)
+    c.add_argument("--frames", type=int, default=100, metavar="N", help="pictures (100)")
+    c.add_argument("--rate", type=float, default=25.0, metavar="R", help="pictures a second (25)")
+    c.add_argument("--zoom", type=float, default=1.02, metavar="Z", help="each to the next (1.02)")
+    c.add_argument("--turn", type=float, default=0.0, metavar="DEGREES", help="against the clock")
+    c.add_argument(
+        "--right", type=float, default=0.0, metavar="S", help="shift, share of the width"
+    )
+    c.add_argument(
+        "--down", type=float, default=0.0, metavar="S", help="shift, share of the height"
+    )
+    c.add_argument("--steps", type=int, default=3, metavar="N", help="of each but the first (3)")
+    c.add_argument("--octaves", type=int, default=2, metavar="N", help="of each but the first (2)")
+    c.add_output("gif, webp or mp4")
     c.add_device()
 
 
@@ -169,6 +198,7 @@ def _loop(c: _Command) -> None:
 
 def _batch(c: _Command) -> None:
     c.add_model()
+    c.add_family()
     c.add_argument(
         "--like", type=Path, metavar="RECIPE", help="a PNG of Ganvas: the same edit on other photos"
     )

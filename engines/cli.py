@@ -219,6 +219,37 @@ def animate(options: argparse.Namespace) -> int:
     return 0
 
 
+def film(options: argparse.Namespace) -> int:
+    from engines import animate as films
+    from engines.journey import Journey, Motion
+
+    output: Path = options.output
+    if output.suffix.lower() not in films.FORMATS:
+        raise Refused(f"{output.name} needs one of the endings {', '.join(films.FORMATS)}.")
+    options.model = options.model or ("" if options.recipe else "dream")
+    options.family = options.family or "dream"
+    engine = _engine(options.device)
+    job = _complete(_asked(options, engine), engine)
+    if job.family != "dream":
+        raise Refused("A film of this kind is made of dreams; name a model that dreams.")
+    motion = Motion(options.zoom, options.turn, options.right, options.down)
+    journey = Journey(job, motion, options.frames, options.steps, options.octaves)
+
+    def pictures() -> Iterator[Picture]:
+        done = 0
+        while (wanted := journey.next()) is not None:
+            result = _finish(engine.run(wanted), quiet=True)
+            done += 1
+            _bar(done, journey.total, "")
+            yield from journey.take(_first(result))
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    for _ in films.write(pictures(), output, options.frames, options.rate):
+        pass
+    print(f"{output}  {options.frames} pictures")
+    return 0
+
+
 def lineup(options: argparse.Namespace) -> int:
     _check_output(options.output)
     engine = _engine(options.device)
@@ -252,7 +283,8 @@ def batch(options: argparse.Namespace) -> int:
     like = _elsewhere(_recipe(options.like), engine) if options.like else None
     if not options.model and like is None:
         raise Refused("Name a model with --model, or a PNG of Ganvas with --like.")
-    card = engine.describe(options.model or like.checkpoint)  # pyright: ignore
+    family = options.family or (like.family if like and not options.model else "")
+    card = engine.describe(options.model or like.checkpoint, family)  # pyright: ignore
     role, values = options.role or _single_role(card), _values(options.set)
     kept = {r: p for r, p in like.images.items() if r != role} if like else {}
     values = {**(like.values if like else {}), **values}
@@ -452,7 +484,7 @@ def convert(options: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     do.__name__: do for do in (
-        models, inspect, run, loop, animate, lineup, batch, edges, faces, prepare, train, convert,
+        models, inspect, run, loop, animate, film, lineup, batch, edges, faces, prepare, train, convert,
     )
 }  # fmt: skip
 
@@ -535,7 +567,7 @@ def _asked(options: argparse.Namespace, engine: Engine) -> Job:
         return _changed(_recipe(options.recipe), options, engine)
     if not options.model:
         raise Refused("Name a model with --model, or a PNG of Ganvas to make again.")
-    card = engine.describe(options.model)
+    card = engine.describe(options.model, options.family)
     images, values = _images(options.image, card), _values(options.set)
     return Job(card.family, card.checkpoint, values, images, seed=options.seed or 0)
 
@@ -554,7 +586,7 @@ def _is_changed(options: argparse.Namespace) -> bool:
 def _changed(job: Job, options: argparse.Namespace, engine: Engine) -> Job:
     """The recipe with what the command line says otherwise."""
     if options.model:
-        card = engine.describe(options.model)
+        card = engine.describe(options.model, options.family)
         job = job.with_(checkpoint=card.checkpoint, family=card.family)
     if options.image:
         card = engine.describe(job.checkpoint or job.family, job.family)

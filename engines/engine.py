@@ -190,7 +190,9 @@ class Engine:
         family: settles a tie; otherwise what the person chose once, what the file says, the best.
         """
         _, digest = split_reference(reference)
-        kept = self._known(digest, family or self._shelf.chosen_family(reference)) if digest else None
+        kept = (
+            self._known(digest, family or self._shelf.chosen_family(reference)) if digest else None
+        )
         if kept is None:
             weights = self._shelf.find(reference)
             family = family or weights.family
@@ -469,11 +471,9 @@ def _opened(weights: Weights) -> Checkpoint:
 
 
 def _picked(checkpoint: Checkpoint, weights: Weights, wanted: str) -> tuple[Family, Any]:
-    found = recognised(checkpoint)
-    for family, config in found:
-        if wanted in ("", family.id):
-            return family, config
-    if found:
+    if found := recognised(checkpoint, wanted):
+        return found[0]
+    if wanted and recognised(checkpoint):
         raise EngineError("checkpoint", f"{weights.name} holds no weights of “{wanted}”.")
     from engines import doctor
 

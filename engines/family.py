@@ -177,8 +177,9 @@ def families() -> dict[str, Family]:
     return _FAMILIES
 
 
-def candidates(checkpoint: Checkpoint) -> list[tuple[Family, Any]]:
-    """(family, config) for every family that recognises the checkpoint, best first.
+def candidates(checkpoint: Checkpoint, only: str = "") -> list[tuple[Family, Any]]:
+    """(family, config) for every family that recognises the checkpoint, best first; with `only`
+    nobody else is asked, some of whom take seconds to answer.
 
     Our own metadata decides alone, but for those that share its weights; otherwise `before` orders
     a tie.
@@ -188,6 +189,8 @@ def candidates(checkpoint: Checkpoint) -> list[tuple[Family, Any]]:
         family = families()[named]
         config = family.recognise(checkpoint)
         shared = [families()[id] for id in family.shares if id != family.id]
-        return [] if config is None else [(f, config) for f in (family, *shared)]
-    found = [(f, c) for f in families().values() if (c := f.recognise(checkpoint)) is not None]
+        fitting = [f for f in (family, *shared) if only in ("", f.id)]
+        return [] if config is None else [(f, config) for f in fitting]
+    asked = [f for f in families().values() if only in ("", f.id)]
+    found = [(f, c) for f in asked if (c := f.recognise(checkpoint)) is not None]
     return sorted(found, key=lambda pair: sum(pair[0].id in other.before for other, _ in found))

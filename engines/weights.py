@@ -92,7 +92,9 @@ class Shelf:
                 f"The file of {found.name} holds other weights now ({digest}) than those asked for "
                 f"({found.digest}); open the right file.",
             )
-        return replace(found, digest=digest, family=found.family or self.catalogue.family_of(digest))
+        return replace(
+            found, digest=digest, family=found.family or self.catalogue.family_of(digest)
+        )
 
 
 class Loaded:

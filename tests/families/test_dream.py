@@ -137,7 +137,9 @@ def test_a_blur_keeps_what_is_even_and_its_sum() -> None:
 # ---- runs ----------------------------------------------------------------------------------------
 
 
-def picture(seed: int, width: int = 48, height: int = 40, low: int = 60, high: int = 196) -> Picture:
+def picture(
+    seed: int, width: int = 48, height: int = 40, low: int = 60, high: int = 196
+) -> Picture:
     return Picture(np.random.default_rng(seed).integers(low, high, (height, width, 3), np.uint8))
 
 
@@ -219,7 +221,8 @@ def test_going_on_begins_with_the_picture_so_far(model: tuple[Engine, str]) -> N
     again = made(model, values, progress=once)
     assert again[-1].pictures == result(model, values, photo=once).pictures
     small = picture(7, 38, 32)
-    assert [e.done for e in made(model, values, progress=small) if isinstance(e, Progress)][0] == 0
+    stopped = [e.done for e in made(model, values, progress=small) if isinstance(e, Progress)]
+    assert stopped[0] == 0 and stopped[-1] == 8
     whole = made(model, {**values, "enlarging": "whole"}, progress=once)
     done = [e.done for e in whole if isinstance(e, Progress)]
     assert min(d for d in done if d) == 5  # the last octave alone

@@ -33,7 +33,7 @@ def smoothed(gradient: Tensor, deviation: float) -> Tensor:
 
 
 def normalised(gradient: Tensor, how: Normalisation) -> Tensor:
-    """"std": mean 0, deviation 1; "mean": mean size 1; "none": as it is."""
+    """ "std": mean 0, deviation 1; "mean": mean size 1; "none": as it is."""
     if how == "std":
         return (gradient - gradient.mean()) / gradient.std().clamp(min=1e-12)
     if how == "mean":
