@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, QPoint, QUrl
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QDialog, QFileDialog, QMenu
+from PySide6.QtWidgets import QDialog, QFileDialog, QMenu, QWidget
 from shiboken6 import isValid
 
 from app.actions import known_keys
@@ -25,6 +25,7 @@ from engines.job import Job, Picture, Result, Value
 
 if TYPE_CHECKING:
     from app.widgets.animate import AnimatePopover, Animation
+    from app.widgets.journey import JourneyPopover, Travel
     from app.window import MainWindow
 
 WEIGHTS = "*.safetensors *.pth *.pt *.pkl *.ckpt *.bin *.t7 *.npz *.onnx *.h5 *.pb *.tar"
@@ -42,6 +43,7 @@ class Asking(QObject):
         self.edges: EdgesDialog | None = None
         self.settings: SettingsDialog | None = None
         self.animate: AnimatePopover | None = None
+        self.journey: JourneyPopover | None = None
         self.shown: QDialog | None = None
         self._verdict: Any = None
         self._asked_edges: Job | None = None
@@ -187,6 +189,25 @@ class Asking(QObject):
         from app.widgets.attention import AttentionPage
 
         self._open(AttentionPage(self.window))
+
+    def for_journey(self, anchor: QWidget) -> None:
+        """How a film of dreams moves, and then where it goes."""
+        from app.widgets.journey import JourneyPopover
+
+        if self.journey is None:
+            self.journey = JourneyPopover(self.window)
+            self.journey.wanted.connect(self._on_journey)
+        self.journey.open_at(anchor, above=True, right=True)
+
+    def _on_journey(self, wanted: Travel) -> None:
+        from engines.journey import Journey, Motion
+
+        kinds = {wanted.kind: FILMS[wanted.kind]}
+        if path := self._save_name("ganvas-dream", wanted.kind, kinds):
+            motion = Motion(wanted.zoom, wanted.turn, wanted.right, wanted.down)
+            self.studio.make_journey(
+                lambda job: Journey(job, motion, wanted.frames, wanted.steps), path, wanted.rate
+            )
 
     def _save_name(self, name: str, form: str, kinds: Mapping[str, str]) -> str:
         """A path chosen by the user, with a suffix; "" if none was."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from PySide6.QtCore import QObject, Signal
 
@@ -16,17 +16,43 @@ from engines.job import Cancelled, Event, Failed, Job, Picture, Preview, Progres
 GAP = 4  # white pixels between the pictures of a strip
 
 
+class Course(Protocol):
+    """Which jobs a film is made of, and which pictures they give it. `total`: jobs; `frames`:
+    pictures."""
+
+    @property
+    def total(self) -> int: ...
+    @property
+    def frames(self) -> int: ...
+    def next(self) -> Job | None: ...
+    def take(self, picture: Picture) -> Iterable[Picture]: ...
+
+
+class Jobs:
+    """Jobs that are known beforehand; each gives one picture."""
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self._jobs = deque(jobs)
+        self.total = self.frames = len(jobs)
+
+    def next(self) -> Job | None:
+        return self._jobs.popleft() if self._jobs else None
+
+    def take(self, picture: Picture) -> Iterable[Picture]:
+        return (picture,)
+
+
 class Film(QObject):
-    """The pictures of `jobs`, in order, into one file: .gif, .webp and .mp4 move, all other kinds
-    are a strip. At most two pictures of a film are in memory. One that is given up or fails leaves
-    no file."""
+    """The pictures of a course, in order, into one file: .gif, .webp and .mp4 move, all other kinds
+    are a strip. At most two pictures of a film are in memory, beside what the course keeps. One
+    that is given up or fails leaves no file."""
 
     happened = Signal(object)  # Event; the text of its Result is the file
     saved = Signal(str)  # path
 
     def __init__(
         self,
-        jobs: Sequence[Job],
+        course: Course,
         path: Path,
         rate: float,
         submit: Callable[[Job, Callable[[int, Event], None]], int],
@@ -35,16 +61,16 @@ class Film(QObject):
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._jobs, self._path = deque(jobs), path
-        self._total, self._done = len(jobs), 0
+        self._course, self._path = course, path
+        self._total, self._done = course.total, 0
         self._submit, self._cancel_ticket = submit, cancel
         self._background = background
-        self._writer = _Writer(path, len(jobs), rate)
+        self._writer = _Writer(path, course, rate)
         self._ticket, self._over = 0, False
         self._began = time.monotonic()
 
     def start(self) -> None:
-        self._next()
+        self._go_on(self._course.next())
 
     def cancel(self) -> None:
         if self._ticket:
@@ -53,11 +79,9 @@ class Film(QObject):
 
     stop = cancel
 
-    def _next(self) -> None:
-        if self._over:
-            return
-        if self._jobs:
-            self._ticket = self._submit(self._jobs.popleft(), self._on_event)
+    def _go_on(self, job: Job | None) -> None:
+        if job is not None:
+            self._ticket = self._submit(job, self._on_event)
         else:
             self._background.do(self._writer.finish, self._on_finished)
 
@@ -83,7 +107,7 @@ class Film(QObject):
             return
         self._done += 1
         self.happened.emit(Progress(self._done, self._total))
-        self._next()
+        self._go_on(answer)
 
     def _on_finished(self, answer: Any) -> None:
         if self._over:
@@ -99,7 +123,6 @@ class Film(QObject):
         if self._over:
             return
         self._over = True
-        self._jobs.clear()
         if not isinstance(event, Result):
             self._background.do(self._writer.give_up)
         self.happened.emit(event)
@@ -108,13 +131,20 @@ class Film(QObject):
 class _Writer:
     """Used in the background thread alone."""
 
-    def __init__(self, path: Path, total: int, rate: float) -> None:
-        self._path, self._total, self._rate = path, total, rate
+    def __init__(self, path: Path, course: Course, rate: float) -> None:
+        self._path, self._course, self._rate = path, course, rate
+        self._total = course.frames
         self._waiting: deque[Picture] = deque()
         self._parts: list[Picture] = []
         self._steps: Iterator[Progress] | None = None
 
-    def add(self, picture: Picture) -> None:
+    def add(self, picture: Picture) -> Job | None:
+        """Write what the course gives for it; the next job."""
+        for ready in self._course.take(picture):
+            self._write(ready)
+        return self._course.next()
+
+    def _write(self, picture: Picture) -> None:
         from engines import animate
 
         if self._path.suffix.lower() not in animate.FORMATS:

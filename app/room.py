@@ -27,7 +27,7 @@ from engines.controls import ModelCard
 
 SIDE = 292
 HEAD = ("surprise", "caption", "wipe", "fullscreen")  # the actions over a result
-HOMES = ("draw", "paint", "translate", "faces", "words", "style")  # the rooms there are
+HOMES = ("draw", "paint", "translate", "faces", "words", "style", "dream")  # the rooms there are
 
 
 def home(card: ModelCard | None, heading: str = "") -> str:

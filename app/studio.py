@@ -24,7 +24,7 @@ from app.commands import Change, Deletion
 from app.desk import Desk, Snapshot
 from app.door import CatalogueLike, Door, kept_for_drag
 from app.export import What
-from app.film import Film
+from app.film import Course, Film, Jobs
 from app.history import History, HistoryEntry
 from app.lastpicture import LastPicture
 from app.models import Models, Wish, reference, same_model
@@ -67,6 +67,7 @@ class Studio(QObject):
     tool_result = Signal(object, object)  # Job, Result
     process_preview = Signal(int, object)  # task, Picture
     exported = Signal(str)  # path
+    planned = Signal(str)  # what the desk's job will take, "" where that is not known
     finder_added = Signal(str)  # name of the file that finds faces from now on
 
     def __init__(
@@ -113,6 +114,7 @@ class Studio(QObject):
         worker.happened.connect(results.take)
         worker.measured.connect(results.measured)
         worker.began.connect(self.tasks.begin)
+        worker.planned.connect(self._on_planned)
         self._models.arrived.connect(self._on_arrived)
         self._models.failed.connect(self.failed)
         self._values.changed.connect(self.value_changed)
@@ -290,6 +292,20 @@ class Studio(QObject):
         ticket = self.worker.submit(job, None, title)
         self._results.expect(ticket, "run", job, title, time.perf_counter())
         self.tasks.add(title, ticket)
+
+    def plan(self) -> None:
+        """Ask what the desk's job would take; `planned` follows."""
+        job = self.job(drawings=False)
+        if job is None or self.card is None or missing_input(self.card, job) is not None:
+            self.planned.emit("")
+        else:
+            self.worker.plan(job)
+
+    @Slot(object, object)
+    def _on_planned(self, job: Job, answer: Any) -> None:
+        now = self.job(drawings=False)
+        if now is not None and now.digest == job.digest:
+            self.planned.emit(answer if isinstance(answer, str) else "")
 
     def enlarger(self) -> Any | None:
         """The catalogue's entry of the model that enlarges results: one of ours before others."""
@@ -532,9 +548,9 @@ class Studio(QObject):
         """Dropped or chosen: weights, a picture of ours, any other picture, a folder."""
         self._door.open_path(path)
 
-    def submit(self, job: Job, title: str, follow: Follow) -> int:
-        """Run a job behind what waits; its events go to `follow` and nowhere else."""
-        ticket = self.worker.submit(job, None, title)
+    def submit(self, job: Job, title: str, follow: Follow, lane: str | None = None) -> int:
+        """Run a job behind what waits, or in a lane; its events go to `follow` and nowhere else."""
+        ticket = self.worker.submit(job, lane, title)
         self._results.expect(ticket, "batch", job, title, follow=follow)
         return ticket
 
@@ -570,11 +586,28 @@ class Studio(QObject):
             refusal = f"There is nothing to animate yet: {label} is missing."
             self.failed.emit("export", Failed("input", refusal))
             return 0
-        jobs = [job.with_(values={**job.values, **row}) for row in rows]
-        submit = partial(self._through, card.title)
-        film = Film(jobs, Path(path), rate, submit, self.worker.cancel, self.background, self)
+        jobs = Jobs([job.with_(values={**job.values, **row}) for row in rows])
+        return self._start_film(jobs, Path(path), rate, f"Animation: {Path(path).name}")
+
+    def make_journey(
+        self, course: Callable[[Job], Course], path: str | Path, rate: float = 25.0
+    ) -> int:
+        """A film in which each picture goes on from the one before, as one task; `exported`
+        follows. 0 if that cannot be."""
+        job, card = self.job(drawings=False), self.card
+        missing = missing_input(card, job) if card is not None and job is not None else None
+        if job is None or missing is not None:
+            label = missing.label if missing is not None else "a model"
+            refusal = f"There is nothing to animate yet: {label} is missing."
+            self.failed.emit("export", Failed("input", refusal))
+            return 0
+        return self._start_film(course(job), Path(path), rate, f"Film: {Path(path).name}")
+
+    def _start_film(self, course: Course, path: Path, rate: float, title: str) -> int:
+        submit = partial(self._through, self.card.title if self.card else "")
+        film = Film(course, path, rate, submit, self.worker.cancel, self.background, self)
         film.saved.connect(self.exported)
-        return self.tasks.start(film, f"Animation: {Path(path).name}")
+        return self.tasks.start(film, title)
 
     def chained(self) -> bool:
         """Whether what is shown was made of what another model made."""

@@ -11,17 +11,15 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 from app.actions import Actions
 from app.i18n import say
 from app.room import HEAD, Room, well
+from app.widgets.brushes import Brushes
 from app.widgets.faces import FacePhoto
 from app.widgets.images import ImageWell
 from app.widgets.numbers import Numbers
-from app.widgets.parts import Segments, Slider, button, label, row, tool
+from app.widgets.parts import Segments, button, label, row, tool
 from app.widgets.toolbar import PhotoHead
 from engines.controls import Choice, ModelCard
 
 DIRECTION = "direction"  # the control of nets that know both
-
-
-BRUSHES = (8.0, 160.0)  # logical pixels
 
 
 class TranslateRoom(Room):
@@ -50,7 +48,8 @@ class TranslateRoom(Room):
         self.example.clicked.connect(self.example_wanted)
         self.open = tool("reference", "Open a photo…")
         self.open.clicked.connect(self.photo_wanted)
-        self.brushes = self._brushes()
+        self.brushes = Brushes(self.photo, "Paint over the region")
+        self.brushes.cleared.connect(self.unpainted)
         self.numbers, self.notes = Numbers(), label("", "small", wrap=True)
         self.truth = ImageWell("True picture, to compare with")
         self.truth.setFixedHeight(92)
@@ -85,29 +84,6 @@ class TranslateRoom(Room):
         box.addWidget(self.brushes)
         box.addWidget(well(self.photo), 1)
         return given
-
-    def _brushes(self) -> QWidget:
-        """For models that work on a region alone."""
-        made = QWidget()
-        size = Slider(*BRUSHES, 1.0, self.photo.brush)
-        size.setFixedWidth(110)
-        say(size, "setAccessibleName", "Brush size")
-        say(size, "setToolTip", "Brush size")
-        size.moved.connect(self._on_size)
-        self.eraser = tool("eraser", "Eraser", checkable=True)
-        self.eraser.toggled.connect(self._on_eraser)
-        self.clear = tool("clear", "Nothing painted")
-        self.clear.clicked.connect(self.unpainted)
-        words = label("Paint over the region", "quiet")
-        made.setLayout(row(words, None, size, self.eraser, self.clear, space=4))
-        made.hide()
-        return made
-
-    def _on_size(self, pixels: float) -> None:
-        self.photo.brush = pixels
-
-    def _on_eraser(self, on: bool) -> None:
-        self.photo.erasing = on
 
     def _below(self) -> QWidget:
         self.below = below = QWidget()

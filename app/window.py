@@ -56,9 +56,10 @@ if TYPE_CHECKING:
     from app.page import Page
     from app.paint import PaintRoom
     from app.portrait import Portrait
+    from app.reverie import Reverie
     from app.slide import Slide
 
-    Table = Easel | Portrait | Atelier | Slide | Page  # what lies on the desk of a room
+    Table = Easel | Portrait | Atelier | Slide | Page | Reverie  # what lies on the desk of a room
 
 ROOMS = (
     ("draw", "Draw", "draw"),
@@ -67,8 +68,9 @@ ROOMS = (
     ("faces", "Faces", "faces"),
     ("words", "Words", "words"),
     ("style", "Style", "style"),
+    ("dream", "Dream", "dream"),
 )
-PHOTO_ROOMS = ("draw", "translate", "faces", "words", "style")  # where a photo can be sent to
+PHOTO_ROOMS = ("draw", "translate", "faces", "words", "style", "dream")  # where a photo can go
 NOTICE_MS = 8000  # good news go by themselves; failures stay until they are read
 PLACES = {"result": "photo", "controls": "photo", "model": "top"}
 
@@ -176,6 +178,7 @@ class MainWindow(QMainWindow):
         make = {
             "paint": self._make_paint, "translate": self._make_translate,
             "faces": self._make_faces, "style": self._make_style, "words": self._make_words,
+            "dream": self._make_dream,
         }[id]  # fmt: skip
         self._add_room(id, *make())
         self.stack.setCurrentWidget(self.rooms[id])
@@ -220,6 +223,15 @@ class MainWindow(QMainWindow):
         room.strip.save_wanted.connect(lambda: self.asking.for_still(desk.offers.sheet))
         room.learn_wanted.connect(self.asking.for_attention)
         return room, desk
+
+    def _make_dream(self) -> tuple[Room, Reverie]:
+        from app.dream import DreamRoom
+        from app.reverie import Reverie
+
+        room = DreamRoom(self.actions_)
+        room.guide_wanted.connect(lambda: self.asking.for_photo(room.guide.set_picture))
+        room.film_wanted.connect(lambda: self.asking.for_journey(room.film))
+        return room, Reverie(room, self.studio)
 
     def _make_translate(self) -> tuple[Room, Slide]:
         from app.slide import Slide

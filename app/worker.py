@@ -37,6 +37,7 @@ class EngineLike(Protocol):
 
     def run(self, job: Job, draft: bool = False) -> Iterator[Event]: ...
     def describe(self, reference: str) -> ModelCard: ...
+    def plan(self, job: Job) -> str: ...
     def memory(self) -> dict[str, Any]: ...
 
 
@@ -58,11 +59,11 @@ class _Run:
 
 @dataclass(frozen=True)
 class _Request:
-    """A question that is no job: describe, inspect, or "forget the engine"."""
+    """A question that is no job: describe, inspect, plan, or "forget the engine"."""
 
     ticket: int
     kind: str
-    subject: str
+    subject: Any
 
 
 class EngineWorker(QThread):
@@ -77,6 +78,7 @@ class EngineWorker(QThread):
     happened = Signal(int, object)  # ticket, Event
     described = Signal(str, object)  # reference, ModelCard | Failed
     inspected = Signal(str, object)  # path, Verdict | Failed
+    planned = Signal(object, object)  # Job, what it will take: str | Failed
     began = Signal(int)  # ticket: its first step starts now
     measured = Signal(object)  # the engine's memory(): {"used", "budget", "device"}
     idle = Signal()
@@ -133,6 +135,13 @@ class EngineWorker(QThread):
         """Ask what a file is; the answer is `inspected`."""
         return self._ask("inspect", path)
 
+    def plan(self, job: Job) -> int:
+        """Ask what a job will take; the answer is `planned`. Only the last one asked counts."""
+        with self._wake:
+            waiting = [r for r in self._requests if r.kind != "plan"]
+            self._requests = deque(waiting)
+        return self._ask("plan", job)
+
     def renew(self) -> int:
         """Forget the engine and make a new one (its device or budget has changed)."""
         return self._ask("renew", "")
@@ -164,7 +173,7 @@ class EngineWorker(QThread):
     def _forget(self) -> None:
         _ALIVE.discard(self)
 
-    def _ask(self, kind: str, subject: str) -> int:
+    def _ask(self, kind: str, subject: Any) -> int:
         request = _Request(next(self._tickets), kind, subject)
         with self._wake:
             self._requests.append(request)
@@ -336,14 +345,16 @@ class EngineWorker(QThread):
         try:
             if request.kind == "describe":
                 answer: Any = self._ready_engine().describe(request.subject)
+            elif request.kind == "plan":
+                answer = self._ready_engine().plan(request.subject)
             else:
                 answer = self._inspect(request.subject)
         except Exception as error:  # a question that fails must not end the thread either
             answer = failure(error)
-        signal = self.described if request.kind == "describe" else self.inspected
+        signals = {"describe": self.described, "plan": self.planned, "inspect": self.inspected}
         if request.kind == "describe":
             self._measure()
-        signal.emit(request.subject, answer)
+        signals[request.kind].emit(request.subject, answer)
 
     def _measure(self) -> None:
         try:

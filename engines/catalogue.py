@@ -86,7 +86,8 @@ class Catalogue:
         """The model of "name@digest", "@digest", a name, the unique beginning of a name, or a path.
 
         The digest decides over the name, which with `family` decides between models that share a
-        file; a name alone prefers the shipped model, then the newest file. None if nothing fits. Raises CheckpointError for a file that is no model.
+        file; a name alone prefers the shipped model, then the newest file. None if nothing fits.
+        Raises CheckpointError for a file that is no model.
         """
         name, digest = split_reference(reference)
         installed = [e for e in self.entries() if e.installed]

@@ -484,7 +484,8 @@ def convert(options: argparse.Namespace) -> int:
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     do.__name__: do for do in (
-        models, inspect, run, loop, animate, film, lineup, batch, edges, faces, prepare, train, convert,
+        models, inspect, run, loop, animate, film, lineup, batch, edges, faces, prepare, train,
+        convert,
     )
 }  # fmt: skip
 

@@ -5,6 +5,7 @@ made when it is asked for and kept on disk. Knows no network and imports no torc
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,10 @@ def noise() -> Picture:
 
 
 def job(checkpoint: str, layer: str, channel: int | None) -> Job:
-    """The dream of one channel, or of a whole layer."""
-    name = layer if channel is None else f"{layer}:{channel}"
+    """The dream of one channel, or of a whole layer. One that does not answer to noise has no
+    gradient behind its activation: it is what lies before that which grows."""
+    before = re.sub("relu", "conv", layer.replace("relu_", ""))
+    name = layer if channel is None else f"{before}:{channel}"
     aim = {"aim": "l2"} if channel is None else {}
     return Job("dream", checkpoint, {**VALUES, **aim, "layers": name}, {"photo": noise()})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QDragEnterEvent,
     QDropEvent,
@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QWidget
 from app import pictures
 from app.i18n import say, tr
 from app.theme import colour
+from app.widgets.viewer_paint import paint_marker
 from engines.job import Picture
 
 
@@ -33,6 +34,7 @@ class ImageWell(QWidget):
         self._name, self._picture = name, None
         self._shown = QPixmap()
         self._hovered = False
+        self._marker: QPointF | None = None
         self.setAcceptDrops(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -46,8 +48,17 @@ class ImageWell(QWidget):
             return
         self._picture = picture
         self._shown = pictures.to_pixmap(picture) if picture else QPixmap()
+        self._marker = None
         self.update()
         self.changed.emit()
+
+    def mark(self, place: QPointF | None) -> None:
+        """Point at a place of the picture, in [0, 1]; None: at none."""
+        self._marker = place
+        self.update()
+
+    def marked(self) -> QPointF | None:
+        return self._marker
 
     def sizeHint(self) -> QSize:
         return QSize(200, 132)
@@ -77,6 +88,9 @@ class ImageWell(QWidget):
         place = QRectF(0, 0, size.width(), size.height())
         place.moveCenter(box.center())
         painter.drawPixmap(place, self._shown, QRectF(self._shown.rect()))
+        if self._marker is not None:
+            across, down = self._marker.x() * place.width(), self._marker.y() * place.height()
+            paint_marker(painter, place.topLeft() + QPointF(across, down))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton:

@@ -35,6 +35,7 @@ from app.widgets.viewer_paint import (
     message_area,
     paint_checks,
     paint_handle,
+    paint_marker,
     paint_message,
     paint_pixmap,
 )
@@ -42,7 +43,11 @@ from app.widgets.zooming import View
 from engines.job import Picture
 
 FADE_MS = 110  # of a result that did not come while drawing
-STEP = 0.02  # of the wipe, for each press of an arrow key
+STEP = 0.02  # of the wipe, or of a place pointed at, for each press of an arrow key
+WAYS = {
+    Qt.Key.Key_Left: (-1, 0), Qt.Key.Key_Right: (1, 0),
+    Qt.Key.Key_Up: (0, -1), Qt.Key.Key_Down: (0, 1),
+}  # fmt: skip
 
 
 class ResultViewer(QWidget):
@@ -50,6 +55,7 @@ class ResultViewer(QWidget):
     picture_dropped = Signal(object)  # Picture
     action_clicked = Signal()
     drag_requested = Signal()
+    pointed = Signal(object)  # QPointF in [0, 1]: a place of the picture, by click or arrow keys
     closed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -73,6 +79,8 @@ class ResultViewer(QWidget):
         self._message, self._failed = "", False
         self.icon = "pen"  # over a message that is no failure
         self._source: Callable[[], Path | str | None] | None = None
+        self._pointing, self._marker = False, QPointF(0.5, 0.5)
+        self._pressed = QPoint()
         self._full: ResultViewer | None = None
         self._by_key = self._dropping = False
         self.button = QPushButton(self)
@@ -141,6 +149,11 @@ class ResultViewer(QWidget):
         if self._full is not None:
             self._full.set_wipe(on)
         self._follow(self.mapFromGlobal(self.cursor().pos()))
+        self.update()
+
+    def set_pointing(self, on: bool) -> None:
+        """Whether a click, or the arrow keys, say a place of the picture, which is marked then."""
+        self._pointing = on
         self.update()
 
     def hold(self, on: bool) -> None:
@@ -237,6 +250,8 @@ class ResultViewer(QWidget):
             if not black:
                 paint_ground(painter, self.view.area(), QRectF(event.rect()))
             self._paint_picture(painter, self._shown, self.view.area())
+            if self._pointing:
+                paint_marker(painter, self._at(self._marker))
             self._paint_chip(painter, self._shown.size())
         elif self._message:
             words = tr(self._message)
@@ -272,6 +287,15 @@ class ResultViewer(QWidget):
     def _paint_before(self, painter: QPainter, before: QPixmap, area: QRectF) -> None:
         painter.fillRect(area, theme.colour("paper"))
         paint_pixmap(painter, area, before, area.width() / before.width())
+
+    def _at(self, place: QPointF) -> QPointF:
+        area = self.view.area()
+        return area.topLeft() + QPointF(place.x() * area.width(), place.y() * area.height())
+
+    def _point(self, place: QPointF) -> None:
+        self._marker = QPointF(min(max(place.x(), 0.0), 1.0), min(max(place.y(), 0.0), 1.0))
+        self.update()
+        self.pointed.emit(self._marker)
 
     def _split(self, area: QRectF) -> float:
         return area.left() + self._share * area.width()
@@ -318,7 +342,7 @@ class ResultViewer(QWidget):
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         self._by_key = False
-        self._last = event.position().toPoint()
+        self._last = self._pressed = event.position().toPoint()
         if self._shown is None:
             return
         if event.button() == Qt.MouseButton.MiddleButton:
@@ -348,6 +372,11 @@ class ResultViewer(QWidget):
             self._follow(here)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        way = (event.position().toPoint() - self._pressed).manhattanLength()
+        if self._pointing and self._grip in ("out", "pan") and way < 4:
+            area = self.view.area()
+            place = event.position() - area.topLeft()
+            self._point(QPointF(place.x() / area.width(), place.y() / area.height()))
         self._grip = ""
         self._follow(event.position().toPoint())
 
@@ -415,6 +444,8 @@ class ResultViewer(QWidget):
             self.set_wipe(not self._wipe)
         elif key in (Qt.Key.Key_Left, Qt.Key.Key_Right) and self._wipe:
             self._set_share(self._share + (STEP if key == Qt.Key.Key_Right else -STEP))
+        elif key in WAYS and self._pointing:
+            self._point(self._marker + QPointF(*WAYS[key]) * STEP)
         else:
             super().keyPressEvent(event)
             return

@@ -11,6 +11,7 @@ from app import theme
 from app.widgets.zooming import CRISP
 
 HANDLE = 11  # radius of the wipe's handle, logical pixels
+MARKER = 8  # radius of a marker
 SQUARE = 8
 WRAPPED = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap
 
@@ -40,6 +41,15 @@ def _averaged(pixmap: QPixmap, size: QSize) -> QPixmap:
             Qt.TransformationMode.SmoothTransformation,
         )
     return _small[key]
+
+
+def paint_marker(painter: QPainter, at: QPointF) -> None:
+    """A ring around a place, seen on any picture."""
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for tint, width in ((theme.colour("shade"), 4.5), (theme.colour("accent"), 2.5)):
+        painter.setPen(QPen(tint, width))
+        painter.drawEllipse(at, MARKER, MARKER)
 
 
 def paint_checks(painter: QPainter, area: QRectF) -> None:

@@ -203,7 +203,7 @@ def test_a_region_is_painted_on_the_photo_for_models_that_work_on_one(bench: Roo
     bench.wait(lambda: "mask" not in bench.studio.job().images)
     bench.act("redo")
     assert bench.settled().images["mask"] == mask
-    QTest.mouseClick(room.clear, LEFT)
+    QTest.mouseClick(room.brushes.clear, LEFT)
     assert "mask" not in bench.studio.job().images
 
 

@@ -194,6 +194,16 @@ def test_octaves_that_do_not_fit_are_told(model: tuple[Engine, str]) -> None:
     assert result(model, {"octaves": 8}).notes[0].startswith("Of the 8 octaves asked for, ")
 
 
+def test_what_answers_to_nothing_is_told(tmp_path: Path) -> None:
+    net = backbonenet.random(SMALL, 3)
+    net.get_submodule("features.0").bias.fill_(-100)  # type: ignore[union-attr, operator]
+    path = tmp_path / "dead.safetensors"
+    checkpoint.save(path, net.state_dict(), backbones.to_metadata(SMALL))
+    engine = Engine("cpu")
+    found = result((engine, str(path)), {"octaves": 1, "layers": "relu1_1"})
+    assert found.pictures == (picture(1),) and found.notes[0].startswith("Nothing in this photo")
+
+
 def test_outside_of_the_mask_the_pixels_stay(model: tuple[Engine, str]) -> None:
     mask = np.zeros((80, 96), np.uint8)
     mask[:, 48:] = 255

@@ -4,7 +4,7 @@ __init__.py's."""
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -24,6 +24,9 @@ from engines.styling import number
 DREAMING, LOOKING = "Dreaming", "Looking at the guide"
 GUIDE = 384  # pixels: longer side that a guide is looked at with
 MATCHES = "Match map"
+SILENT = (
+    "Nothing in this photo answers to what was to grow, so nothing grew; choose another channel."
+)
 Size = tuple[int, int]
 
 
@@ -48,7 +51,7 @@ class _State:
     done: int
     total: int
     noise: torch.Generator
-    terms: dict[str, float] = field(default_factory=dict[str, float])
+    answered: bool = False  # whether anything of what is to grow was there
 
 
 def run(model: Model, job: Job) -> Iterator[Event]:
@@ -66,7 +69,8 @@ def run(model: Model, job: Job) -> Iterator[Event]:
     if guide:
         beside[MATCHES] = _match_map(_objective(model, plan, guide, plan.octaves[-1]), x, crop)
     made = images.with_alpha(_shown(model, crop(x)), alpha)
-    yield Result((made,), notes=plan.notes, beside=beside)
+    notes = plan.notes if state.answered else (*plan.notes, SILENT)
+    yield Result((made,), notes=notes, beside=beside)
 
 
 def planned(model: Model, job: Job) -> Estimate:
@@ -216,8 +220,9 @@ def _climbed(
         if state.done % every and state.done < state.total:
             yield Progress(state.done, state.total, DREAMING)
         else:
-            yield Progress(state.done, state.total, DREAMING,
-                           {name: float(value) for name, value in terms.items()})  # fmt: skip
+            numbers = {name: float(value) for name, value in terms.items()}
+            state.answered |= any(numbers.values())
+            yield Progress(state.done, state.total, DREAMING, numbers)
             if state.done < state.total:
                 yield Preview(_shown(model, crop(x) if crop else x))
     return x

@@ -1,0 +1,300 @@
+"""The Dream room in the real window: first with a scripted engine, then with a tiny network."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog
+
+from app import theme
+from app.dream import DreamRoom
+from app.results import Shown
+from app.reverie import Reverie
+from app.settings import Settings
+from app.studio import Studio
+from app.window import MainWindow
+from app.worker import EngineWorker
+from engines.catalogue import Catalogue
+from engines.controls import ImageInput, ModelCard, Slider, Text
+from engines.job import Event, Job, Picture, Preview, Progress, Result
+from tests.app.test_window import CLOTHES, Bench, negative, photo, urls
+
+LEFT = Qt.MouseButton.LeftButton
+DREAM = ModelCard(
+    "dream", "Dream", rooms=("dream",), live=False, checkpoint="dream@dddd0000dddd0000",
+    controls=(
+        ImageInput("photo", "Photo"),
+        ImageInput("guide", "Guide", optional=True),
+        ImageInput("mask", "Where to dream", optional=True, over=True),
+        ImageInput("progress", "Go on from", optional=True),
+        Text("layers", "Layers", "relu2_1", layers=(("relu1_1", 5), ("relu2_1", 3))),
+        Slider("steps", "Steps", 1, 50, 1, 40),
+    ),
+)  # fmt: skip
+
+
+def counted(job: Job) -> Iterator[Event]:
+    """Each step is lighter by one than what it goes on from. With a guide, every place is said to
+    come from the mirrored place of the guide."""
+    if job.values.get("longest"):  # a small picture of a channel
+        channel = str(job.values["layers"]).partition(":")[2] or "200"
+        yield Result((photo(int(channel)),), seconds=0.01)
+        return
+    pixels = job.images.get("progress", job.images["photo"]).pixels.copy() // 2
+    for step in range(round(float(str(job.values["steps"])))):
+        time.sleep(0.01)
+        yield Progress(step + 1, 40)
+        pixels = pixels + 1
+        yield Preview(Picture(pixels))
+    beside: dict[str, Picture] = {}
+    if "guide" in job.images:
+        ramp = np.linspace(255, 0, pixels.shape[1]).astype(np.uint8)
+        place = np.zeros_like(pixels)
+        place[..., 0], place[..., 1] = ramp, 51
+        beside["Match map"] = Picture(place)
+    yield Result((Picture(pixels),), seconds=1.0, beside=beside)
+
+
+class DreamBench(Bench):
+    scripts: ClassVar = {"pix2pix": negative, "dream": counted}
+    cards: ClassVar = (CLOTHES, DREAM)
+
+    def shown(self) -> Shown:
+        assert self.studio.shown is not None
+        return self.studio.shown
+
+    @property
+    def room(self) -> DreamRoom:
+        return self.window.rooms["dream"]  # type: ignore[return-value]
+
+    @property
+    def desk(self) -> Reverie:
+        return self.window.desks["dream"]  # type: ignore[return-value]
+
+    def lay(self, folder: Path, value: int = 100) -> None:
+        self.drop(self.room.photo, urls(saved(folder, "photo.png", value)))
+        self.wait(lambda: self.desk.photo == photo(value))
+
+    def dream(self) -> Job:
+        before = self.studio.shown
+        QTest.mouseClick(self.room.run, LEFT)
+        self.wait(lambda: self.studio.shown is not before and not self.studio.tasks.running())
+        return self.shown().job
+
+
+def saved(folder: Path, name: str, value: int) -> Path:
+    path = folder / name
+    path.write_bytes(photo(value).to_png())
+    return path
+
+
+@pytest.fixture
+def bench(qtbot, tmp_path, qapp, monkeypatch):
+    monkeypatch.setenv("GANVAS_HOME", str(tmp_path / "home"))
+    theme.apply(qapp, "dark")
+    made = DreamBench(qtbot, tmp_path)
+    made.engine.plan = lambda job: f"About {job.values['steps']:.0f} s and 90 MB of memory"  # type: ignore
+    QTest.mouseClick(made.window.rail.rooms["dream"], LEFT)
+    made.wait(lambda: made.studio.card == DREAM)
+    yield made
+    made.window.close()
+    assert not made.studio.worker.isRunning()
+
+
+def test_a_photo_is_dropped_dreamt_stopped_and_gone_on_from(bench: DreamBench, tmp_path: Path):
+    room, studio = bench.room, bench.studio
+    assert bench.window.room is room and not room.run.isEnabled() and not room.go_on.isEnabled()
+    bench.lay(tmp_path)
+    assert room.run.isEnabled() and room.run.text() == "Dream"
+    QTest.mouseClick(room.run, LEFT)
+    bench.wait(lambda: bool(studio.tasks.running()) and room.run.text() == "Stop")
+    bench.wait(lambda: bench.desk._so_far is not None)
+    QTest.mouseClick(room.run, LEFT)
+    bench.wait(lambda: not studio.tasks.running() and room.go_on.isEnabled())
+    so_far = bench.desk._so_far
+    QTest.mouseClick(room.go_on, LEFT)
+    bench.wait(lambda: bench.shown().job.images.get("progress") == so_far)
+    assert bench.dream().images.get("progress") is None  # from the beginning
+
+
+def test_what_it_takes_is_said_before_it_runs(bench: DreamBench, tmp_path: Path):
+    assert bench.room.plan.text() == ""
+    bench.lay(tmp_path)
+    bench.wait(lambda: bench.room.plan.text() == "About 40 s and 90 MB of memory")
+    bench.studio.set_value("steps", 7)
+    bench.wait(lambda: bench.room.plan.text().startswith("About 7 s"))
+
+
+def test_a_click_on_the_result_marks_its_place_in_the_guide(bench: DreamBench, tmp_path: Path):
+    room = bench.room
+    bench.lay(tmp_path)
+    bench.studio.set_value("steps", 2)
+    assert bench.dream().images.keys() == {"photo"} and not room.hint.isVisible()
+    bench.drop(room.guide, urls(saved(tmp_path, "guide.png", 30)))
+    bench.wait(lambda: room.guide.picture() == photo(30))
+    assert bench.desk.photo == photo(100) and "guide" in bench.dream().images
+    assert room.hint.isVisible() and room.guide.marked() is None
+    area = room.viewer.view.area()
+    at = area.topLeft() + QPointF(area.width() * 0.25, area.height() * 0.5)
+    QTest.mouseClick(room.viewer, LEFT, pos=at.toPoint())
+    mark = room.guide.marked()
+    assert mark is not None and abs(mark.x() - 0.75) < 0.1 and abs(mark.y() - 0.2) < 0.01
+    for _ in range(10):
+        QTest.keyClick(room.viewer, Qt.Key.Key_Right)
+    assert room.guide.marked().x() < mark.x() - 0.1  # type: ignore[union-attr]
+    room.guide.set_picture(photo(31))  # another guide: the map is not its
+    assert room.guide.marked() is None and not room.hint.isVisible()
+
+
+def test_where_it_is_dreamt_is_painted(bench: DreamBench, tmp_path: Path):
+    room = bench.room
+    bench.lay(tmp_path)
+    assert not room.brushes.isVisible()
+    QTest.mouseClick(room.brush, LEFT)
+    middle = room.photo.rect().center()
+    QTest.mousePress(room.photo, LEFT, pos=middle)
+    QTest.mouseMove(room.photo, middle + QPoint(30, 0))
+    QTest.mouseRelease(room.photo, LEFT, pos=middle + QPoint(30, 0))
+    mask = bench.desk._mask
+    assert room.brushes.isVisible() and mask is not None and mask.pixels.any()
+    bench.studio.set_value("steps", 2)
+    assert bench.dream().images["mask"] == mask
+    bench.act("undo")
+    bench.act("undo")
+    assert bench.desk._mask is None
+    assert "mask" not in bench.dream().images
+
+
+def test_small_pictures_of_channels_arrive_and_are_chosen_by_a_click(bench: DreamBench):
+    strip, layers = bench.room.channels.strip, bench.room.channels.layers
+    assert layers.currentData() == "relu2_1" and strip.count() == 4
+    bench.wait(lambda: not strip.lacking())
+    made = [job.values["layers"] for job in bench.engine.log if job.family == "dream"]
+    assert made == ["relu2_1", "relu2_1:0", "relu2_1:1", "relu2_1:2"]
+    click(bench, 2)
+    assert bench.studio.values["layers"] == "relu2_1:1"
+    click(bench, 3, Qt.KeyboardModifier.ControlModifier)
+    assert bench.studio.values["layers"] == "relu2_1:1+2"
+    click(bench, 0)
+    assert bench.studio.values["layers"] == "relu2_1"
+    layers.setCurrentIndex(0)
+    layers.activated.emit(0)
+    assert bench.studio.values["layers"] == "relu1_1" and strip.count() == 6
+    bench.act("undo")
+    assert layers.currentData() == "relu2_1" and strip.chosen_channels() == []
+    bench.studio.set_value("layers", "relu1_1:3, relu2_1")
+    assert layers.currentData() == "relu1_1" and strip.chosen_channels() == [3]
+
+
+def click(bench: DreamBench, place: int, how: Any = Qt.KeyboardModifier.NoModifier) -> None:
+    strip = bench.room.channels.strip
+    item = strip.item(place)
+    strip.scrollToItem(item)
+    QTest.mouseClick(strip.viewport(), LEFT, how, strip.visualItemRect(item).center())
+
+
+def test_small_pictures_are_made_once_and_wait_while_a_dream_runs(
+    bench: DreamBench, tmp_path: Path
+):
+    bench.wait(lambda: not bench.room.channels.strip.lacking())
+    bench.lay(tmp_path)
+    QTest.mouseClick(bench.room.run, LEFT)
+    bench.wait(lambda: bool(bench.studio.tasks.running()))
+    bench.room.channels.chosen.emit("relu1_1", [])
+    QTest.qWait(250)
+    assert not any(j.values.get("layers") == "relu1_1:0" for j in bench.engine.log)
+    bench.act("cancel")
+    bench.wait(lambda: any(j.values.get("layers") == "relu1_1:0" for j in bench.engine.log))
+    bench.wait(lambda: not bench.room.channels.strip.lacking())
+    count = len(bench.engine.log)
+    bench.room.channels.chosen.emit("relu2_1", [])
+    bench.wait(lambda: not bench.room.channels.strip.lacking())
+    assert len(bench.engine.log) == count  # from the disk
+
+
+def test_a_film_is_asked_for_and_made(bench: DreamBench, tmp_path: Path, monkeypatch):
+    import av
+
+    bench.lay(tmp_path)
+    bench.studio.set_value("steps", 2)
+    film = tmp_path / "dream.mp4"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a, **k: (str(film), ""))
+    bench.wait(bench.room.film.isEnabled)
+    QTest.mouseClick(bench.room.film, LEFT)
+    popover = bench.window.asking.journey
+    assert popover is not None and popover.isVisible()
+    popover.seconds.setValue(0)
+    popover.zoom.setValue(popover.zoom.maximum())
+    assert (popover.travel().frames, popover.travel().zoom) == (12, 1.1)
+    QTest.mouseClick(popover.save, LEFT)
+    bench.wait(film.exists)
+    with av.open(str(film)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 12
+    jobs = [job for job in bench.engine.log if "photo" in job.images and job.values["steps"] == 3]
+    assert len(jobs) == len({job.seed for job in jobs}) == 15  # 12 and the fade, but the first
+
+
+def test_photo_guide_and_region_are_back_with_a_recipe(bench: DreamBench, tmp_path: Path):
+    mask = Picture(np.full((6, 8), 255, np.uint8))
+    job = Job("dream", DREAM.checkpoint, {"layers": "relu1_1:2"},
+              {"photo": photo(9), "guide": photo(8), "mask": mask}, seed=4)  # fmt: skip
+    bench.studio.restore(job)
+    bench.wait(lambda: bench.desk.photo == photo(9))
+    assert bench.room.guide.picture() == photo(8) and bench.desk._mask == mask
+    assert bench.room.channels.strip.chosen_channels() == [2] and bench.studio.seed == 4
+
+
+# ---- with a real engine --------------------------------------------------------------------------
+
+
+def test_a_tiny_network_dreams_in_the_window(qtbot, tmp_path: Path, qapp, monkeypatch):
+    """Two models of one file: the room chooses the one that dreams; a VGG dropped here too."""
+    import torch
+
+    from engines import backbonenet, backbones, checkpoint
+    from engines.engine import Engine
+
+    monkeypatch.setenv("GANVAS_HOME", str(tmp_path / "home"))
+    config = backbones.Config(widths=(4, 6), depths=(1, 1), classes=0, hidden=0)
+    torch.manual_seed(0)
+    weights = tmp_path / "tiny.safetensors"
+    checkpoint.save(weights, backbonenet.random(config, 1).state_dict(), {"family": "dream"})
+    catalogue = Catalogue(own=tmp_path / "models.json", shipped=tmp_path / "none")
+    assert [e.family for e in (catalogue.add(weights), *catalogue.entries())] == [
+        "dream", "dream", "neural_style",
+    ]  # fmt: skip
+    worker = EngineWorker(lambda: Engine("cpu", catalogue=catalogue))
+    studio = Studio(worker, Settings(tmp_path / "s.json"), tmp_path / "data", catalogue)
+    window = MainWindow(studio)
+    qtbot.addWidget(window)
+    window.resize(1280, 800)
+    window.show()
+    studio.start()
+    wait = lambda done: qtbot.waitUntil(done, timeout=60_000)  # noqa: E731
+    wait(lambda: studio.card is not None and "dream" in window.rooms)
+    room, desk = window.rooms["dream"], window.desks["dream"]
+    assert isinstance(room, DreamRoom) and isinstance(desk, Reverie)
+    window.take_picture(Picture(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)))
+    studio.set_value("steps", 3)
+    wait(lambda: room.plan.text().startswith("About "))
+    room.guide.set_picture(photo(90))
+    QTest.mouseClick(room.run, LEFT)
+    wait(lambda: studio.shown is not None and not studio.tasks.running())
+    assert studio.shown is not None and studio.shown.picture.size == (64, 48)
+    QTest.mouseClick(room.viewer, LEFT, pos=room.viewer.view.area().center().toPoint())
+    assert room.guide.marked() is not None
+    wait(lambda: not room.channels.strip.lacking())
+    QTest.mouseClick(window.rail.rooms["style"], LEFT)
+    wait(lambda: studio.card is not None and studio.card.family == "neural_style")
+    studio.restore(studio.shown.job)  # the same weights, of the other family
+    wait(lambda: studio.card is not None and studio.card.family == "dream")
+    assert window.room is room
+    window.close()
+    wait(lambda: not worker.isRunning())
