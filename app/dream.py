@@ -95,7 +95,9 @@ class DreamRoom(Room):
         below = QWidget()
         ways = row(self.run, self.go_on, self.film, self.plan, space=8)
         ways.setStretch(3, 1)
-        below.setLayout(column(self.hint, ways, space=6))
+        box = column(self.hint, space=6)
+        box.addLayout(ways)
+        below.setLayout(box)
         return below
 
     def show_busy(self, busy: bool) -> None:

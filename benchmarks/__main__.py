@@ -16,6 +16,7 @@ AREAS = {
     "studio": "The studio, through the real window",
     "canvas": "Canvas",
     "style": "Neural style",
+    "dream": "DeepDream",
     "memory": "Memory of a pass against its prediction",
     "words": "Words",
 }

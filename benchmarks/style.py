@@ -166,14 +166,14 @@ def planned(name: str, side: int, tile: str, method: str, steps: int) -> list[Ro
     what = f"{name}, {side} px, {'whole' if tile == 'off' else f'tiles of {tile}'}, {method}"
     return [
         Row(f"planned memory: {what}", f"{told['planned_bytes'] / 1e6:.0f} MB", "within 20 %",
-            f"taken {told['bytes'] / 1e6:.0f} MB, {_off(told['planned_bytes'], told['bytes'])}"),
+            f"taken {told['bytes'] / 1e6:.0f} MB, {off(told['planned_bytes'], told['bytes'])}"),
         Row(f"planned time: {what}", f"{told['planned_seconds']:.1f} s", "within 20 %",
             f"{steps} steps took {told['seconds']:.1f} s, "
-            f"{_off(told['planned_seconds'], told['seconds'])}"),
+            f"{off(told['planned_seconds'], told['seconds'])}"),
     ]  # fmt: skip
 
 
-def _off(guess: float, truth: float) -> str:
+def off(guess: float, truth: float) -> str:
     return f"{100 * (guess / truth - 1):+.0f} %"
 
 
@@ -193,23 +193,23 @@ def probe(name: str, side: int, tile: str, method: str, steps: int) -> dict[str,
     job = checked(Job("neural_style", values=values, images=pictures), used.card)
     guess = transfer.planned(used, job)
     memory.trim()
-    before = _taken(device)
+    before = taken(device)
     begin = time.perf_counter()
     for event in NeuralStyle().run(used, job):
         if isinstance(event, Progress) and event.done == 0 and event.note.startswith("About"):
             begin = time.perf_counter()  # the speed was measured before
     return {"planned_bytes": guess.bytes, "planned_seconds": guess.seconds,
-            "bytes": _peak(device) - before, "seconds": time.perf_counter() - begin}  # fmt: skip
+            "bytes": peak(device) - before, "seconds": time.perf_counter() - begin}  # fmt: skip
 
 
-def _taken(device: torch.device) -> float:
+def taken(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         return torch.cuda.memory_allocated()
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def _peak(device: torch.device) -> float:
+def peak(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

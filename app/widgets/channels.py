@@ -22,7 +22,7 @@ from app.widgets.gallery import TITLE, Gallery
 from app.widgets.parts import label, row
 
 KEY = Qt.ItemDataRole.UserRole + 2
-SIDE, GRID, HEIGHT = 68, 75, 168  # pixels: of a picture, with its rim, of two rows of them
+SIDE, GRID, HEIGHT = 68, 75, 182  # pixels: of a picture, with its rim, of two rows of them
 QUIET_MS = 150  # after the strip was moved, before pictures are asked for
 
 

@@ -177,7 +177,7 @@ def test_small_pictures_of_channels_arrive_and_are_chosen_by_a_click(bench: Drea
     assert layers.currentData() == "relu2_1" and strip.count() == 4
     bench.wait(lambda: not strip.lacking())
     made = [job.values["layers"] for job in bench.engine.log if job.family == "dream"]
-    assert made == ["relu2_1", "relu2_1:0", "relu2_1:1", "relu2_1:2"]
+    assert made == ["relu2_1", "conv2_1:0", "conv2_1:1", "conv2_1:2"]
     click(bench, 2)
     assert bench.studio.values["layers"] == "relu2_1:1"
     click(bench, 3, Qt.KeyboardModifier.ControlModifier)
@@ -209,9 +209,9 @@ def test_small_pictures_are_made_once_and_wait_while_a_dream_runs(
     bench.wait(lambda: bool(bench.studio.tasks.running()))
     bench.room.channels.chosen.emit("relu1_1", [])
     QTest.qWait(250)
-    assert not any(j.values.get("layers") == "relu1_1:0" for j in bench.engine.log)
+    assert not any(j.values.get("layers") == "conv1_1:0" for j in bench.engine.log)
     bench.act("cancel")
-    bench.wait(lambda: any(j.values.get("layers") == "relu1_1:0" for j in bench.engine.log))
+    bench.wait(lambda: any(j.values.get("layers") == "conv1_1:0" for j in bench.engine.log))
     bench.wait(lambda: not bench.room.channels.strip.lacking())
     count = len(bench.engine.log)
     bench.room.channels.chosen.emit("relu2_1", [])

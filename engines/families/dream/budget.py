@@ -12,15 +12,16 @@ from engines import memory, pace
 from engines.backbones import HEAD, layer_names, layer_table
 from engines.families.dream.ascent import smoothed
 from engines.families.dream.config import Setting
-from engines.families.dream.objective import PRODUCTS
 from engines.family import Model
-from engines.planner import SCRATCH, SHARE, UNKNOWN, Estimate, chosen_tile, cost, looked_at
+from engines.planner import SHARE, UNKNOWN, Estimate, chosen_tile, cost, looked_at
 from engines.windows import Grid
 
 Size = tuple[int, int]
 PICTURE = 12  # bytes of a pixel of the picture
-COPIES = 11  # of the picture: itself, the photo at all sizes, its gradient and what is made of it
-BLURS = 30  # readings and writings of the picture that a step takes, in passes of the blur
+COPIES = 7  # of the picture: itself, the photo at all sizes, its gradient and what is made of it
+BLUR = 30 * PICTURE  # bytes that a step reads and writes beside the network's, for a pixel
+MAPPED = 32 << 20  # bytes from which the C library gives memory back as soon as it is free
+SCATTERED, WHOLE = 1.45, 1.05  # measured: what maps below and above that take of memory
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,15 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, guide: Size | N
     free = memory.free_bytes(model.device) or UNKNOWN
     pixels = size[0] * size[1]
     one = cost(model.config, _layers(model, setting))
-    scratch = SCRATCH.get(model.device.type, 1.0)
-    kept = pixels * PICTURE * COPIES + (2 * 4 * PRODUCTS if guide else 0)
+    table = layer_table(model.config)
+    kept = pixels * PICTURE * COPIES
     rim = Grid(model.config, setting.layers).rim
-    tile = chosen_tile(tiles, size, SHARE * free - kept, one.bytes * scratch, rim)
+    tile = chosen_tile(tiles, size, SHARE * free - kept, one.bytes * SCATTERED, rim)
     window = min(pixels, (tile + 2 * rim) ** 2) if tile else pixels
+    scratch = 1.0
+    if model.device.type == "cpu":
+        widest = max(layer.bytes for layer in table) * window
+        scratch = WHOLE if widest >= MAPPED else SCATTERED
     macs = one.macs * pixels * looked_at(size, tile, rim)
     macs += _products(model, setting, size, guide) if guide else 0
     return Room(size, tile, kept + one.bytes * scratch * window, macs)
@@ -70,7 +75,7 @@ def estimate(
     macs, copying = _speed(model, setting)
     seconds = sum(one.macs for one in octaves) * setting.steps / macs
     pixels = sum(one.size[0] * one.size[1] for one in octaves)
-    seconds += PICTURE * BLURS * pixels * setting.steps / copying
+    seconds += BLUR * pixels * setting.steps / copying
     if guide:
         seconds += octaves[-1].macs / (2 * macs)
     widest = max(octaves, key=lambda one: one.bytes)
@@ -86,6 +91,6 @@ def _speed(model: Model, setting: Setting) -> tuple[float, float]:
         return torch.stack([m.square().mean() for m in maps.values()]).sum()
 
     def blur(x: Tensor) -> Tensor:
-        return smoothed(x, 1.0).sum()
+        return smoothed(x.detach(), 1.0).sum() + x.sum()
 
-    return pace.speed(model, str(layers), look, one.macs, blur, PICTURE * BLURS)
+    return pace.speed(model, str(layers), look, one.macs, blur, BLUR)

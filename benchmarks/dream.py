@@ -1,0 +1,166 @@
+"""DeepDream: our steps against the plain loop that the notebooks have, interleaved in the same run;
+and what the planner says against what a run takes, each in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmarks.engine import timed
+from benchmarks.style import NETS, ended, off, peak, taken
+from benchmarks.table import Row
+from engines import backbonenet, executor, memory
+from engines.backbones import units
+from engines.controls import checked
+from engines.devices import choose
+from engines.families.dream import DeepDream
+from engines.families.dream.ascent import Ascent
+from engines.families.dream.config import Look, Setting
+from engines.families.dream.objective import Objective
+from engines.family import Model
+from engines.job import Job, Picture, Progress
+
+LAYER, DEPTH = "relu4_3", 24  # of VGG-19, and how many of its steps lead there
+PLANNED = (  # network, side, tile, layer
+    ("VGG-19", 384, "off", "relu4_3"),
+    ("starter", 512, "off", "relu4_3"),
+    ("starter", 1024, "off", "relu3_3"),
+    ("starter", 1024, "256", "relu4_3"),
+)
+
+
+def rows(quick: bool = False) -> list[Row]:
+    found = [compared(2 if quick else 10, 512)]
+    for case in PLANNED[1:2] if quick else PLANNED:
+        found += planned(*case, steps=2 if quick else 6)
+    return found
+
+
+def model(name: str, device: torch.device) -> Model:
+    config = NETS[name]
+    module = executor.prepare(backbonenet.random(config), device, torch.float32)
+    module.requires_grad_(False)
+    card = replace(DeepDream().card(config), checkpoint="bench@0")
+    return Model(DeepDream(), module, config, card, device, torch.float32, executor.execute)
+
+
+# ---- against the plain loop ----------------------------------------------------------------------
+
+
+def compared(steps: int, side: int) -> Row:
+    """One octave of the same steps: squares of a layer, blurred gradient, jitter."""
+    device = choose("auto")
+    photo = torch.rand((1, 3, side, side), generator=torch.Generator().manual_seed(1)).to(device)
+    turns = {"ours": ours(model("VGG-19", device), photo, steps), "plain": plain(device, photo)}
+    seconds: dict[str, list[float]] = {name: [] for name in turns}
+    for _ in range(steps + 1):
+        for name, run in turns.items():
+            seconds[name].append(timed(lambda run=run: next(run), device))
+    whole = {name: sum(values[1:]) for name, values in seconds.items()}  # without the first
+    middle = {name: 1000 * statistics.median(values[1:]) for name, values in seconds.items()}
+    return Row(
+        f"dream, {steps} steps at {side} px, VGG-19",
+        f"{whole['ours']:.1f} s",
+        "at least as fast as plain" if device.type == "cpu" else "twice as fast as plain",
+        f"plain {whole['plain']:.1f} s; median step {middle['ours']:.0f} against "
+        f"{middle['plain']:.0f} ms",
+    )
+
+
+def ours(used: Model, photo: Tensor, steps: int) -> Iterator[None]:
+    setting = Setting((Look(LAYER),), steps=steps)
+    enter = used.module.enter
+    low, high = (enter(torch.full((1, 3, 1, 1), v, device=photo.device)) for v in (0.0, 1.0))  # type: ignore[operator]
+    ascent = Ascent(setting, setting.rate / units(used.config), low, high)
+    gradient = Objective(used, used.config, setting).gradient
+    x, number = enter(photo), 0  # type: ignore[operator]
+    while True:
+        x, _ = ended(ascent.step(x, gradient, number % steps, (7, -5)))
+        number += 1
+        yield
+
+
+def plain(device: torch.device, photo: Tensor) -> Iterator[None]:
+    """Contiguous weights, autograd through the net and a leaf picture, three blurs one by one."""
+    net = nn.Sequential()
+    given = backbonenet.random(NETS["VGG-19"])
+    for node in given.nodes:
+        if node.kind == "conv":
+            net.append(given.get_submodule(node.key))
+        else:
+            net.append(nn.ReLU() if node.kind == "relu" else nn.MaxPool2d(2))
+    net = net[: DEPTH + 1].to(device)
+    mean = torch.tensor([0.485, 0.456, 0.406], device=device).reshape(1, 3, 1, 1)
+    spread = torch.tensor([0.229, 0.224, 0.225], device=device).reshape(1, 3, 1, 1)
+    x, low, high = (photo - mean) / spread, -mean / spread, (1 - mean) / spread
+    places = torch.arange(9.0, device=device) - 4
+
+    def blurred(g: Tensor, deviation: float) -> Tensor:
+        line = torch.exp(-0.5 * (places / deviation) ** 2)
+        kernel = torch.outer(line, line) / line.sum() ** 2
+        return F.conv2d(F.pad(g, (4,) * 4, "reflect"), kernel.expand(3, 1, 9, 9), groups=3)
+
+    while True:
+        x = x.roll((7, -5), (2, 3)).detach().requires_grad_()
+        F.mse_loss(net(x), torch.zeros(1, device=device).expand(1)).backward()
+        assert x.grad is not None
+        gradient = sum(blurred(x.grad, 1.5 * scale) for scale in (0.5, 1.0, 2.0)) / 3
+        gradient = (gradient - gradient.mean()) / gradient.std()
+        x = torch.max(torch.min(x.detach() + 0.09 * gradient, high), low).roll((-7, 5), (2, 3))
+        yield
+
+
+# ---- the planner ---------------------------------------------------------------------------------
+
+
+def planned(name: str, side: int, tile: str, layer: str, steps: int) -> list[Row]:
+    command = [sys.executable, "-m", "benchmarks.dream", name, str(side), tile, layer, str(steps)]
+    told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    what = f"{name}, {side} px, {'whole' if tile == 'off' else f'tiles of {tile}'}, {layer}"
+    return [
+        Row(f"planned memory: dream, {what}", f"{told['planned_bytes'] / 1e6:.0f} MB",
+            "within 20 %",
+            f"taken {told['bytes'] / 1e6:.0f} MB, {off(told['planned_bytes'], told['bytes'])}"),
+        Row(f"planned time: dream, {what}", f"{told['planned_seconds']:.1f} s", "within 20 %",
+            f"{steps} steps took {told['seconds']:.1f} s, "
+            f"{off(told['planned_seconds'], told['seconds'])}"),
+    ]  # fmt: skip
+
+
+def probe(name: str, side: int, tile: str, layer: str, steps: int) -> dict[str, float]:
+    """What the planner says of a run and what it takes, in this process, which has done nothing
+    else. Seconds are those of the processor where that computes: others may want it too."""
+    from engines import pace
+    from engines.families.dream import dreaming
+
+    device = choose("auto")
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    pace.clock = clock
+    used = model(name, device)
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3), np.uint8)
+    values = {"tiles": tile, "steps": steps, "octaves": 2, "every": 100, "longest": side,
+              "layers": layer}  # fmt: skip
+    job = checked(Job("dream", values=values, images={"photo": Picture(pixels)}), used.card)
+    guess = dreaming.planned(used, job)
+    memory.trim()
+    before, begin = taken(device), clock()
+    for event in DeepDream().run(used, job):
+        if isinstance(event, Progress) and event.done == 0 and event.note.startswith("About"):
+            begin = clock()
+    return {"planned_bytes": guess.bytes, "planned_seconds": guess.seconds,
+            "bytes": peak(device) - before, "seconds": clock() - begin}  # fmt: skip
+
+
+if __name__ == "__main__":
+    network, side, tile, layer, steps = sys.argv[1:]
+    print(json.dumps(probe(network, int(side), tile, layer, int(steps))))
