@@ -13,7 +13,7 @@ from app.widgets.brushes import Brushes
 from app.widgets.channels import HEIGHT, Channels
 from app.widgets.faces import FacePhoto
 from app.widgets.images import ImageWell
-from app.widgets.parts import Elided, button, column, label, row, tool
+from app.widgets.parts import button, column, label, row, tool
 from app.widgets.toolbar import PhotoHead
 from engines.controls import ModelCard, Text
 
@@ -81,7 +81,7 @@ class DreamRoom(Room):
             "Click the picture: the guide shows what that place takes after.", "small", wrap=True
         )
         self.hint.hide()
-        self.plan = Elided("quiet")
+        self.plan = label("", "small", wrap=True)
         self.run, self.go_on = button("Dream", "primary"), button("Continue")
         self.film = button("Film…")
         say(self.go_on, "setToolTip", "Go on from the last picture, with the values of now")

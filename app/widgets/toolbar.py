@@ -435,4 +435,6 @@ class PhotoHead(QWidget):
         self._box.insertWidget(self._box.indexOf(self.surprise), part)
 
     def show_time(self, milliseconds: float | None) -> None:
-        self.time.setText("" if milliseconds is None else f"{milliseconds:.0f} ms")
+        seconds = (milliseconds or 0.0) / 1000
+        spent = f"{seconds:.1f} s" if seconds >= 10 else f"{1000 * seconds:.0f} ms"
+        self.time.setText("" if milliseconds is None else spent)
