@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QRectF, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QIcon, QImage, QKeyEvent, QPainter, QPixmap, QResizeEvent
+from PySide6.QtGui import QIcon, QImage, QKeyEvent, QPainter, QPen, QPixmap, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -23,6 +23,9 @@ from app.widgets.parts import label, row
 
 KEY = Qt.ItemDataRole.UserRole + 2
 SIDE, GRID, HEIGHT = 68, 75, 182  # pixels: of a picture, with its rim, of two rows of them
+FRAME = 3  # pixels: of the frame around a chosen one
+RATIO = 2  # pixels that a picture has for each of the screen's, for fine screens
+SMOOTH = (Qt.AspectRatioMode.IgnoreAspectRatio, Qt.TransformationMode.SmoothTransformation)
 QUIET_MS = 150  # after the strip was moved, before pictures are asked for
 
 
@@ -44,7 +47,7 @@ class Strip(Gallery):
         self._quiet = QTimer(self, singleShot=True, interval=QUIET_MS)
         self._quiet.timeout.connect(self.seen)
         self.horizontalScrollBar().valueChanged.connect(lambda _: self._quiet.start())
-        theme.signals.changed.connect(self._paint_empty)
+        theme.signals.changed.connect(self._paint_anew)
 
     def show_channels(self, count: int) -> None:
         self.clear()
@@ -59,7 +62,8 @@ class Strip(Gallery):
     def show_picture(self, channel: int | None, image: QImage) -> None:
         item = self._item(channel)
         if item is not None:
-            item.setIcon(_unshaded(QPixmap.fromImage(image)))
+            small = image.scaled(QSize(SIDE, SIDE) * RATIO, *SMOOTH)
+            item.setIcon(_framed(QPixmap.fromImage(small)))
             item.setData(TITLE, "here")
 
     def lacking(self) -> list[int | None]:
@@ -109,11 +113,11 @@ class Strip(Gallery):
             self.item(place).setToolTip(words)
             self.item(place).setData(Qt.ItemDataRole.AccessibleTextRole, words)
 
-    def _paint_empty(self) -> None:
+    def _paint_anew(self) -> None:
         for place in range(self.count()):
             item = self.item(place)
-            if not item.data(TITLE):
-                item.setIcon(_tile(item.data(KEY)))
+            here = item.icon().pixmap(QSize(SIDE, SIDE) * RATIO)
+            item.setIcon(_framed(here) if item.data(TITLE) else _tile(item.data(KEY)))
 
 
 class Channels(QWidget):
@@ -177,10 +181,16 @@ class Channels(QWidget):
             )
 
 
-def _unshaded(small: QPixmap) -> QIcon:
-    icon = QIcon()
-    for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # chosen, it is not tinted
-        icon.addPixmap(small, mode)
+def _framed(small: QPixmap) -> QIcon:
+    """Chosen, it has a frame and is not tinted."""
+    icon, chosen = QIcon(small), QPixmap(small)
+    painter = QPainter(chosen)
+    wide = FRAME * small.width() / SIDE
+    painter.setPen(QPen(theme.colour("accent"), wide))
+    inset = wide / 2
+    painter.drawRect(QRectF(chosen.rect()).adjusted(inset, inset, -inset, -inset))
+    painter.end()
+    icon.addPixmap(chosen, QIcon.Mode.Selected)
     return icon
 
 
@@ -194,4 +204,4 @@ def _tile(channel: int | None) -> QIcon:
     words = tr("All") if channel is None else str(channel)
     painter.drawText(QRectF(0, 0, SIDE, SIDE), int(Qt.AlignmentFlag.AlignCenter), words)
     painter.end()
-    return _unshaded(drawn)
+    return _framed(drawn)

@@ -83,7 +83,7 @@ class JourneyPopover(Popover):
 
     def _named(self, part: Slider, name: QLabel) -> QHBoxLayout:
         said = self._said[part] = QLabel()
-        said.setMinimumWidth(84)
+        said.setMinimumWidth(112)
         said.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         name.setBuddy(part)
         part.moved.connect(self._write)
