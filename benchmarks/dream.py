@@ -112,9 +112,10 @@ def plain(device: torch.device, photo: Tensor) -> Iterator[None]:
 
     while True:
         x = x.roll((7, -5), (2, 3)).detach().requires_grad_()
-        F.mse_loss(net(x), torch.zeros(1, device=device).expand(1)).backward()
+        net(x).square().mean().backward()
         assert x.grad is not None
-        gradient = sum(blurred(x.grad, 1.5 * scale) for scale in (0.5, 1.0, 2.0)) / 3
+        blurs = [blurred(x.grad, 1.5 * scale) for scale in (0.5, 1.0, 2.0)]
+        gradient = torch.stack(blurs).mean(0)
         gradient = (gradient - gradient.mean()) / gradient.std()
         x = torch.max(torch.min(x.detach() + 0.09 * gradient, high), low).roll((-7, 5), (2, 3))
         yield

@@ -19,6 +19,7 @@ from engines.job import Job, Picture
 
 MOST = 3000  # pictures of one film
 FADE = 24  # pictures of a fade at most
+CALM = 0.2  # how far each picture's colours go back to those of the photo
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,17 @@ def moved(picture: Picture, motion: Motion) -> Picture:
         borderMode=cv2.BORDER_REFLECT_101,
     )  # fmt: skip
     return Picture(pixels)
+
+
+def calmed(picture: Picture, like: Picture) -> Picture:
+    """Mean and deviation of each colour a little nearer to those of `like`: dreaming on and on
+    would leave nothing but black and white."""
+    pixels, aim = (flatten(p).pixels.reshape(-1, 3) for p in (picture, like))
+    mean, spread = pixels.mean(0), pixels.std(0) + 1e-3
+    scale = 1 + CALM * ((aim.std(0) + 1e-3) / spread - 1)
+    made = (pixels - mean) * scale + mean + CALM * (aim.mean(0) - mean)
+    size = (picture.height, picture.width, 3)
+    return Picture(np.rint(made.clip(0, 255)).astype(np.uint8).reshape(size))
 
 
 class Journey:
@@ -78,7 +90,7 @@ class Journey:
         if self._last is None:
             return self._first
         images = {role: p for role, p in self._first.images.items() if role != "progress"}
-        images["photo"] = moved(self._last, self._motion)
+        images["photo"] = calmed(moved(self._last, self._motion), self._first.images["photo"])
         values = {**self._first.values, **self._changes}
         return self._first.with_(values=values, images=images, seed=self._first.seed + number,
                                  origins={}, drawings={})  # fmt: skip

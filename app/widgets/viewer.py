@@ -444,8 +444,8 @@ class ResultViewer(QWidget):
             self.set_wipe(not self._wipe)
         elif key in (Qt.Key.Key_Left, Qt.Key.Key_Right) and self._wipe:
             self._set_share(self._share + (STEP if key == Qt.Key.Key_Right else -STEP))
-        elif key in WAYS and self._pointing:
-            self._point(self._marker + QPointF(*WAYS[key]) * STEP)
+        elif self._pointing and (way := WAYS.get(Qt.Key(key))):
+            self._point(self._marker + QPointF(*way) * STEP)
         else:
             super().keyPressEvent(event)
             return

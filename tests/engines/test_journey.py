@@ -11,7 +11,7 @@ import pytest
 from engines import cli
 from engines.images import ImageError, open_picture, save_picture
 from engines.job import Job, Picture
-from engines.journey import Journey, Motion, moved
+from engines.journey import Journey, Motion, calmed, moved
 
 
 def dots(width: int = 41, height: int = 31) -> Picture:
@@ -70,7 +70,19 @@ def test_each_picture_goes_on_from_the_one_before() -> None:
     second = journey.next()
     assert second is not None and second.seed == 8
     assert second.values == {"steps": 2, "octaves": 1, "rate": 2.0}
-    assert second.images == {"photo": moved(photo, Motion(1.5)), "guide": guide}
+    photo = calmed(moved(photo, Motion(1.5)), photo)
+    assert second.images == {"photo": photo, "guide": guide}
+
+
+def test_colours_do_not_run_away() -> None:
+    """However each dream stretches them."""
+    photo = Picture(np.random.default_rng(0).integers(90, 150, (24, 32, 3), np.uint8))
+    journey, spreads = Journey(Job("dream", images={"photo": photo}), Motion(1.02), 60), []
+    while (job := journey.next()) is not None:
+        pixels = job.images["photo"].pixels.astype(float)
+        stretched = np.rint((1.1 * (pixels - 128) + 132).clip(0, 255)).astype(np.uint8)
+        spreads += [p.pixels.std() for p in journey.take(Picture(stretched))]
+    assert max(spreads) < 2.5 * photo.pixels.std()
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, guide: Size | N
     pixels = size[0] * size[1]
     one = cost(model.config, _layers(model, setting))
     table = layer_table(model.config)
-    kept = pixels * PICTURE * COPIES
+    kept = pixels * PICTURE * COPIES + _weights(model, setting)
     rim = Grid(model.config, setting.layers).rim
     tile = chosen_tile(tiles, size, SHARE * free - kept, one.bytes * SCATTERED, rim)
     window = min(pixels, (tile + 2 * rim) ** 2) if tile else pixels
@@ -56,6 +56,13 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, guide: Size | N
 def _layers(model: Model, setting: Setting) -> tuple[str, ...]:
     """Those that are looked at; a class is told by all of them."""
     return layer_names(model.config)[-1:] if setting.aim == "class" else setting.layers
+
+
+def _weights(model: Model, setting: Setting) -> float:
+    """Bytes of the weights that are looked through: a processor lays them out anew for itself."""
+    table, wanted = layer_table(model.config), _layers(model, setting)
+    last = max(n for n, layer in enumerate(table) if layer.name in wanted)
+    return 4.0 * sum(layer.parameters for layer in table[: last + 1])
 
 
 def _products(model: Model, setting: Setting, size: Size, guide: Size) -> float:

@@ -209,9 +209,9 @@ def _climbed(
 ) -> Generator[Event, None, Tensor]:
     """x after the steps of one octave."""
     s, every = plan.setting, round(number(job, "every"))
-    black, white = (model.module.enter(torch.full((1, 3, 1, 1), value, device=model.device))
-                    for value in (0.0, 1.0))  # type: ignore[operator]  # fmt: skip
-    ascent = Ascent(s, s.rate / units(model.config), black, white, mask)
+    ends = torch.tensor((0.0, 1.0), device=model.device).reshape(2, 1, 1, 1).expand(2, 3, 1, 1)
+    ends = model.module.enter(ends)  # type: ignore[operator]
+    ascent = Ascent(s, s.rate / units(model.config), ends[:1], ends[1:], mask)
     for count in range(s.steps):
         shift = _shift(s.jitter, x, state.noise)
         running = ascent.step(x, objective.gradient, count, shift)
