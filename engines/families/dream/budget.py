@@ -13,7 +13,7 @@ from engines.backbones import HEAD, layer_names, layer_table
 from engines.families.dream.ascent import smoothed
 from engines.families.dream.config import Setting
 from engines.family import Model
-from engines.planner import SHARE, UNKNOWN, Estimate, chosen_tile, cost, looked_at
+from engines.planner import SCRATCH, SHARE, UNKNOWN, Estimate, chosen_tile, cost, looked_at
 from engines.windows import Grid
 
 Size = tuple[int, int]
@@ -39,18 +39,22 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, guide: Size | N
     free = memory.free_bytes(model.device) or UNKNOWN
     pixels = size[0] * size[1]
     one = cost(model.config, _layers(model, setting))
-    table = layer_table(model.config)
     kept = pixels * PICTURE * COPIES + _weights(model, setting)
     rim = Grid(model.config, setting.layers).rim
-    tile = chosen_tile(tiles, size, SHARE * free - kept, one.bytes * SCATTERED, rim)
+    each = one.bytes * SCRATCH.get(model.device.type, 1.0)
+    tile = chosen_tile(tiles, size, SHARE * free - kept, each, rim)
     window = min(pixels, (tile + 2 * rim) ** 2) if tile else pixels
-    scratch = 1.0
-    if model.device.type == "cpu":
-        widest = max(layer.bytes for layer in table) * window
-        scratch = WHOLE if widest >= MAPPED else SCATTERED
     macs = one.macs * pixels * looked_at(size, tile, rim)
     macs += _products(model, setting, size, guide) if guide else 0
-    return Room(size, tile, kept + one.bytes * scratch * window, macs)
+    return Room(size, tile, kept + one.bytes * window * _scratch(model, window, tile), macs)
+
+
+def _scratch(model: Model, window: int, tile: int) -> float:
+    """What maps of a window take, as a multiple of what they hold."""
+    if model.device.type != "cpu" or tile:  # tiles of many sizes leave the most gaps
+        return SCRATCH.get(model.device.type, 1.0)
+    widest = max(layer.bytes for layer in layer_table(model.config)) * window
+    return WHOLE if widest >= MAPPED else SCATTERED
 
 
 def _layers(model: Model, setting: Setting) -> tuple[str, ...]:
