@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from PySide6.QtCore import QObject, QTimer
+from PySide6.QtCore import QObject, QTimer, Slot
 
 from app import worker as worker_module
 from app.worker import EngineWorker
@@ -384,3 +384,28 @@ def test_a_forgotten_worker_is_not_collected_while_it_runs(qtbot, engine):
     del alive, thread
     engine.thread = None
     qtbot.waitUntil(lambda: not worker_module._ALIVE)
+
+
+def test_what_jobs_take_is_told_and_only_the_last_one_asked_counts(
+    qtbot, worker, engine, heard
+) -> None:
+    class Asked(QObject):
+        def __init__(self) -> None:
+            super().__init__()
+            self.told: list[tuple[Job, object]] = []
+            worker.planned.connect(self.hear)
+
+        @Slot(object, object)
+        def hear(self, asked: Job, answer: object) -> None:
+            self.told.append((asked, answer))
+
+    engine.plan = lambda asked: f"About {asked.seed} s"
+    engine.scripts["slow"] = steps(30, 0.01)
+    asked = Asked()
+    ticket = worker.submit(job(family="slow"))
+    qtbot.waitUntil(lambda: bool(heard.of(ticket)))
+    for seed in range(1, 6):
+        worker.plan(job(seed))
+    qtbot.waitUntil(lambda: any(j.seed == 5 for j, _ in asked.told))
+    wait_all(qtbot, heard, [ticket])
+    assert asked.told[-1] == (job(5), "About 5 s") and len(asked.told) < 5

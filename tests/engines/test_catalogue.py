@@ -99,6 +99,21 @@ def test_ones_own_model_learns_where_it_is_at_home(shipped: Path, tmp_path: Path
     assert catalogue.entries()[0] == shoes, "a shipped model says it itself"
 
 
+def test_a_backbone_of_ones_own_is_a_model_of_every_family_that_looks_through_one(
+    shipped: Path, tmp_path: Path
+) -> None:
+    catalogue = Catalogue(shipped, tmp_path / "own.json")
+    added = catalogue.add(model(tmp_path / "vgg19-dcbb9e9d.safetensors", 4.0), "neural_style")
+    style, dream = (e for e in catalogue.entries() if e.digest == added.digest)
+    assert (style.name, style.rooms) == ("vgg19-dcbb9e9d", ("style",)) and style.path == dream.path
+    assert (dream.name, dream.family, dream.rooms) == ("vgg19-dcbb9e9d-dream", "dream", ("dream",))
+    assert catalogue.find(dream.reference) == dream and catalogue.find(style.reference) == style
+    elsewhere = f"my-vgg@{added.digest}"  # as another person called it
+    assert catalogue.find(elsewhere, "dream") == dream and catalogue.find(elsewhere) == style
+    catalogue.house(dream.reference, dream.rooms)
+    assert style in catalogue.entries(), "the other one stays at home where it is"
+
+
 def test_a_file_that_changed_gets_a_new_digest(shipped: Path, tmp_path: Path) -> None:
     catalogue = Catalogue(shipped, tmp_path / "own.json")
     path = model(tmp_path / "boots.safetensors", 2.0)
