@@ -4,7 +4,6 @@ small pictures of channels, made one by one while nothing else runs."""
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QObject, QPointF, QTimer
@@ -33,7 +32,6 @@ class Reverie(QObject):
         self._mask: Picture | None = None
         self._so_far: Picture | None = None  # what steps have made of it
         self._going_on = False
-        self._for_guide = False  # the file that is being opened is one
         self._thumbnails = Thumbnails()
         self._making: tuple[str, str, int | None] | None = None  # digest, layer, channel
         self._failed: set[tuple[str, str, int | None]] = set()
@@ -42,7 +40,6 @@ class Reverie(QObject):
         room.photo.set_message(EMPTY)
         room.viewer.set_message(WAITING)
         room.viewer.icon = "dream"
-        room.guide.files_dropped.connect(self.open_guide)
         room.guide.changed.connect(self._on_guide)
         room.photo.mask_painted.connect(self.paint)
         room.brushes.cleared.connect(lambda: self.paint(None))
@@ -78,11 +75,6 @@ class Reverie(QObject):
         self._on_tasks()
 
     def take_photo(self, picture: Picture) -> bool:
-        """A picture by drop, paste or file: the guide, if it was opened as one."""
-        if self._for_guide:
-            self._for_guide = False
-            self.room.guide.set_picture(picture)
-            return False
         self.lay(picture)
         self.studio.touch()
         return True
@@ -127,10 +119,6 @@ class Reverie(QObject):
         self.room.photo.show_mask(self._mask)
 
     # ---- photo, guide and region -----------------------------------------------------------------
-
-    def open_guide(self, files: Sequence[str]) -> None:
-        self._for_guide = True
-        self.studio.open_path(files[0])
 
     def paint(self, mask: Picture | None) -> None:
         """Where it is dreamt; undoable."""

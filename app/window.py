@@ -229,7 +229,8 @@ class MainWindow(QMainWindow):
         from app.reverie import Reverie
 
         room = DreamRoom(self.actions_)
-        room.guide_wanted.connect(lambda: self.asking.for_photo(room.guide.set_picture))
+        room.guide_wanted.connect(lambda: self.asking.for_well(room.guide))
+        room.guide.files_dropped.connect(lambda files: self.asking.into_well(room.guide, files))
         room.film_wanted.connect(lambda: self.asking.for_journey(room.film))
         return room, Reverie(room, self.studio)
 

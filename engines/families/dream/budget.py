@@ -21,7 +21,7 @@ PICTURE = 12  # bytes of a pixel of the picture
 COPIES = 7  # of the picture: itself, the photo at all sizes, its gradient and what is made of it
 BLUR = 30 * PICTURE  # bytes that a step reads and writes beside the network's, for a pixel
 MAPPED = 32 << 20  # bytes from which the C library gives memory back as soon as it is free
-SCATTERED, WHOLE = 1.45, 1.05  # measured: what maps below and above that take of memory
+SCATTERED, WHOLE = 1.5, 1.05  # measured: what maps below and above that take of memory
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ class is a sum over places, so that a picture in tiles has the very gradient of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -123,5 +123,5 @@ def _chosen(features: Tensor, look: Look) -> Tensor:
     return features[:, list(look.channels)] if look.channels else features
 
 
-def _sum(parts) -> Tensor:
+def _sum(parts: Iterable[Tensor]) -> Tensor:
     return torch.stack(list(parts)).sum()
