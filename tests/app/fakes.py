@@ -116,6 +116,9 @@ class FakeEngine:
                 return known
         raise FakeError("missing-model", f"There is no model named “{reference}”.")
 
+    def plan(self, job: Job) -> str:
+        return ""
+
     def memory(self) -> dict[str, Any]:
         return {"used": 10_000_000, "budget": 1_000_000_000, "device": "cpu"}
 
