@@ -286,7 +286,7 @@ class Engine:
             return ""
         model = self.load(job.checkpoint, job.family)
         try:
-            with self._busy(model), _grad_mode(model)():
+            with self._busy(model), _step_mode(model, False)():
                 return family.plan(model, checked(job, model.card))
         except (ControlError, ImageError, JobError) as error:
             raise EngineError("input", str(error)) from error
