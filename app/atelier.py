@@ -6,17 +6,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, QSize, Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QImage
 
 from app.models import reference
 from app.results import Shown
 from app.studio import Studio
 from app.style import StyleRoom
+from app.table import Table
 from app.theme import RESOURCES
 from app.widgets.gallery import SIDE
 from engines.controls import ImageInput, ModelCard
-from engines.job import Failed, Job, Picture
+from engines.job import Job, Picture
 
 EMPTY = "Drop a photo here."
 WAITING = "The painted photo appears here."
@@ -30,7 +31,9 @@ TITLES = {
 }  # fmt: skip
 
 
-class Atelier(QObject):
+class Atelier(Table):
+    room: StyleRoom
+
     def __init__(self, room: StyleRoom, studio: Studio) -> None:
         super().__init__(room)
         self.room, self.studio = room, studio
@@ -87,19 +90,6 @@ class Atelier(QObject):
         if self.studio.card and self.studio.card.family == STEPS:
             self._so_far = shown.picture
         self._show_ways()
-
-    def show_failure(self, failed: Failed) -> None:
-        if self.studio.shown is None:
-            self.room.viewer.set_message(failed.message, "Run", failed=True)
-
-    def set_wipe(self, on: bool) -> None:
-        self.room.viewer.set_wipe(on)
-
-    def surprise(self) -> None:
-        self.studio.surprise_me()
-
-    def take_setting(self, name: str, value: Any) -> None:
-        """No setting concerns this room alone."""
 
     # ---- photo and style -------------------------------------------------------------------------
 

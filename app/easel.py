@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QIcon
 
 from app.drawing import Drawing, DrawingError
 from app.results import Shown
 from app.samples import Sample
 from app.studio import Studio
+from app.table import Table
 from app.widgets.toolbar import SYMMETRIES, StampMenu
 from engines.controls import ImageInput, ModelCard, SketchInput
 from engines.job import Failed, Job, Picture
@@ -21,7 +22,7 @@ WAITING = "Give the model its pictures, and the photo appears here."
 GIVEN = "This model draws from the pictures on the right."
 
 
-class Easel(QObject):
+class Easel(Table):
     changed_elsewhere = Signal()  # by undo, while one is in another room
 
     """at       the room it stands in
@@ -235,17 +236,6 @@ class Easel(QObject):
     def before(self, job: Job) -> Picture | None:
         """What the result is compared with."""
         raise NotImplementedError
-
-    def show_failure(self, failed: Failed) -> None:
-        if self.studio.shown is None:
-            self.room.viewer.set_message(failed.message, "Run", failed=True)
-
-    def surprise(self) -> None:
-        """Another seed."""
-        self.studio.surprise_me()
-
-    def set_wipe(self, on: bool) -> None:
-        self.room.viewer.set_wipe(on)
 
     # ---- tools ----------------------------------------------------------------------------------
 

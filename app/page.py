@@ -4,9 +4,8 @@ a picture that gets a title and is matched with the caption."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import Slot
 
 from app.captions import FAMILY as CAPTIONER
 from app.captions import Caption
@@ -14,10 +13,11 @@ from app.offers import Offers
 from app.results import Shown
 from app.spoken import CAPTION, WEIGHTS, Spoken, spoken
 from app.studio import Studio
+from app.table import Table
 from app.widgets.chips import Word
 from app.words import LAST, PICTURE, RESULT, WordsRoom
 from engines.controls import Choice, ModelCard
-from engines.job import Failed, Job, Picture, Result, Value
+from engines.job import Job, Picture, Result, Value
 
 UNTIL = "until"  # control of the other caption
 PHOTO, KEPT = "photo", "described"  # roles; the last is the desk's alone
@@ -38,7 +38,9 @@ EXAMPLES = (
 )
 
 
-class Page(QObject):
+class Page(Table):
+    room: WordsRoom
+
     def __init__(self, room: WordsRoom, studio: Studio) -> None:
         super().__init__(room)
         self.room, self.studio = room, studio
@@ -115,19 +117,6 @@ class Page(QObject):
         self.room.viewer.set_before(shown.job.images.get(PHOTO))
         self._look()
         self._ask_match()
-
-    def show_failure(self, failed: Failed) -> None:
-        if self.studio.shown is None:
-            self.room.viewer.set_message(failed.message, "Run", failed=True)
-
-    def set_wipe(self, on: bool) -> None:
-        self.room.viewer.set_wipe(on)
-
-    def surprise(self) -> None:
-        self.studio.surprise_me()
-
-    def take_setting(self, name: str, value: Any) -> None:
-        """No setting concerns this room alone."""
 
     # ---- the caption -----------------------------------------------------------------------------
 

@@ -14,13 +14,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import Slot
 
 from app.commands import Change
 from app.faces import FacesRoom
 from app.patches import Collage
 from app.results import Shown
 from app.studio import Studio
+from app.table import Table
 from app.widgets.faces import Spot
 from engines.controls import (
     Attributes,
@@ -32,7 +33,7 @@ from engines.controls import (
     Slider,
     defaults,
 )
-from engines.job import Cancelled, Event, Failed, Job, Picture, Result, Value
+from engines.job import Cancelled, Event, Job, Picture, Result, Value
 
 ROLE, MASK, POINTS, BOX, OUTPUT = "face", "mask", "points", "box", "output"
 EMPTY = "Drop a photo of people here."
@@ -51,7 +52,9 @@ class Face:
     values: Mapping[str, Value] | None = None
 
 
-class Portrait(QObject):
+class Portrait(Table):
+    room: FacesRoom
+
     def __init__(self, room: FacesRoom, studio: Studio) -> None:
         super().__init__(room)
         self.room, self.studio = room, studio
@@ -141,16 +144,6 @@ class Portrait(QObject):
             if face.spot.edited != edited:
                 face.spot = replace(face.spot, edited=edited)
                 self._show_faces()
-
-    def show_failure(self, failed: Failed) -> None:
-        if self.studio.shown is None:
-            self.room.viewer.set_message(failed.message, "Run", failed=True)
-
-    def set_wipe(self, on: bool) -> None:
-        self.room.viewer.set_wipe(on)
-
-    def take_setting(self, name: str, value: Any) -> None:
-        """No setting concerns this room alone."""
 
     # ---- faces -----------------------------------------------------------------------------------
 

@@ -6,13 +6,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from PySide6.QtCore import QObject, QPointF, QTimer
+from PySide6.QtCore import QPointF, QTimer
 
 from app.commands import Change
 from app.dream import LAYERS, DreamRoom
 from app.pictures import to_qimage
 from app.results import Shown
 from app.studio import Studio
+from app.table import Table
 from engines.controls import ImageInput, ModelCard
 from engines.job import Cancelled, Event, Failed, Job, Picture, Result
 from engines.thumbnails import Thumbnails, job
@@ -24,7 +25,9 @@ LANE = "thumbnails"
 QUIET_MS = 300  # after the last change, before it is asked what a dream would take
 
 
-class Reverie(QObject):
+class Reverie(Table):
+    room: DreamRoom
+
     def __init__(self, room: DreamRoom, studio: Studio) -> None:
         super().__init__(room)
         self.room, self.studio = room, studio
@@ -95,19 +98,6 @@ class Reverie(QObject):
             self._so_far = shown.picture
         self.room.show_pointing(self._matches() is not None)
         self._on_tasks()
-
-    def show_failure(self, failed: Failed) -> None:
-        if self.studio.shown is None:
-            self.room.viewer.set_message(failed.message, "Run", failed=True)
-
-    def set_wipe(self, on: bool) -> None:
-        self.room.viewer.set_wipe(on)
-
-    def surprise(self) -> None:
-        self.studio.surprise_me()
-
-    def take_setting(self, name: str, value: Any) -> None:
-        """No setting concerns this room alone."""
 
     def take_back(self, job: Job) -> None:
         """A recipe is back on the desk: its photo, its guide, its mask."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import Slot
 
 from app.commands import Change
 from app.results import Shown
 from app.studio import Studio
+from app.table import Table
 from app.translate import DIRECTION, TranslateRoom
 from engines.controls import Choice, ImageInput, ModelCard, SketchInput
-from engines.job import Failed, Job, Picture, Result
+from engines.job import Job, Picture, Result
 
 PHOTO, MASK, TRUTH = "photo", "mask", "truth"  # roles; the last is the desk's alone
 EMPTY = "Drop a photo here, paste one, or open a file."
@@ -30,7 +30,9 @@ class View:
     before: Picture | None
 
 
-class Slide(QObject):
+class Slide(Table):
+    room: TranslateRoom
+
     def __init__(self, room: TranslateRoom, studio: Studio) -> None:
         super().__init__(room)
         self.room, self.studio = room, studio
@@ -109,19 +111,6 @@ class Slide(QObject):
             job = Job("difference", images={"made": shown.picture, "truth": truth})
             self._asked = job.digest
             self.studio.submit_tool(job, "difference", "Comparing with the truth")
-
-    def show_failure(self, failed: Failed) -> None:
-        if self.studio.shown is None:
-            self.room.viewer.set_message(failed.message, "Run", failed=True)
-
-    def surprise(self) -> None:
-        self.studio.surprise_me()
-
-    def set_wipe(self, on: bool) -> None:
-        self.room.viewer.set_wipe(on)
-
-    def take_setting(self, name: str, value: Any) -> None:
-        """No setting concerns this room alone."""
 
     # ---- what is seen of the result --------------------------------------------------------------
 

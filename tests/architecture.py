@@ -122,7 +122,7 @@ WIDGETS_SEE = ("app.widgets", "app.pictures", "app.theme", "app.i18n", "app.draw
 WORKER_SEES = ("engines",)
 STUDIO_IS_SEEN_BY = ("app", "app.window", "app.easel", "app.sheet", "app.mapsheet",
                      "app.portrait", "app.atelier", "app.reverie", "app.slide",
-                     "app.page", "app.offers")  # fmt: skip
+                     "app.page", "app.offers", "app.table")  # fmt: skip
 APP_SEES = ("engines", "engines.job", "engines.controls", "engines.errors", "engines.images",
             "engines.edges", "engines.family", "engines.catalogue", "engines.doctor",
             "engines.chain", "engines.folders", "engines.palettes", "engines.mapfiles",

@@ -253,12 +253,13 @@ def test_controls_are_there_only_where_they_do_something(tmp_path: Path) -> None
     def names(config: Config) -> set[str]:
         return {getattr(c, "name", "") for c in Pix2Pix().card(config).controls} - {""}
 
-    assert names(UNetConfig()) == {"size", "norm", "noise", "direction"}
-    assert names(UNetConfig(norm="instance", dropout=False)) == {"size", "direction"}
-    assert names(UNetConfig(depth=5)) == {"size", "norm", "direction"}
-    assert names(ResNetConfig()) == {"direction"}
-    assert names(ResNetConfig(norm="batch", dropout=True)) == {"norm", "noise", "direction"}
-    assert names(TensorFlowConfig()) == {"size", "noise", "direction"}
+    assert names(UNetConfig()) == {"task", "size", "norm", "noise", "direction"}
+    assert names(UNetConfig(norm="instance", dropout=False)) == {"task", "size", "direction"}
+    assert names(UNetConfig(depth=5)) == {"task", "size", "norm", "direction"}
+    assert names(ResNetConfig()) == {"task", "direction"}
+    assert names(ResNetConfig(norm="batch", dropout=True)) == {"task", "norm", "noise", "direction"}
+    assert names(TensorFlowConfig()) == {"task", "size", "noise", "direction"}
+    assert names(UNetConfig(inputs=4, dropout=False)) == {"size", "norm", "direction"}
 
 
 def test_unknown_dropout_starts_as_the_reference_options_do() -> None:

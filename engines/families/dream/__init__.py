@@ -7,49 +7,20 @@ Works with any backbone (engines/backbones.py): VGG, GoogLeNet, SqueezeNet, the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
-from engines import backbones, styling
+from engines import styling
+from engines.backbonefamily import BackboneFamily
 from engines.backbones import Config
 from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, Slider, Text
 from engines.families.dream.config import default_layer, offered
-from engines.family import Family, Model, register
+from engines.family import Model, register
 from engines.job import Event, Job
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from engines.checkpoint import Checkpoint
 
 PAPER = "Mordvintsev, Olah & Tyka 2015, Inceptionism: Going Deeper into Neural Networks"
 
 
-class DeepDream(Family):
+class DeepDream(BackboneFamily):
     id, title = "dream", "Dream"
-    shrinks = True
-    shares = tuple(backbones.FAMILIES)
-
-    def recognise(self, checkpoint: Checkpoint) -> Config | None:
-        return backbones.recognise(checkpoint)
-
-    def build(self, config: Config) -> nn.Module:
-        from engines import backbonenet
-
-        return backbonenet.Backbone(config)
-
-    def load(self, config: Config, checkpoint: Checkpoint) -> tuple[nn.Module, tuple[str, ...]]:
-        from engines import backbonenet
-
-        return backbonenet.load(config, checkpoint)
-
-    def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
-        return backbones.fitted(checkpoint)
-
-    def to_dict(self, config: Config) -> dict[str, Any]:
-        return backbones.to_metadata(config)[backbones.METADATA]
-
-    def from_dict(self, body: dict[str, Any]) -> Config:
-        return Config.from_dict(body)
 
     def card(self, config: Config) -> ModelCard:
         return ModelCard(

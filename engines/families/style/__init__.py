@@ -7,19 +7,14 @@ Works with any backbone (engines/backbones.py): VGG, GoogLeNet, SqueezeNet, the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
-from engines import backbones, styling
+from engines import styling
+from engines.backbonefamily import BackboneFamily
 from engines.backbones import Config
 from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, Slider, Text, Toggle
 from engines.families.style.config import default_setting, text
-from engines.family import Family, Model, register
+from engines.family import Model, register
 from engines.job import Event, Job
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from engines.checkpoint import Checkpoint
 
 PAPER = "Gatys et al. 2016, Image Style Transfer Using Convolutional Neural Networks"
 WHAT = (  # config.STYLES of them: the picture, its slider, its mask
@@ -30,33 +25,9 @@ WHAT = (  # config.STYLES of them: the picture, its slider, its mask
 )
 
 
-class NeuralStyle(Family):
+class NeuralStyle(BackboneFamily):
     id, title = "neural_style", "Neural style"
     before = ("dream",)
-    shares = tuple(backbones.FAMILIES)
-    shrinks = True
-
-    def recognise(self, checkpoint: Checkpoint) -> Config | None:
-        return backbones.recognise(checkpoint)
-
-    def build(self, config: Config) -> nn.Module:
-        from engines import backbonenet
-
-        return backbonenet.Backbone(config)
-
-    def load(self, config: Config, checkpoint: Checkpoint) -> tuple[nn.Module, tuple[str, ...]]:
-        from engines import backbonenet
-
-        return backbonenet.load(config, checkpoint)
-
-    def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
-        return backbones.fitted(checkpoint)
-
-    def to_dict(self, config: Config) -> dict[str, Any]:
-        return backbones.to_metadata(config)[backbones.METADATA]
-
-    def from_dict(self, body: dict[str, Any]) -> Config:
-        return Config.from_dict(body)
 
     def card(self, config: Config) -> ModelCard:
         return ModelCard(

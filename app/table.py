@@ -1,0 +1,33 @@
+"""What every desk answers in the same way: a failure, the wipe, another seed, a setting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject
+
+from engines.job import Failed
+
+if TYPE_CHECKING:
+    from app.studio import Studio
+
+
+class Table(QObject):
+    """What lies in a room, and how Studio is asked for what comes of it."""
+
+    room: Any  # a Room; the desk says which
+    studio: Studio
+
+    def show_failure(self, failed: Failed) -> None:
+        if self.studio.shown is None:
+            self.room.viewer.set_message(failed.message, "Run", failed=True)
+
+    def set_wipe(self, on: bool) -> None:
+        self.room.viewer.set_wipe(on)
+
+    def surprise(self) -> None:
+        """Another seed."""
+        self.studio.surprise_me()
+
+    def take_setting(self, name: str, value: Any) -> None:
+        """No setting concerns this room alone."""
