@@ -114,8 +114,10 @@ def _lanes(quick: bool, home: Path) -> list[Row]:
     """The same strokes with drafts by converted networks, once these are there."""
     desk = Desk()
     found: list[Row] = []
-    if desk.studio.catalogue.default() is not None:
-        desk.wait(lambda: desk.studio.shown is not None)
+    desk.wait(lambda: desk.studio.card is not None)
+    starter = desk.studio.catalogue.default()
+    if starter is not None:
+        desk.choose(starter.reference)  # the window opens with the model of the last time
         lane = desk.prepare()
         found += desk.measure(f"starter, {lane}", 5 if quick else 60, "40 ms")
     desk.open(home / "official" / "latest_net_G.pth")
@@ -163,6 +165,12 @@ class Desk:
         before = self.studio.card
         self.studio.open_path(path)
         self.wait(lambda: self.studio.card is not None and self.studio.card is not before)
+        self.wait(self._is_current)
+
+    def choose(self, reference: str) -> None:
+        """Take a model of the catalogue, and wait until its photo of the desk is shown."""
+        self.studio.choose_model(reference)
+        self.wait(lambda: self.studio.card is not None and self.studio.card.checkpoint == reference)
         self.wait(self._is_current)
 
     def prepare(self) -> str:
