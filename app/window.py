@@ -9,7 +9,7 @@ import base64
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QByteArray, QPoint, Qt, QTimer
+from PySide6.QtCore import QByteArray, QPoint, QSize, Qt, QTimer
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -154,7 +154,7 @@ class MainWindow(QMainWindow):
     def _recall(self) -> None:
         """The window as it was left."""
         recall = self.studio.settings.recall
-        self.resize(1440, 900)
+        self.resize(self.screen().availableSize().boundedTo(QSize(1440, 900)))
         if geometry := recall("geometry"):
             self.restoreGeometry(QByteArray(base64.b64decode(geometry)))
         self._recall_sizes("halves", self.halves)
