@@ -62,12 +62,7 @@ class Atelier(Table):
         """Another model: it is given the same photo and the same styles."""
         if card is None:
             return
-        for control in card.inputs():
-            if isinstance(control, ImageInput):
-                role = control.role
-                self.studio.register_source(
-                    role, lambda role=role: self.room.controls.picture(role)
-                )
+        self.ask_wells(c.role for c in card.inputs() if isinstance(c, ImageInput))
         self.studio.register_source("photo", lambda: self.photo)
         self.studio.register_source("style", self.room.style_well.picture)
         self.studio.register_source("progress", lambda: self._so_far if self._going_on else None)

@@ -126,8 +126,7 @@ class Easel(Table):
         return card is not None and any(not c.optional for c in self.sketches(card))
 
     def register_wells(self, card: ModelCard) -> None:
-        for role in (control.role for control in self.wells(card)):
-            self.studio.register_source(role, lambda role=role: self.room.controls.picture(role))
+        self.ask_wells(control.role for control in self.wells(card))
 
     def invite(self, card: ModelCard) -> None:
         """Say what the model waits for."""

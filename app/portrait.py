@@ -98,12 +98,8 @@ class Portrait(Table):
         """Another model: it is given the same face."""
         if card is None:
             return
-        for control in card.inputs():
-            if isinstance(control, ImageInput) and control.role not in (ROLE, MASK):
-                role = control.role
-                self.studio.register_source(
-                    role, lambda role=role: self.room.controls.picture(role)
-                )
+        inputs = (c.role for c in card.inputs() if isinstance(c, ImageInput))
+        self.ask_wells(role for role in inputs if role not in (ROLE, MASK))
         self.studio.register_source(ROLE, lambda: self._given)
         self.studio.register_source(MASK, lambda: self._mask)
         self.room.photo.set_outline(partial(_outline, card.face) if card.face else None)

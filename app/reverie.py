@@ -64,12 +64,7 @@ class Reverie(Table):
         """Another model: it is given the same photo and the same guide."""
         if card is None:
             return
-        for control in card.inputs():
-            if isinstance(control, ImageInput):
-                role = control.role
-                self.studio.register_source(
-                    role, lambda role=role: self.room.controls.picture(role)
-                )
+        self.ask_wells(c.role for c in card.inputs() if isinstance(c, ImageInput))
         self.studio.register_source("photo", lambda: self.photo)
         self.studio.register_source("guide", self.room.guide.picture)
         self.studio.register_source("mask", lambda: self._mask)

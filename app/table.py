@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject
@@ -17,6 +18,11 @@ class Table(QObject):
 
     room: Any  # a Room; the desk says which
     studio: Studio
+
+    def ask_wells(self, roles: Iterable[str]) -> None:
+        """These pictures come from the wells beside the controls."""
+        for role in roles:
+            self.studio.register_source(role, lambda role=role: self.room.controls.picture(role))
 
     def show_failure(self, failed: Failed) -> None:
         if self.studio.shown is None:

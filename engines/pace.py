@@ -1,19 +1,45 @@
-"""How fast this device looks through a backbone: measured, once for each set of layers."""
+"""How fast this device looks through a backbone: measured, once for each set of layers; and what is
+heard of it while it looks."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from statistics import median
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from engines import memory
 from engines.family import Model
+from engines.job import Event, Progress
 
 PROBE = 256  # pixels: side of the picture that the speed is measured on
 Pass = Callable[[Tensor], Tensor]
 clock = time.perf_counter
+T = TypeVar("T")
+
+
+@dataclass
+class Steps:
+    done: int
+    total: int
+
+
+def watched(
+    running: Generator[None, None, T], steps: Steps, note: str
+) -> Generator[Event, None, T]:
+    """What `running` returns, with a Progress wherever it pauses."""
+    while True:
+        try:
+            next(running)
+        except StopIteration as end:
+            memory.trim()
+            return end.value
+        memory.trim()
+        yield Progress(steps.done, steps.total, note)
 
 
 def speed(

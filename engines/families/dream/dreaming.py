@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engines import images, memory, styling, tensors
+from engines import images, styling, tensors
 from engines.backbones import MINIMUM, units
 from engines.families.dream.ascent import Ascent, pyramid, resized
 from engines.families.dream.budget import Room, estimate, room
@@ -18,6 +18,7 @@ from engines.families.dream.config import Setting, octave_sizes, to_setting
 from engines.families.dream.objective import Objective
 from engines.family import Model
 from engines.job import Event, Job, Picture, Preview, Progress, Result
+from engines.pace import Steps, watched
 from engines.planner import Estimate
 from engines.styling import number
 
@@ -47,9 +48,7 @@ class _Plan:
 
 
 @dataclass
-class _State:
-    done: int
-    total: int
+class _State(Steps):
     noise: torch.Generator
     answered: bool = False  # whether anything of what is to grow was there
 
@@ -215,7 +214,7 @@ def _climbed(
     for count in range(s.steps):
         shift = _shift(s.jitter, x, state.noise)
         running = ascent.step(x, objective.gradient, count, shift)
-        x, terms = yield from _watched(running, state)
+        x, terms = yield from watched(running, state, DREAMING)
         state.done += 1
         if state.done % every and state.done < state.total:
             yield Progress(state.done, state.total, DREAMING)
@@ -233,19 +232,6 @@ def _shift(jitter: int, x: Tensor, noise: torch.Generator) -> tuple[int, int]:
     most = [min(jitter, n // 2) for n in x.shape[2:]]
     down, across = (int(torch.randint(-m, m + 1, (1,), generator=noise)) for m in most)
     return down, across
-
-
-def _watched(running: Generator[None, None, tuple[Tensor, dict[str, Tensor]]], state: _State
-             ) -> Generator[Event, None, tuple[Tensor, dict[str, Tensor]]]:  # fmt: skip
-    """What `running` returns, with a Progress wherever it pauses."""
-    while True:
-        try:
-            next(running)
-        except StopIteration as end:
-            memory.trim()
-            return end.value
-        memory.trim()
-        yield Progress(state.done, state.total, DREAMING)
 
 
 def _match_map(objective: Objective, x: Tensor, crop: tensors.Crop) -> Picture:

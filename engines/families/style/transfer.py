@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engines import images, memory, styling, tensors
+from engines import images, styling, tensors
 from engines.controls import ControlError
 from engines.families.style.budget import Room, estimate, room
 from engines.families.style.config import STYLES, Setting, ladder, to_setting
@@ -19,12 +18,12 @@ from engines.families.style.descent import Descent, Method
 from engines.families.style.objective import Features, Objective, Region, Targets, blended
 from engines.family import Model
 from engines.job import Event, Job, Picture, Preview, Progress, Result
+from engines.pace import Steps, watched
 from engines.planner import Estimate
 
 GREY = (123.68, 116.779, 103.939)  # mean of ImageNet's photos, red green blue, from 0 to 255
 GRAIN = 64.0  # deviation of full noise, from 0 to 255
 PAINTING = "Painting"
-T = TypeVar("T")
 Size = tuple[int, int]
 
 
@@ -58,7 +57,7 @@ def run(model: Model, job: Job) -> Iterator[Event]:
     made: list[Picture] = []
     for number, brushes in enumerate(mixes):
         done = total // len(mixes) * number
-        x = yield from _painted(model, job, plan, brushes, _Steps(done, total))
+        x = yield from _painted(model, job, plan, brushes, Steps(done, total))
         made.append(images.with_alpha(_shown(x, job, plan), alpha))
     texts = tuple(_title(mix) for mix in mixes) if len(mixes) > 1 else ()
     yield Result(tuple(made), texts)
@@ -120,21 +119,15 @@ def _title(mix: Sequence[Brush]) -> str:
 # ---- one picture ---------------------------------------------------------------------------------
 
 
-@dataclass
-class _Steps:
-    done: int
-    total: int
-
-
 def _painted(
-    model: Model, job: Job, plan: _Plan, brushes: Sequence[Brush], steps: _Steps
+    model: Model, job: Job, plan: _Plan, brushes: Sequence[Brush], steps: Steps
 ) -> Generator[Event, None, Tensor]:
     x: Tensor | None = None
     noise = torch.Generator().manual_seed(job.seed)
     for place, count in plan.rungs:
         features = Features(model, model.module, plan.setting, place.tile)  # type: ignore[arg-type]
         aims = _aims(model, job, plan, brushes, place.size, features)
-        wanted = yield from _watched(aims, steps, "Looking at the pictures")
+        wanted = yield from watched(aims, steps, "Looking at the pictures")
         objective = Objective(features, plan.setting, wanted, noise)
         if x is None:
             x = _started(model, job, plan, brushes, place.size, noise)
@@ -148,26 +141,12 @@ def _painted(
     return x
 
 
-def _watched(
-    running: Generator[None, None, T], steps: _Steps, note: str
-) -> Generator[Event, None, T]:
-    """What `running` returns, with a Progress wherever it pauses."""
-    while True:
-        try:
-            next(running)
-        except StopIteration as end:
-            memory.trim()
-            return end.value
-        memory.trim()
-        yield Progress(steps.done, steps.total, note)
-
-
 def _descended(
-    descent: Descent, count: int, job: Job, plan: _Plan, steps: _Steps
+    descent: Descent, count: int, job: Job, plan: _Plan, steps: Steps
 ) -> Iterator[Event]:
     every = round(_number(job, "every"))
     for number in range(1, count + 1):
-        found = yield from _watched(descent.step(), steps, PAINTING)
+        found = yield from watched(descent.step(), steps, PAINTING)
         steps.done += 1
         if number % every and number < count:
             yield Progress(steps.done, steps.total, PAINTING)
