@@ -7,6 +7,7 @@ is often wrong. Its weights (resources/models/face-embedder.safetensors) may be 
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -79,6 +80,7 @@ class Embedder(nn.Module):
         side = config.size // 2 ** len(config.widths)
         self.head = nn.Linear(before * side * side, config.length, bias=False)
         self.norm = nn.BatchNorm1d(config.length)
+        self._cuts: dict[Hashable, Tensor] = {}
 
     def forward(self, x: Tensor) -> Tensor:
         return F.normalize(self.norm(self.head(self.main(x).flatten(1))).float(), dim=1)
@@ -87,11 +89,14 @@ class Embedder(nn.Module):
         """Directions (B, length) of faces (B, 3, H, W) that lie as `template` says;
         differentiable, and on the device of the embedder."""
         x = x.to(self.head.weight)
-        matrix = _onto(self.config, template)
-        scale = torch.tensor([x.shape[-1], x.shape[-2]])
-        theta = _normalised(matrix, self.config.size, scale).to(x)
+        key = template, x.shape[-2:], x.device, x.dtype
+        if key not in self._cuts:
+            scale = torch.tensor([x.shape[-1], x.shape[-2]])
+            matrix = _onto(self.config, template)
+            self._cuts[key] = _normalised(matrix, self.config.size, scale).to(x)
         size = [len(x), 3, self.config.size, self.config.size]
-        grid = F.affine_grid(theta.expand(len(x), -1, -1), size, align_corners=False)
+        theta = self._cuts[key].expand(len(x), -1, -1)
+        grid = F.affine_grid(theta, size, align_corners=False)
         return self(F.grid_sample(x, grid, padding_mode="reflection", align_corners=False))
 
 

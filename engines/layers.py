@@ -252,6 +252,16 @@ def gradient_penalty(
     return (norms - 1).square().mean() * weight
 
 
+def uniform(shape: int | Sequence[int], noise: torch.Generator) -> Tensor:
+    """Numbers in [0, 1), drawn where the generator is."""
+    return torch.rand(shape, generator=noise, device=noise.device)
+
+
+def normal(shape: int | Sequence[int], noise: torch.Generator) -> Tensor:
+    """Normal numbers, drawn where the generator is."""
+    return torch.randn(shape, generator=noise, device=noise.device)
+
+
 def moved(pictures: Tensor, share: float, noise: torch.Generator, light: float = 0.3) -> Tensor:
     """(B, C, H, W) in [-1, 1] moved by up to `share` of the side and made lighter or darker by up
     to `light` at random, differentiably. Done to real and drawn pictures alike it keeps a
@@ -260,9 +270,9 @@ def moved(pictures: Tensor, share: float, noise: torch.Generator, light: float =
     if not share:
         return pictures
     count = len(pictures)
-    theta = torch.eye(2, 3).repeat(count, 1, 1)
-    theta[:, :, 2] = (torch.rand((count, 2), generator=noise) - 0.5) * 4 * share
-    lighter = (torch.rand((count, 1, 1, 1), generator=noise) - 0.5) * 2 * light
+    theta = torch.eye(2, 3, device=noise.device).repeat(count, 1, 1)
+    theta[:, :, 2] = (uniform((count, 2), noise) - 0.5) * 4 * share
+    lighter = (uniform((count, 1, 1, 1), noise) - 0.5) * 2 * light
     theta, lighter = (x.to(pictures, non_blocking=True) for x in (theta, lighter))
     grid = F.affine_grid(theta, list(pictures.shape), align_corners=False)
     found = F.grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)
@@ -275,7 +285,7 @@ def holed(pictures: Tensor, share: float, noise: torch.Generator) -> Tensor:
     if not share:
         return pictures
     count, _, height, width = pictures.shape
-    middle = torch.rand((count, 2, 1), generator=noise).to(pictures, non_blocking=True)
+    middle = uniform((count, 2, 1), noise).to(pictures, non_blocking=True)
     rows, columns = (torch.arange(n, device=pictures.device) / n for n in (height, width))
     inside_rows = (rows - middle[:, 0]).abs() < share / 2
     inside_columns = (columns - middle[:, 1]).abs() < share / 2

@@ -16,13 +16,15 @@ import logging
 import os
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
@@ -30,10 +32,12 @@ from torch import Tensor, nn
 from engines import checkpoint, datasets
 from engines.devices import choose
 from engines.job import Event, Picture, Preview, Progress, Result
+from engines.replay import Replay, recordable
 
 log = logging.getLogger("train")
 
 
+WINDOW = 16  # batches that are kept for steps that see a batch again
 SHIPPED = Path(__file__).parents[1] / "resources" / "models"
 
 
@@ -46,8 +50,10 @@ class Stage:
     """size (width, height), batch per device, steps, learning rate at its start and end (linear
     between).
 
-    card  what is otherwise on a graphics card: entries of the same names. There a step costs the
-          same time for a batch several times as large, and most of it is spent on starting it.
+    reuse how many steps are taken for every batch that is made; what they see is drawn from the
+          last WINDOW batches. 1: every batch is seen once.
+    card  what is otherwise on a graphics card: entries of the same names. There steps are taken
+          faster than batches are made, and larger ones cost little more.
     """
 
     steps: int
@@ -55,6 +61,7 @@ class Stage:
     batch: int
     rate: float = 2e-4
     last_rate: float | None = None
+    reuse: int = 1
     card: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -62,8 +69,9 @@ class Stage:
 class Recipe:
     """A training as data; see resources/recipes/*.toml.
 
-    files  trained weights that the training starts from or judges by: name -> path, seen from the
-           run's folder
+    recorded  whether steps are recorded on a card (engines/replay.py), where the trainer allows it
+    files     trained weights that the training starts from or judges by: name -> path, seen from
+              the run's folder
     """
 
     name: str
@@ -77,6 +85,7 @@ class Recipe:
     ema: float = 0.999
     precision: str = "32-true"
     workers: int = 1
+    recorded: bool = True
     every: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
 
@@ -127,7 +136,14 @@ def load_recipe(path: Path) -> Recipe:
 
 
 class Trainer(Protocol):
-    """What a family's train.py offers. Constructed as Trainer(recipe, data)."""
+    """What a family's train.py offers. Constructed as Trainer(recipe, data).
+
+    A trainer may also have
+    prepare(batch, noise) -> batch  what of a step is decided on the CPU, before the batch is sent
+                                    to the device; `noise` is a generator of the CPU
+    turn() -> Hashable              says that the step can be recorded (engines/replay.py): it asks
+                                    for no value of a tensor. Steps of the same turn do the same
+    """
 
     def modules(self) -> dict[str, nn.Module]: ...
     def averaged(self) -> tuple[str, ...]:
@@ -138,7 +154,8 @@ class Trainer(Protocol):
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
-        """One step of every optimiser; the losses by name, detached."""
+        """One step of every optimiser; the losses by name, detached. `noise` is a generator of
+        the device."""
         ...
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture: ...
@@ -156,13 +173,22 @@ class Average:
         self.module = deepcopy(module).eval().requires_grad_(False)
         self.decay = decay
 
+    def share(self, step: int) -> float:
+        """How much of the module as it is now goes into the average."""
+        return 1 - min(self.decay, (1 + step) / (10 + step))
+
     @torch.no_grad()
-    def update(self, module: nn.Module, step: int) -> None:
-        decay = min(self.decay, (1 + step) / (10 + step))
+    def update(self, module: nn.Module, share: float | Tensor) -> None:
+        """`share` as a tensor () can be another one whenever this is replayed."""
         mine, theirs = self.module.state_dict(), module.state_dict()
         real = [name for name, value in mine.items() if value.is_floating_point()]
         ours, new = [mine[n] for n in real], [theirs[n] for n in real]
-        torch._foreach_lerp_(ours, new, 1 - decay)  # pyright: ignore[reportPrivateImportUsage]
+        if isinstance(share, Tensor):
+            off = torch._foreach_sub(new, ours)  # pyright: ignore[reportPrivateImportUsage]
+            torch._foreach_mul_(off, share)  # pyright: ignore[reportPrivateImportUsage]
+            torch._foreach_add_(ours, off)  # pyright: ignore[reportPrivateImportUsage]
+        else:
+            torch._foreach_lerp_(ours, new, share)  # pyright: ignore[reportPrivateImportUsage]
         for name in mine.keys() - set(real):
             mine[name].copy_(theirs[name])
 
@@ -289,6 +315,7 @@ class _Run:
         for average in self.averages.values():
             average.module.to(self.fabric.device)
         self.iterator: Iterator[datasets.Batch] = iter(())
+        self.replay = self._recorder()
         self.row: dict[str, float] = {}
 
     def batches(self, start: int) -> Iterator[int]:
@@ -297,40 +324,106 @@ class _Run:
         for stage in self.recipe.stages:
             first, end = max(start, begin), begin + stage.steps
             if first < end:
-                self.iterator = iter(
-                    datasets.Prefetch(
-                        self.data,
-                        stage.batch,
-                        stage.size,
-                        first,
-                        end,
-                        self.fabric.global_rank,
-                        self.recipe.workers,
-                    )
-                )
+                self.iterator = self._read(stage, begin, first)
                 yield from range(first, end)
             begin = end
+
+    def _read(self, stage: Stage, begin: int, first: int) -> Generator[datasets.Batch]:
+        """The batches of the steps of a stage that began at step `begin`, from step `first` on."""
+        reuse, end = stage.reuse, begin + stage.steps
+        early = (first - begin) // reuse
+        if reuse > 1:
+            early = max(0, early - WINDOW + 1)
+        numbers = range(begin + early, begin + -(-stage.steps // reuse))
+        fresh = datasets.Prefetch(
+            self.data,
+            stage.batch,
+            stage.size,
+            numbers.start,
+            numbers.stop,
+            self.fabric.global_rank,
+            self.recipe.workers,
+        )
+        source = iter(fresh)
+        kept: deque[datasets.Batch] = deque(maxlen=WINDOW if reuse > 1 else 1)
+        try:
+            for step in range(first, end):
+                while early <= (step - begin) // reuse:
+                    kept.append(next(source))
+                    early += 1
+                yield kept[np.random.default_rng((self.recipe.seed, step)).integers(len(kept))]
+        finally:
+            source.close()
 
     def step(self, step: int) -> dict[str, Tensor]:
         stage, begin = self.recipe.stage_at(step)
         last = stage.rate if stage.last_rate is None else stage.last_rate
-        share = (step - begin) / max(stage.steps, 1)
+        done = (step - begin) / max(stage.steps, 1)
+        rate = stage.rate + (last - stage.rate) * done
+        return self.take(step, rate, self.prepared(step, next(self.iterator)))
+
+    def prepared(self, step: int, made: datasets.Batch) -> dict[str, Tensor]:
+        """A batch as the trainer's step wants it, on the CPU."""
+        self._count(step)
+        batch = {name: torch.from_numpy(array) for name, array in made.items()}
+        if prepare := getattr(self.trainer, "prepare", None):
+            return prepare(batch, torch.Generator().manual_seed(self._seed(step)))
+        return batch
+
+    def take(self, step: int, rate: float, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The step of this number at a learning rate, with what was prepared."""
+        self._count(step)
         for optimiser in self.trainer.optimisers().values():
             for group in optimiser.param_groups:
-                group["lr"] = (stage.rate + (last - stage.rate) * share) * group.get(
-                    "rate_scale", 1.0
-                )
-        batch = {
-            name: self.fabric.to_device(torch.from_numpy(a))
-            for name, a in next(self.iterator).items()
-        }
-        noise = torch.Generator().manual_seed(
-            hash((self.recipe.seed, step, self.fabric.global_rank)) & 0x7FFFFFFF
-        )
+                asked = rate * group.get("rate_scale", 1.0)
+                if isinstance(group["lr"], Tensor):
+                    group["lr"].fill_(asked)
+                else:
+                    group["lr"] = asked
+        shares = {name: average.share(step) for name, average in self.averages.items()}
+        if self.replay is not None:
+            losses = self.replay(batch, self._seed(step), shares)
+        else:
+            placed = {name: self.fabric.to_device(x) for name, x in batch.items()}
+            losses = self._learn(placed, self._source(self._seed(step)), shares)
+        self._count(step + 1)
+        return losses
+
+    def _seed(self, step: int) -> int:
+        return hash((self.recipe.seed, step, self.fabric.global_rank)) & 0x7FFFFFFF
+
+    def _count(self, steps: int) -> None:
+        """Let the optimisers say how many steps there were; updates() asks them."""
+        for optimiser in self.trainer.optimisers().values():
+            for group in optimiser.param_groups:
+                group["updates"] = steps
+
+    def _source(self, seed: int) -> torch.Generator:
+        """The generator of the device, seeded."""
+        if self.fabric.device.type != "cuda":
+            return torch.Generator().manual_seed(seed)
+        source = torch.cuda.default_generators[self.fabric.device.index or 0]
+        return source.manual_seed(seed)
+
+    def _learn(
+        self,
+        batch: dict[str, Tensor],
+        noise: torch.Generator,
+        shares: Mapping[str, float | Tensor],
+    ) -> dict[str, Tensor]:
         losses = self.trainer.step(self.fabric, batch, noise)
         for name, average in self.averages.items():
-            average.update(getattr(self.trainer, name), step)
+            average.update(getattr(self.trainer, name), shares[name])
         return losses
+
+    def _recorder(self) -> Replay | None:
+        """What records the steps, on a card whose trainer can be recorded."""
+        alone = self.fabric.device.type == "cuda" and self.fabric.world_size == 1
+        if not alone or not hasattr(self.trainer, "turn") or not self.recipe.recorded:
+            return None
+        for optimiser in self.trainer.optimisers().values():
+            recordable(optimiser, self.fabric.device)
+        return Replay(self._learn, self._source, self.trainer.turn)  # pyright: ignore[reportAttributeAccessIssue]
 
     def note(self, done: int, losses: Mapping[str, Tensor]) -> str:
         self.row = {name: round(float(value), 5) for name, value in losses.items()}
@@ -375,6 +468,8 @@ class _Run:
             getattr(self.trainer, name).load_state_dict(state["modules"][name])
         for name, optimiser in self.trainer.optimisers().items():
             optimiser.load_state_dict(state["optimisers"][name])
+            if self.replay is not None:
+                recordable(optimiser, self.fabric.device)
         for name, average in self.averages.items():
             average.module.load_state_dict(state["averages"][name])
         self._forget_losses_after(state["step"])
@@ -419,13 +514,23 @@ def descend(fabric: Fabric, loss: Tensor, *optimisers: torch.optim.Optimizer) ->
         optimiser.step()
 
 
+def seed_dropout(noise: torch.Generator) -> None:
+    """Let the dropouts of a step depend on its noise. They draw from the device's own generator,
+    which on a card is `noise`."""
+    if noise.device.type == "cpu":
+        torch.manual_seed(int(torch.randint(2**31, (1,), generator=noise)))
+
+
 def signed(pictures: Tensor) -> Tensor:
     """uint8 as a batch holds it -> the same in [-1, 1], single precision."""
     return pictures.float() / 127.5 - 1
 
 
 def updates(optimiser: torch.optim.Optimizer) -> int:
-    """How often Adam, RMSprop or the like has changed its weights, over resumed trainings too."""
+    """How often Adam, RMSprop or the like has changed its weights, over resumed trainings too: as
+    the training says, else as its own state does."""
+    if (said := optimiser.param_groups[0].get("updates")) is not None:
+        return int(said)
     return max((int(state["step"]) for state in optimiser.state.values()), default=0)
 
 

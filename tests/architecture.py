@@ -47,6 +47,7 @@ LOADS_TORCH = (
     "engines.residualnet",
     "engines.spoiling",
     "engines.tensors",
+    "engines.replay",
     "engines.tiled",
     "engines.training",
     "engines.unet",

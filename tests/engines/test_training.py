@@ -107,7 +107,12 @@ def test_events_files_and_a_model_that_its_family_recognises(
     assert candidates(opened)[0][0].id == "pix2pix"
 
 
-@pytest.mark.parametrize("text", [MULTIMODAL, PAIRED], ids=["multimodal", "paired"])
+REUSED = PAIRED.replace("batch = 2", "batch = 2\nreuse = 2")
+
+
+@pytest.mark.parametrize(
+    "text", [MULTIMODAL, PAIRED, REUSED], ids=["multimodal", "paired", "reused"]
+)
 @pytest.mark.parametrize("stop", [3, 5])
 def test_resumed_equals_uninterrupted(tmp_path: Path, photos: Path, stop: int, text: str) -> None:
     path = recipe(tmp_path, text)
@@ -187,13 +192,27 @@ def test_the_trained_net_learns_the_task(tmp_path: Path, photos: Path) -> None:
     assert np.mean(pixel[-5:]) < 0.5 * np.mean(pixel[:3])
 
 
+def test_batches_are_used_again_where_a_stage_says_so(tmp_path: Path, photos: Path) -> None:
+    read = training.load_recipe(
+        recipe(tmp_path, PAIRED.replace("batch = 2", "batch = 2\nreuse = 3"))
+    )
+    data = datasets.make_dataset(dict(read.data), photos, read.seed)
+    run = training._Run(read, tmp_path / "run", data, "cpu", 1)
+    seen = []
+    for _ in run.batches(0):
+        seen.append(next(run.iterator)["target"].tobytes())
+    run.close()
+    assert len(seen) == 6 and len(set(seen)) <= 2
+    assert len(set(seen[:3])) == 1
+
+
 def test_average_follows_the_weights() -> None:
     net = torch.nn.Linear(2, 2)
     average = training.Average(net, 0.9)
     with torch.no_grad():
         net.weight.fill_(1.0)
     for step in range(200):
-        average.update(net, step)
+        average.update(net, average.share(step))
     assert torch.allclose(average.module.weight, torch.ones(2, 2), atol=1e-3)
 
 

@@ -149,7 +149,7 @@ def test_matching_learns_which_picture_a_caption_is_of() -> None:
 def test_the_shipped_recipes_fit_together(name: str) -> None:
     first = load_recipe(RECIPES / f"words-to-{name}-damsm.toml")
     then = load_recipe(RECIPES / f"words-to-{name}.toml")
-    assert DAMSMTrainer(first, shapes(12)).config.widths == (24, 48, 96, 128, 160)
+    assert DAMSMTrainer(first, shapes(12)).config.widths == tuple(first.network["widths"])
     assert then.files == {"damsm": f"../{first.name}/model.safetensors"}
     assert {k: v for k, v in first.data.items() if k != "size"} == {
         k: v for k, v in then.data.items() if k != "size"

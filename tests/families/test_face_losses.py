@@ -108,7 +108,7 @@ def test_dagan_weighs_consistency_and_symmetry_as_published() -> None:
     batch = {"photo": photos(), "labels": labels, "known": torch.ones_like(labels)}
     before = deepcopy(trainer)
     tape = Tape()
-    found = trainer.step(tape, batch, NOISE)  # type: ignore[arg-type]
+    found = trainer.step(tape, trainer.prepare(batch, NOISE), NOISE)  # type: ignore[arg-type]
     total = (
         0.4 * found["consistency"]
         + 0.6 * found["symmetry"]
@@ -139,4 +139,5 @@ def test_dagan_passes_over_a_batch_of_one_set_alone() -> None:
     ones = torch.ones(4, 1)
     tape = Tape()
     batch = {"photo": photos(4), "labels": ones, "known": ones}
-    assert trainer.step(tape, batch, NOISE) == {} and tape.totals == []  # type: ignore[arg-type]
+    found = trainer.step(tape, trainer.prepare(batch, NOISE), NOISE)  # type: ignore[arg-type]
+    assert found == {} and tape.totals == []

@@ -282,7 +282,8 @@ def test_the_weight_of_the_code_rises_linearly_with_the_steps(people: LabelledFa
         found.append(trainer._latent_weight())
         fabric = training.Fabric(accelerator="cpu", devices=1)
         batch = {n: torch.from_numpy(v) for n, v in people.batch(step, 6, (32, 32)).items()}
-        trainer.step(fabric, batch, torch.Generator().manual_seed(step))
+        noise = torch.Generator().manual_seed(step)
+        trainer.step(fabric, trainer.prepare(batch, noise), noise)
     assert found == pytest.approx([min(step / 10, 1) * 0.5 for step in range(12)])
     assert FaderTrainer(recipe({"latent": 0.5, "ramp": 0}), people)._latent_weight() == 0.5
 

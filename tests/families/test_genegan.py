@@ -245,7 +245,8 @@ def stepped(trainer: GeneGANTrainer, data: LabelledFaces, steps: int) -> list[bo
     for step in range(steps):
         before = {k: v.clone() for k, v in trainer.generator.named_parameters()}
         batch = {n: torch.from_numpy(v) for n, v in data.batch(step, 6, (16, 16)).items()}
-        trainer.step(fabric, batch, torch.Generator().manual_seed(step))
+        noise = torch.Generator().manual_seed(step)
+        trainer.step(fabric, trainer.prepare(batch, noise), noise)
         after = dict(trainer.generator.named_parameters())
         found.append(any(not torch.equal(before[k], v) for k, v in after.items()))
     return found
@@ -270,8 +271,8 @@ def test_halves_have_the_object_and_lack_it(people: LabelledFaces) -> None:
     people.flip = False
     for step in range(4):
         batch = {n: torch.from_numpy(v) for n, v in people.batch(step, 6, (16, 16)).items()}
-        pair = trainer._pair(batch, torch.Generator().manual_seed(step))
-        for has, half in zip((True, False), pair):
+        pair = trainer.prepare(batch, torch.Generator().manual_seed(step))
+        for has, half in ((True, pair["with"]), (False, pair["without"])):
             assert half.shape == (3, 3, 16, 16)
             pixels = ((half + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
             assert all(any(np.array_equal(p, k) for k in kinds[has]) for p in pixels)

@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines import embedder, redraw
+from engines import embedder, layers, redraw
 from engines.checkpoint import save
 from engines.facedata import LabelledFaces
 from engines.families.ageing import UTK
@@ -26,7 +26,7 @@ from engines.families.ageing.config import Config
 from engines.families.ageing.net import Discriminator, Encoder, Generator
 from engines.job import Picture
 from engines.layers import moved
-from engines.training import Recipe, RecipeError, descend, sheet, told
+from engines.training import Recipe, RecipeError, descend, seed_dropout, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "groups": configs.GROUPS,  # as a person reads them, one for each attribute of the data
@@ -94,15 +94,22 @@ class AgeingTrainer:
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return self._optimisers
 
+    def prepare(self, batch: dict[str, Tensor], noise: torch.Generator) -> dict[str, Tensor]:
+        """The photos of a known age."""
+        aged = batch["labels"].sum(1) == 1
+        return {name: batch[name][aged] for name in ("photo", "labels")}
+
+    def turn(self) -> str:
+        return ""
+
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
-        torch.manual_seed(int(torch.randint(2**31, (1,), generator=noise)))  # its dropout
-        aged = batch["labels"].sum(1) == 1
-        real = batch["photo"][aged].contiguous(memory_format=torch.channels_last)
-        label = batch["labels"][aged]
-        other = label[torch.randperm(len(label), generator=noise).to(label.device)]
-        z = torch.randn((len(label), self.config.z), generator=noise).to(real)
+        seed_dropout(noise)  # its dropout
+        real = batch["photo"].contiguous(memory_format=torch.channels_last)
+        label = batch["labels"]
+        other = label[layers.uniform(len(label), noise).argsort()]
+        z = layers.normal((len(label), self.config.z), noise).to(real)
         drawn = {"free": self._draw(z, other)}
         code, ages = (found.float() for found in self.encoder(real))
         if self.losses["reconstruction"] or self.losses["identity"]:

@@ -35,7 +35,7 @@ from engines.families.attngan.net import (
     padding,
 )
 from engines.job import Picture
-from engines.training import Recipe, RecipeError, descend, sheet, told, updates
+from engines.training import Recipe, RecipeError, descend, seed_dropout, sheet, told, updates
 
 _ENCODERS: dict[str, Any] = {
     "word": 64,
@@ -114,7 +114,7 @@ class DAMSMTrainer:
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
-        torch.manual_seed(int(torch.randint(2**31, (1,), generator=noise)))  # for the dropouts
+        seed_dropout(noise)  # for the dropouts
         words, sentence = self.text_encoder(batch["words"], batch["lengths"])
         photo = layers.moved(batch["photo"], float(self.losses["move"]), noise, light=0.0)
         regions, picture = self.image_encoder(photo)
@@ -197,7 +197,7 @@ class AttnGANTrainer:
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
-        said = self._read(batch)
+        said = self._said(batch)
         same = _alike(batch)
         made: Painted = self.generator(*self._chance(len(same), noise, fabric.device, said))
         pictures = [p.float() for p in made.pictures]
@@ -205,19 +205,27 @@ class AttnGANTrainer:
         found = self._discriminate(fabric, photos, pictures, said, same, noise)
         return found | self._generate(fabric, made, pictures, said, same, noise)
 
-    def _read(self, batch: dict[str, Tensor]) -> Said:
-        """The batch's captions, by the encoder as it was trained."""
-        device = batch["words"].device
-        if next(self.encoders.parameters()).device != device:
-            self.encoders.to(device)
+    def prepare(self, batch: dict[str, Tensor], noise: torch.Generator) -> dict[str, Tensor]:
+        """The batch with its captions read, by the encoder as it was trained."""
         with torch.no_grad():
-            words, sentence = self.encoders.text_encoder(batch["words"], batch["lengths"])
-        return Said(sentence, words, padding(batch["words"], batch["lengths"]))
+            said, sentence = self.encoders.text_encoder(batch["words"], batch["lengths"])
+        return {**batch, "said": said, "sentence": sentence}
+
+    def _said(self, batch: Mapping[str, Tensor]) -> Said:
+        """What was prepared, as the generator wants it. Captions are read on the CPU, pictures
+        looked at on the device."""
+        self.encoders.image_encoder.to(batch["said"].device)
+        return Said(batch["sentence"], batch["said"], padding(batch["words"], batch["lengths"]))
+
+    def turn(self) -> bool:
+        """Whether the step holds the slope on photos."""
+        every = int(self.losses["slope_every"])
+        return bool(self.losses["slope"]) and updates(self._optimisers["judges"]) % every == 0
 
     def _chance(
         self, count: int, noise: torch.Generator, device: torch.device, said: Said
     ) -> tuple[Tensor, Said, Tensor]:
-        numbers = torch.randn((count, self.config.noise + self.config.condition), generator=noise)
+        numbers = layers.normal((count, self.config.noise + self.config.condition), noise)
         z, chance = numbers.to(device).split((self.config.noise, self.config.condition), 1)
         return z, said, chance
 
@@ -251,7 +259,7 @@ class AttnGANTrainer:
         ]
         found = {f"D{photo.shape[-1]}": t.detach() for photo, t in zip(photos, terms)}
         gamma, every = float(self.losses["slope"]), int(self.losses["slope_every"])
-        if gamma and updates(self._optimisers["judges"]) % every == 0:
+        if self.turn():
             slopes = [
                 _slope(partial(self._bare, n), self._seen(photo, noise), said.sentence)
                 for n, photo in enumerate(photos)
@@ -296,9 +304,10 @@ class AttnGANTrainer:
         size = self.recipe.stages[-1].size
         device = next(averages["generator"].parameters()).device
         raw = self.data.batch(0xFFFF, 12, size, rank=99)
-        batch = {n: torch.from_numpy(raw[n]).to(device) for n in ("photo", "words", "lengths")}
         noise = torch.Generator().manual_seed(self.recipe.seed)
-        said = self._read(batch)
+        named = {n: torch.from_numpy(raw[n]) for n in ("photo", "words", "lengths")}
+        batch = {n: x.to(device) for n, x in self.prepare(named, noise).items()}
+        said = self._said(batch)
         with torch.inference_mode():
             one, other = (
                 averages["generator"](*self._chance(12, noise, device, said)) for _ in range(2)

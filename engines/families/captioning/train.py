@@ -18,6 +18,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engines import layers
 from engines.captiondata import Captioned
 from engines.checkpoint import save
 from engines.families.captioning import config as configs
@@ -75,12 +76,15 @@ class CaptionTrainer:
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return self._optimisers
 
+    def turn(self) -> str:
+        return ""
+
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
         words, end = batch["words"], self.config.end
         photo = varied(batch["photo"], self.losses, noise)
-        forgot = torch.rand(words.shape, generator=noise).to(words.device) < self.losses["forget"]
+        forgot = layers.uniform(words.shape, noise).to(words.device) < self.losses["forget"]
         logits, attention = self.net(photo, words.masked_fill(forgot, end))
         wanted = F.pad(words, (0, 1), value=end)
         counts = torch.arange(wanted.shape[1], device=words.device) <= batch["lengths"][:, None]
@@ -135,7 +139,7 @@ def varied(photo: Tensor, told: Mapping[str, float], noise: torch.Generator) -> 
     """Photos (B, 3, H, W) in [-1, 1], each turned by up to `turn` degrees, zoomed and moved by up
     to `zoom`, lit by up to `light`, and with the chance `hide` partly hidden by a grey square."""
     count, _, height, width = photo.shape
-    draw = (torch.rand((count, 9), generator=noise) * 2 - 1).to(photo)
+    draw = (layers.uniform((count, 9), noise) * 2 - 1).to(photo)
     turn, zoom = draw[:, 0] * told["turn"] * torch.pi / 180, 1 + draw[:, 1] * told["zoom"]
     cos, sin = turn.cos() * zoom, turn.sin() * zoom
     tall = height / width

@@ -13,7 +13,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines import checkpoint, spoiling
+from engines import checkpoint, layers, spoiling
 from engines.families.colourise.config import Config
 from engines.families.colourise.net import ColourNet, mean_chroma
 from engines.job import Picture
@@ -60,6 +60,9 @@ class ColouriseTrainer:
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return self._optimisers
+
+    def turn(self) -> str:
+        return ""
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -134,7 +137,7 @@ def nearness(chroma: Tensor, bins: Tensor) -> Tensor:
 
 def relit(x: Tensor, noise: torch.Generator) -> Tensor:
     """Photos (N, 3, H, W) in [0, 1] in another light: gamma, contrast."""
-    drawn = spoiling.sent(torch.rand((2, len(x), 1, 1, 1), generator=noise), x.device)
+    drawn = spoiling.sent(layers.uniform((2, len(x), 1, 1, 1), noise), x.device)
     return ((x.clamp(min=1e-3) ** (0.7 + 0.7 * drawn[0]) - 0.5) * (0.8 + 0.3 * drawn[1]) + 0.5
             ).clamp(0, 1)  # fmt: skip
 
@@ -142,9 +145,9 @@ def relit(x: Tensor, noise: torch.Generator) -> Tensor:
 def worn(grey: Tensor, noise: torch.Generator) -> Tensor:
     """Luminance (N, 1, H, W) in [0, 1] as old photos have it, in [-1, 1]: for a part of them soft
     and grainy."""
-    drawn = spoiling.sent(torch.rand((4, len(grey)), generator=noise), grey.device)
+    drawn = spoiling.sent(layers.uniform((4, len(grey)), noise), grey.device)
     soft = spoiling.blurred(grey, drawn[0] * 1.2 * (drawn[1] < 0.3))
-    grain = torch.randn((1, 1, *grey.shape[-2:]), generator=noise)
+    grain = layers.normal((1, 1, *grey.shape[-2:]), noise)
     grain = spoiling.sent(grain, grey.device)
     amount = (drawn[2] * 0.04 * (drawn[3] < 0.3))[:, None, None, None]
     return (soft + grain * amount).clamp(0, 1) * 2 - 1

@@ -84,16 +84,29 @@ class DAGANTrainer:
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return self._optimisers
 
+    def prepare(self, batch: dict[str, Tensor], noise: torch.Generator) -> dict[str, Tensor]:
+        """As many photos of the source set, which lack the attribute, as of the target set behind
+        them; of the rarer kind some twice. None where there is but one of a kind."""
+        known = batch["known"][:, 0] > 0
+        half, rows = len(known) // 2, []
+        for has in (False, True):
+            fits = torch.nonzero(known & ((batch["labels"][:, 0] > 0) == has))[:, 0]
+            if len(fits) < 2:
+                return {"photo": batch["photo"][:0]}
+            again = torch.randint(len(fits), (max(half - len(fits), 0),), generator=noise)
+            rows.append(torch.cat((fits[:half], fits[again])))
+        return {"photo": batch["photo"][torch.cat(rows)]}
+
+    def turn(self) -> str:
+        return ""
+
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
-        has = (batch["labels"][:, 0] > 0) & (batch["known"][:, 0] > 0)
-        lacks = (batch["labels"][:, 0] == 0) & (batch["known"][:, 0] > 0)
-        if min(int(has.sum()), int(lacks.sum())) < 2:
+        if not len(batch["photo"]):
             return {}
-        photo = torch.cat((batch["photo"][lacks], batch["photo"][has]))
-        photo = photo.contiguous(memory_format=torch.channels_last)
-        sources = int(lacks.sum())
+        photo = batch["photo"].contiguous(memory_format=torch.channels_last)
+        sources = len(photo) // 2
         seen = self._attended(photo)
         drawn = self._drawn(photo, seen)
         found = self._judge(fabric, photo, drawn, seen["mask"], sources, noise)

@@ -16,7 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines import checkpoint, spoiling
+from engines import checkpoint, layers, spoiling
 from engines.job import Picture
 from engines.photodata import Photos
 from engines.training import Recipe, descend, sheet, told
@@ -93,7 +93,7 @@ class EnlargeTrainer:
     def made_small(self, large: Tensor, noise: torch.Generator) -> Tensor:
         """A batch (N, 3, H, W) in [0, 1] made smaller and spoiled, as bytes have it."""
         count, told = len(large), self.spoiled
-        drawn = spoiling.sent(torch.rand((4, count), generator=noise), large.device)
+        drawn = spoiling.sent(layers.uniform((4, count), noise), large.device)
         sigma = drawn[0] * told["sigma"] * (drawn[1] < told["blurred"])
         low, high = told["quality"]
         quality = low + (high - low) * drawn[2]

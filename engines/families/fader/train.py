@@ -29,7 +29,7 @@ from engines.families.fader.net import (
 )
 from engines.job import Picture
 from engines.layers import moved
-from engines.training import Recipe, RecipeError, sheet, told, updates
+from engines.training import Recipe, RecipeError, seed_dropout, sheet, told, updates
 
 _NETWORK: dict[str, Any] = {
     "labels": (),  # as a person reads them, one for each attribute of the data
@@ -114,10 +114,10 @@ class FaderTrainer:
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
-        torch.manual_seed(int(torch.randint(2**31, (1,), generator=noise)))  # for dropout
+        seed_dropout(noise)  # for dropout
         real = batch["photo"].contiguous(memory_format=torch.channels_last)
         labels, known = batch["labels"], batch["known"]
-        own = torch.where(known > 0, labels, 0.5)
+        own = labels * known + 0.5 * (1 - known)
         self._let_learn(True)
         features = self.autoencoder(real)
         redrawn = self._decode(features, own)
@@ -134,8 +134,8 @@ class FaderTrainer:
         }
         if edited is not None:
             parts |= self._judged(edited, turned, turn * known, noise)
-        weights = self.losses | {"latent": self._latent_weight()}
-        total = torch.stack([float(weights[name]) * part for name, part in parts.items()]).sum()
+        weights = self.losses | {"latent": batch["latent"]}
+        total = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
         self._update(fabric, "autoencoder", total)
         return found | {name: part.detach() for name, part in parts.items()}
 
@@ -144,6 +144,13 @@ class FaderTrainer:
         for name in self._names[1:]:
             getattr(self, name).train(on).requires_grad_(on)
         self.autoencoder.train()
+
+    def prepare(self, batch: dict[str, Tensor], noise: torch.Generator) -> dict[str, Tensor]:
+        """The batch and what the latent loss weighs by now, ()."""
+        return {**batch, "latent": torch.tensor(self._latent_weight())}
+
+    def turn(self) -> str:
+        return ""
 
     def _latent_weight(self) -> float:
         """Linear in the steps so far."""
@@ -197,7 +204,9 @@ class FaderTrainer:
         fabric.backward(loss)
         if self.losses["clip"]:
             module = getattr(self, name)
-            fabric.clip_gradients(module, optimiser, max_norm=float(self.losses["clip"]))
+            fabric.clip_gradients(
+                module, optimiser, max_norm=float(self.losses["clip"]), error_if_nonfinite=False
+            )
         optimiser.step()
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
@@ -209,7 +218,7 @@ class FaderTrainer:
         photo, labels, known = (
             torch.from_numpy(raw[n]).to(device) for n in ("photo", "labels", "known")
         )
-        own = torch.where(known > 0, labels, 0.5)
+        own = labels * known + 0.5 * (1 - known)
         wanted = [own]
         for place in range(len(self.config.labels)):
             for value in (0.0, 1.0) if place else (-1.0, 0.0, 1.0, 2.0):
@@ -232,7 +241,7 @@ class FaderTrainer:
 
 def _one_each(labels: Tensor, noise: torch.Generator) -> Tensor:
     """(N, A) in {0, 1}: one attribute of each photo, at random."""
-    places = torch.randint(labels.shape[1], (len(labels),), generator=noise)
+    places = torch.randint(labels.shape[1], (len(labels),), generator=noise, device=noise.device)
     return F.one_hot(places, labels.shape[1]).to(labels)
 
 

@@ -98,7 +98,10 @@ class GeneGANTrainer:
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
         self._learning(True)
-        ax, be = self._pair(batch, noise)
+        ax, be = (
+            batch[name].contiguous(memory_format=torch.channels_last)
+            for name in ("with", "without")
+        )
         waits = self._only_critics()
         with torch.set_grad_enabled(not waits):
             made = crossed(self.generator, ax, be)
@@ -123,16 +126,19 @@ class GeneGANTrainer:
             critic.train().requires_grad_(on)
         self.generator.train()
 
+    def turn(self) -> bool:
+        return self._only_critics()
+
     def _only_critics(self) -> bool:
         """Whether splitter and joiner stay as they are in this step."""
         extra = int(self.losses["often"]) - 1
         round_ = int(self.losses["period"]) + extra
         return updates(self._optimisers["critic_with"]) % round_ < extra
 
-    def _pair(self, batch: dict[str, Tensor], noise: torch.Generator) -> tuple[Tensor, Tensor]:
+    def prepare(self, batch: dict[str, Tensor], noise: torch.Generator) -> dict[str, Tensor]:
         """Photos with the object and as many without, (N/2, 3, H, W) each: of the batch as far as
         there are enough, else drawn from the whole set."""
-        photo = batch["photo"].contiguous(memory_format=torch.channels_last)
+        photo = batch["photo"]
         half = max(len(photo) // 2, 1)
         size = (photo.shape[-1], photo.shape[-2])
         rng = np.random.default_rng(int(torch.randint(2**31, (1,), generator=noise)))
@@ -147,7 +153,7 @@ class GeneGANTrainer:
                 tensor = torch.from_numpy(fresh.transpose(0, 3, 1, 2) / np.float32(127.5) - 1)
                 chosen = torch.cat((chosen, tensor.to(photo)))
             found.append(chosen)
-        return found[0], found[1]
+        return {"with": found[0], "without": found[1]}
 
     def _criticise(
         self,

@@ -17,6 +17,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from engines import layers
 from engines.checkpoint import save
 from engines.facedata import LabelledFaces
 from engines.families.icgan import config as configs
@@ -95,14 +96,17 @@ class IcGANTrainer:
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return self._optimisers
 
+    def turn(self) -> str:
+        return ""
+
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
         real = batch["photo"].contiguous(memory_format=torch.channels_last)
         said = self.encoder_y(real).float()
         y = torch.where(batch["known"] > 0, batch["labels"] * 2 - 1, said.detach().sign())
-        other = y[torch.randperm(len(y), generator=noise).to(y.device)]
-        z = torch.randn((len(y), self.config.z), generator=noise).to(real)
+        other = y[layers.uniform(len(y), noise).argsort()]
+        z = layers.normal((len(y), self.config.z), noise).to(real)
         fake = self.generator(torch.cat((z, other), 1)).float()
         code = edited = None
         if self.losses["reconstruction"] or self.losses["edited"]:
@@ -139,10 +143,11 @@ class IcGANTrainer:
         scores = self.discriminator(seen, torch.cat([y] + [other] * len(wrongs))).float()
         right, *rest = scores.chunk(1 + len(wrongs))
         same = (other == y).all(1)
-        mislabelled = F.softplus(rest[0])[~same]
+        differs = (~same).to(right)
+        mislabelled = F.softplus(rest[0]).view(len(right), -1).mean(1) * differs
         losses = {
             "D_real": F.softplus(-right).mean(),
-            "D_label": mislabelled.mean() if len(mislabelled) else mislabelled.sum(),
+            "D_label": mislabelled.sum() / differs.sum().clamp(min=1),
             "D_fake": torch.stack([F.softplus(score).mean() for score in rest[1:]]).mean(),
         }
         loss = (losses["D_real"] + 0.5 * losses["D_label"] + 0.5 * losses["D_fake"]) / 2

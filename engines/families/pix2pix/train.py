@@ -25,7 +25,7 @@ from engines.families.pix2pix.build import build
 from engines.families.pix2pix.config import Config, MultimodalConfig, ResNetConfig, UNetConfig
 from engines.families.pix2pix.multimodal import CodeEncoder, MultimodalUNet
 from engines.job import Picture
-from engines.training import Recipe, RecipeError, descend, sheet
+from engines.training import Recipe, RecipeError, descend, seed_dropout, sheet
 
 
 class ScalesDiscriminator(nn.Module):
@@ -125,6 +125,9 @@ class MultimodalTrainer:
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return self._optimisers
 
+    def turn(self) -> str:
+        return ""
+
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
@@ -132,10 +135,10 @@ class MultimodalTrainer:
         own = len(photo) // 2
         mean, logvar = self.encoder(photo)
         mean, logvar = mean.float(), logvar.float()
-        epsilon = torch.randn(mean.shape, generator=noise).to(mean)
+        epsilon = layers.normal(mean.shape, noise).to(mean)
         code = mean + epsilon * (logvar / 2).exp()
         swapped = code[own:].roll(1, 0).detach()
-        grain = torch.randn(edges.shape, generator=noise).to(edges)
+        grain = layers.normal(edges.shape, noise).to(edges)
         fake = self.generator(edges, hints, torch.cat((code[:own], swapped)), grain).float()
 
         losses = self._discriminate(fabric, edges, photo, fake)
@@ -277,13 +280,14 @@ class Pix2PixTrainer:
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return self._optimisers
 
+    def turn(self) -> str:
+        return ""
+
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
         given, target = _last(batch["input"]), _last(batch["target"])
-        torch.manual_seed(
-            int(torch.randint(2**31, (1,), generator=noise))
-        )  # dropout draws from the global source
+        seed_dropout(noise)  # dropout draws from the global source
         self.generator.train()
         fake = self.generator(given).float()
         pairs_ = torch.cat((given, target), 1), torch.cat((given, fake), 1)
@@ -302,7 +306,7 @@ class Pix2PixTrainer:
         on_fake = self.criterion(self.discriminator(fake).float(), False)
         loss = (on_real + on_fake) / 2
         if self.losses["mode"] == "wgangp":
-            mix = torch.rand((len(real), 1), generator=noise).to(real)
+            mix = layers.uniform((len(real), 1), noise).to(real)
             loss = loss + layers.gradient_penalty(self.discriminator, real, fake, mix)
         descend(fabric, loss, self._optimisers["discriminator"])
         return {"D_real": on_real.detach(), "D_fake": on_fake.detach()}

@@ -200,6 +200,9 @@ class Pix2PixHDTrainer:
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return self._optimisers
 
+    def turn(self) -> str:
+        return self.part()
+
     def part(self) -> str:
         """What the next step trains."""
         return self._part_at(updates(self._optimisers["discriminator"]))

@@ -13,7 +13,9 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from engines import layers
 from engines.checkpoint import Checkpoint, open_checkpoint, save
 from engines.facedata import LabelledFaces
 from engines.families.stargan import config as configs
@@ -28,7 +30,7 @@ from engines.families.stargan.net import (
     widened_head,
 )
 from engines.job import Picture
-from engines.training import Recipe, RecipeError, descend, sheet, told
+from engines.training import Recipe, RecipeError, descend, seed_dropout, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "labels": (),  # as a person reads them, one for each attribute of the data; the same if absent
@@ -94,6 +96,10 @@ class StarGANTrainer:
         if network["start_discriminator"]:
             _start_discriminator(self.discriminator, judge, Path(network["start_discriminator"]))
         self.parts = _parts(self.config)
+        count = len(labels)
+        self._groups = torch.zeros(count, count)  # of each label: those of its exclusive group
+        for label in range(count):
+            self._groups[label, list(configs.group_of(self.config, label))] = 1
         betas = (0.5, 0.999)
         self._optimisers: dict[str, torch.optim.Optimizer] = {
             "generator": torch.optim.Adam(self.generator.parameters(), 1e-4, betas),
@@ -111,6 +117,9 @@ class StarGANTrainer:
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return self._optimisers
+
+    def turn(self) -> str:
+        return ""
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -138,7 +147,7 @@ class StarGANTrainer:
     def _teach_labeller(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
-        torch.manual_seed(int(torch.randint(2**31, (1,), generator=noise)))  # its dropout
+        seed_dropout(noise)  # its dropout
         self.labeller.train()
         loss = self._class_loss(self.labeller(batch["photo"]), batch["labels"], batch["known"])
         descend(fabric, loss, self._optimisers["labeller"])
@@ -156,19 +165,28 @@ class StarGANTrainer:
     def _targets(self, own: Tensor, known: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor]:
         """Labels (N, C) to aim at, and which of them a class loss may ask for: those of another
         photo of the batch (and of the same set), or one's own with one label changed."""
-        place, second = own.device, self._is_second(known).cpu()
-        own, known = own.cpu(), known.cpu()  # once, not for every row
+        second = self._is_second(known)
         same = (second[:, None] == second).float()
-        others = torch.multinomial(same, 1, generator=noise)[:, 0]
-        target, asked = own[others].clone(), known[others].clone()
-        single = torch.rand(len(own), generator=noise) < float(self.losses["single"])
-        picks = torch.rand(len(own), generator=noise)
-        for row in torch.nonzero(single)[:, 0].tolist():
-            part = self.parts[int(second[row])][0]
-            label = part.start + int(picks[row] * (part.stop - part.start))
-            target[row] = own.new_tensor(configs.turned(self.config, own[row].tolist(), label))
-            asked[row] = torch.maximum(known[row], (target[row] != own[row]).to(known))
-        return target.to(place), asked.to(place)
+        others = (same * (1 - layers.uniform(same.shape, noise))).argmax(1)
+        single = layers.uniform((len(own), 1), noise) < float(self.losses["single"])
+        first, last = self.parts[0][0], self.parts[-1][0]
+        begin = first.start + second * (last.start - first.start)
+        count = first.stop - first.start
+        count = count + second * (last.stop - last.start - count)
+        label = begin + (layers.uniform(len(own), noise) * count).long()
+        turned = self._turned(own, label)
+        target = torch.where(single, turned, own[others])
+        shown = torch.maximum(known, (turned != own).to(known))
+        return target, torch.where(single, shown, known[others])
+
+    def _turned(self, own: Tensor, label: Tensor) -> Tensor:
+        """Labels (N, C) with one of each row (N,) changed, as configs.turned does it."""
+        self._groups = self._groups.to(own.device)  # once
+        group = self._groups[label]
+        chosen = F.one_hot(label, own.shape[1]).to(own)
+        exclusive = group.amax(1, keepdim=True)
+        changed = exclusive + (1 - exclusive) * (1 - own)
+        return own * (1 - group) * (1 - chosen) + changed * chosen
 
     def _is_second(self, known: Tensor) -> Tensor:
         """(N,) bool: photos of the second of two data sets."""
@@ -183,9 +201,9 @@ class StarGANTrainer:
         if not self.config.joint:
             return labels
         second = self._is_second(known).to(labels)[:, None]
-        own = torch.cat((1 - second, second), 1)
-        sides = torch.tensor([self.config.joint, len(self.config.labels) - self.config.joint])
-        return torch.cat((labels * own.repeat_interleave(sides.to(own.device), 1), own), 1)
+        joint = self.config.joint
+        first = labels[:, :joint] * (1 - second), labels[:, joint:] * second
+        return torch.cat((*first, 1 - second, second), 1)
 
     def _class_loss(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
         terms = [
@@ -203,7 +221,7 @@ class StarGANTrainer:
         known: Tensor,
         noise: torch.Generator,
     ) -> dict[str, Tensor]:
-        mix = torch.rand((len(real), 1), generator=noise).to(real)
+        mix = layers.uniform((len(real), 1), noise).to(real)
         found, logits = discriminator_losses(self.discriminator, real, fake, mix)
         found["D_class"] = self._class_loss(logits, labels, known)
         weights = {"D_class": self.losses["class"], "D_slope": self.losses["penalty"]}

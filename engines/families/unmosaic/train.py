@@ -45,7 +45,7 @@ class Parts:
         """Small squares come oftener than large ones."""
         low, high = sides
         grids: list[tuple[int, int, int, int, int]] = []
-        for number, row in enumerate(torch.rand((GROUPS, 3), generator=noise).tolist()):
+        for number, row in enumerate(layers.uniform((GROUPS, 3), noise).tolist()):
             side = min(high, int(low + row[0] ** 1.5 * (high + 1 - low)))
             first, end = (count * n // GROUPS for n in (number, number + 1))
             grids.append((first, end, side, int(row[1] * side), int(row[2] * side)))
@@ -56,7 +56,7 @@ class Parts:
 
     def widened(self, region: Tensor, noise: torch.Generator) -> Tensor:
         """Regions as a person marks them: too large by up to half a square."""
-        drawn = torch.rand(len(self.grids), generator=noise).tolist()
+        drawn = layers.uniform(len(self.grids), noise).tolist()
         return torch.cat([
             F.max_pool2d(region[a:b], 2 * reach + 1, 1, reach)
             for (a, b, side, *_), share in zip(self.grids, drawn)
@@ -156,7 +156,7 @@ class UnmosaicTrainer:
         shapes = blobs(photo, noise)
         region = (parts.pixelated(shapes) > 0.5).float()
         seen = torch.lerp(photo, parts.pixelated(photo), region)
-        quality, chance = spoiling.sent(torch.rand((2, count), generator=noise), photo.device)
+        quality, chance = spoiling.sent(layers.uniform((2, count), noise), photo.device)
         packed = spoiling.jpeg((seen + 1) / 2, 70 + 28 * quality) * 2 - 1
         seen = torch.where((chance < 0.4)[:, None, None, None], packed, seen)
         return Spoiled(seen, parts.widened(region, noise), parts)
@@ -192,7 +192,7 @@ def blobs(like: Tensor, noise: torch.Generator) -> Tensor:
     """(N, 1, H, W) in {0, 1} for (N, C, H, W): a few rectangles and ellipses, some turned, each at
     most two thirds of the picture wide or high."""
     count, _, height, width = like.shape
-    drawn = spoiling.sent(torch.rand((6, count, 3, 1, 1), generator=noise), like.device)
+    drawn = spoiling.sent(layers.uniform((6, count, 3, 1, 1), noise), like.device)
     y = torch.linspace(0, 1, height, device=like.device)[:, None] - drawn[0]
     x = torch.linspace(0, 1, width, device=like.device)[None] - drawn[1]
     angle = (drawn[2] - 0.5) * (drawn[5] < 0.3)

@@ -1,0 +1,100 @@
+"""Recorded steps do what steps do; the rest of a recording needs a card."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engines import datasets, replay, training
+
+PAIRED = """
+name = "tiny-unet"
+trainer = "pix2pix.train:Pix2PixTrainer"
+seed = 3
+[data]
+kind = "pairs"
+folder = "."
+maker = "grey"
+[network]
+generator = "unet"
+depth = 5
+width = 8
+[[stage]]
+size = [32, 32]
+batch = 2
+steps = 12
+"""
+
+
+needs_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="There is no CUDA card here.")
+
+
+def _photos(folder: Path) -> Path:
+    from PIL import Image
+
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(4):
+        picture = rng.integers(0, 255, (32, 32, 3)).astype(np.uint8)
+        Image.fromarray(picture).save(folder / f"{index}.png")
+    return folder
+
+
+def _losses(tmp_path: Path, recorded: bool) -> list[dict[str, float]]:
+    file = tmp_path / "recipe.toml"
+    file.write_text(PAIRED.replace("seed = 3", f"seed = 3\nrecorded = {str(recorded).lower()}"))
+    recipe = training.load_recipe(file)
+    data = datasets.make_dataset(dict(recipe.data), tmp_path / "photos", recipe.seed)
+    run = training._Run(recipe, tmp_path / "run", data, "cuda", 1)
+    assert (run.replay is not None) == recorded
+    found = [run.step(step) for step in run.batches(0)]
+    return [{name: float(loss) for name, loss in row.items()} for row in found[-1:]]
+
+
+@pytest.mark.gpu
+@needs_card
+def test_recorded_steps_do_what_steps_do(tmp_path: Path) -> None:
+    """Batches, dropout, learning rate, optimisers and averages alike."""
+    _photos(tmp_path / "photos")
+    plain, again = _losses(tmp_path, False)[0], _losses(tmp_path, True)[0]
+    assert plain.keys() == again.keys()
+    for name, loss in plain.items():
+        assert again[name] == pytest.approx(loss, rel=0.02)
+
+
+@pytest.mark.gpu
+@needs_card
+def test_a_recording_sees_every_batch_seed_and_share() -> None:
+    seen = torch.zeros(3, device="cuda")
+
+    def learn(
+        batch: replay.Batch, noise: torch.Generator, shares: replay.Shares
+    ) -> dict[str, torch.Tensor]:
+        drawn = torch.rand((), generator=noise, device=noise.device)
+        seen.copy_(torch.stack((batch["x"].sum(), drawn, drawn * shares["a"])))
+        return {"x": seen[0] * 1}
+
+    source = torch.cuda.default_generators[0]
+    recorder = replay.Replay(learn, source.manual_seed, lambda: 0)
+    rows = []
+    for step in range(replay.WARM + 4):
+        losses = recorder({"x": torch.full((2,), float(step))}, step % 2, {"a": step / 10})
+        assert float(losses["x"]) == 2 * step
+        rows.append(seen.tolist())
+    drawn = [row[1] for row in rows]
+    assert drawn[0] != drawn[1]
+    assert all(drawn[n] == pytest.approx(drawn[n % 2]) for n in range(len(drawn)))
+    assert all(row[2] == pytest.approx(row[1] * n / 10, abs=1e-6) for n, row in enumerate(rows))
+
+
+def test_an_optimiser_keeps_its_count_and_rate_where_it_is_told() -> None:
+    net = torch.nn.Linear(2, 1)
+    optimiser = torch.optim.Adam(net.parameters(), 0.5)
+    net(torch.ones(1, 2)).sum().backward()
+    optimiser.step()
+    replay.recordable(optimiser, torch.device("cpu"))
+    assert float(optimiser.param_groups[0]["lr"]) == 0.5
+    assert optimiser.param_groups[0]["capturable"]
+    steps = [state["step"] for state in optimiser.state.values()]
+    assert all(isinstance(step, torch.Tensor) and float(step) == 1 for step in steps)
