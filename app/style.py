@@ -16,7 +16,7 @@ from app.widgets.toolbar import PhotoHead
 from app.widgets.viewer import ResultViewer
 from engines.controls import ModelCard
 
-SHOWN_HERE = ("photo", "style", "progress")  # roles that are no wells at the edge
+SHOWN_HERE = ("photo", "style", "progress", "before")  # roles that are no wells at the edge
 MORE = (2, 3, 4)  # numbers of further styles
 
 

@@ -1,8 +1,8 @@
 """How things move from one picture of a film to the next, where that can be trusted, and pictures
 carried along. Knows no network and no file. Imports no torch.
 
-The flow is dense inverse search (Kroeger et al. 2016); where it is trusted is decided as by Ruder et
-al. 2016, Artistic Style Transfer for Videos, 5.1: forth and back must lead home. What changed its
+The flow is dense inverse search (Kroeger et al. 2016); where it is trusted is decided as by Ruder
+et al. 2016, Artistic Style Transfer for Videos: forth and back must lead home. What changed its
 look on the way (a flash, a fade) is not trusted either (Bonneel et al. 2015, Blind Video Temporal
 Consistency).
 """

@@ -249,6 +249,20 @@ def test_going_on_begins_with_the_picture_so_far(model: tuple[Engine, str]) -> N
     assert result(model, still).pictures == (picture(1),)
 
 
+def test_in_a_film_a_picture_keeps_to_the_one_before_where_that_is_asked(
+    model: tuple[Engine, str],
+) -> None:
+    """Drawn to the photo and to it alike, a pixel comes to lie in the middle."""
+    photo, aim = picture(1).pixels.astype(float), picture(8).pixels
+    left = np.zeros(aim.shape[:2], np.uint8)
+    left[:, :24], left[:, 24:30] = 255, 85
+    values = {"content": 0, "strength": 0, "tv": 0, "pixel": 1000, "steps": 40, "grain": 0}
+    before = Picture(np.dstack((aim, left)))
+    found = result(model, values, progress=picture(8), before=before).picture.pixels
+    share = left[..., None] / 255
+    assert np.abs(found - (photo + share * aim) / (1 + share)).max() < 2
+
+
 def test_a_painted_region_takes_its_own_style_only(model: tuple[Engine, str]) -> None:
     mask = np.zeros((40, 48), np.uint8)
     mask[:, 24:] = 255

@@ -69,6 +69,7 @@ def _pictures() -> Iterator[Control]:
                      help="How much this style counts among the others.")  # fmt: skip
         yield ImageInput(f"mask{end}", where, optional=True)
     yield ImageInput("progress", "Go on from", optional=True)
+    yield ImageInput("before", "Keep to", optional=True)  # as far as it is opaque; of a film
 
 
 def _terms(config: Config) -> Iterator[Control]:

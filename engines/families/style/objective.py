@@ -24,6 +24,7 @@ from engines.backbones import HEAD, MINIMUM, units
 from engines.families.style.config import Setting
 from engines.windows import Grid, Window
 
+STEADY = 1000.0  # weight of the picture before in a film, of mean squared levels
 Key = tuple[str, str, int]
 Network = Callable[..., dict[str, Tensor]]  # (x, layers, pooling) -> maps, as Backbone gives them
 
@@ -72,9 +73,13 @@ class Region:
 
 @dataclass
 class Targets:
+    """before: in a film the picture before, its things moved to where they are now, (1, 3, H, W),
+    and how far each pixel is to be as it was, (1, 1, H, W) in [0, 1]."""
+
     content: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     regions: list[Region] = field(default_factory=list[Region])
     photo: Tensor | None = None
+    before: tuple[Tensor, Tensor] | None = None
 
 
 class Features:
@@ -267,6 +272,9 @@ class Objective:
             found["smoothness"] = total_variation(x) * s.tv
         if s.pixel and self.targets.photo is not None:
             found["colour"] = F.mse_loss(x, self.targets.photo) * s.pixel
+        if self.targets.before is not None:
+            aim, weight = self.targets.before
+            found["steadiness"] = (weight * (x - aim).square()).mean() * STEADY
         return found
 
 

@@ -211,7 +211,18 @@ def _aims(
         x, alpha = _tensor(model, picture, picture.size), _alpha(model, picture)
         grams.append((yield from features.grams(x, alpha)))
     content = yield from features.content(photo)
-    return Targets(content, _regions(model, brushes, grams, size), photo)
+    regions = _regions(model, brushes, grams, size)
+    return Targets(content, regions, photo, _before(model, job, size))
+
+
+def _before(model: Model, job: Job, size: Size) -> tuple[Tensor, Tensor] | None:
+    """Of a film: the temporal consistency of Ruder et al. 2016, Artistic Style Transfer for Videos,
+    whose weights are the transparency of what is given."""
+    if "before" not in job.images:
+        return None
+    picture = styling.sized(job.images["before"], size)
+    x = tensors.to_tensor(picture, 4, model.device, low=0.0, high=1.0)
+    return x[:, :3] * 255, x[:, 3:]
 
 
 def _style(job: Job, plan: _Plan, picture: Picture, size: Size) -> Picture:
