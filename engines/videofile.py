@@ -8,7 +8,7 @@ sound stays in step.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -83,7 +83,7 @@ def look(path: Path) -> Clip:
         )
 
 
-def frames(clip: Clip, skip: int = 0) -> Iterator[Frame]:
+def frames(clip: Clip, skip: int = 0) -> Generator[Frame]:
     """From picture number `skip` on. Raises ImageError with one sentence."""
     last: int | None = None
     with _opened(clip.path) as (container, stream):
