@@ -341,9 +341,11 @@ def made(film: StyleFilm, run: Callable[[Job], Iterator[Event]]) -> Iterator[Eve
         film.give_up()
 
 
-def usual_steps(steps: int) -> int:
-    """Of pictures that go on from another, for a job of so many steps."""
-    return max(LEAST_STEPS, steps // 4)
+def usual(job: Job, video: Path) -> Wish:
+    """What is wanted of a film where nobody says otherwise: of pictures that go on from another, a
+    quarter of the steps."""
+    steps = round(float(str(job.values.get("steps", 0))))
+    return Wish(job, video, steps=max(LEAST_STEPS, steps // 4))
 
 
 def _plain(job: Job) -> Job:

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from engines import backbonenet, backbones, checkpoint, stylefilm, videofile
+from engines import backbonenet, backbones, checkpoint, cli, stylefilm, videofile
 from engines.controls import ImageInput, ModelCard, Slider
 from engines.engine import Engine
 from engines.families.faststyle import net
@@ -309,3 +309,21 @@ def test_the_slider_of_a_card_is_kept(tmp_path: Path) -> None:
     first = made.begin()
     assert first is not None and first.values["strip"] == "1"
     made.give_up()
+
+
+def test_the_command_paints_a_film_and_makes_it_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video, made, again = rendered(tmp_path / "a.mp4", 3), tmp_path / "made.mp4", tmp_path / "b.mp4"
+    said = ["film", "--video", str(video), "--model", "style-mosaic", "--set", "longest=64"]
+    assert cli.main([*said, "--steady", "0.9", "-o", str(made)]) == 0
+    told = capsys.readouterr().out
+    assert "3 pictures" in told and "Flicker " in told and "frame by frame" in told
+    assert cli.main(["film", f"{made}.json", "-o", str(again)]) == 0
+    assert again.read_bytes() == made.read_bytes()
+    assert cli.main(["film", f"{made}.json", "--steady", "0", "-o", str(again)]) == 0
+    assert again.read_bytes() != made.read_bytes()
+    capsys.readouterr()
+    for wrong in (["--steady", "2"], ["--video", str(tmp_path / "gone.mkv")], ["-o", "made.gif"]):
+        assert cli.main([*said, "-o", str(made), *wrong]) == 2
+        assert len(capsys.readouterr().err.strip().splitlines()) == 1
