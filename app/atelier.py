@@ -4,11 +4,12 @@ does, step by step where a person asks for it."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QImage
 
+from app.i18n import signals, tr
 from app.models import reference
 from app.results import Shown
 from app.studio import Studio
@@ -18,6 +19,9 @@ from app.theme import RESOURCES
 from app.widgets.gallery import SIDE
 from engines.controls import ImageInput, ModelCard
 from engines.job import Job, Picture
+
+if TYPE_CHECKING:
+    from engines.videofile import Clip
 
 EMPTY = "Drop a photo here."
 WAITING = "The painted photo appears here."
@@ -42,6 +46,8 @@ class Atelier(Table):
         self._going_on = False
         self._refining = False
         self._for_style = ""  # the file that is being opened as style
+        self.clip: Clip | None = None  # the film whose first picture the photo is
+        self._filming = False  # pictures of a film are shown as they come
         room.photo.set_message(EMPTY, "Open a photo…")
         room.viewer.set_message(WAITING)
         room.viewer.icon = room.photo.icon = "style"
@@ -53,7 +59,10 @@ class Atelier(Table):
         studio.recipe_restored.connect(self.take_back)
         studio.values_adopted.connect(self._on_values)
         studio.preview_shown.connect(self._on_preview)
-        studio.tasks_changed.connect(self._show_ways)
+        studio.tasks_changed.connect(self._on_tasks)
+        studio.process_preview.connect(self._on_film)
+        room.film_refused.connect(lambda: self._keep_clip(None))
+        signals.changed.connect(self._say_clip)
         studio.background.do(_small_styles, self._on_styles)
 
     # ---- what the window asks --------------------------------------------------------------------
@@ -78,7 +87,15 @@ class Atelier(Table):
         self.studio.touch()
         return True
 
+    def take_video(self, clip: Clip) -> None:
+        """Its first picture is the photo; the rest is painted when that is asked for."""
+        self._for_style = ""
+        self.lay(clip.first)
+        self._keep_clip(clip)
+        self.studio.touch()
+
     def show_result(self, shown: Shown) -> None:
+        self._filming = False
         live = shown.input_ms is not None
         self.room.viewer.show_picture(shown.picture, fade=not live)
         self.room.viewer.set_before(self.photo)
@@ -95,6 +112,8 @@ class Atelier(Table):
 
     def lay(self, picture: Picture) -> None:
         self.photo, self._so_far = picture, None
+        if self.clip is not None and self.clip.first != picture:
+            self._keep_clip(None)
         self.room.photo.show_picture(picture)
         self._show_ways()
 
@@ -106,6 +125,45 @@ class Atelier(Table):
         if isinstance(answer, Exception):
             return
         self.room.gallery.show_pictures(answer)
+
+    # ---- films -----------------------------------------------------------------------------------
+
+    def paint_film(self, path: str, steadiness: float, steps: int) -> None:
+        """The film that lies here, in the look of its first picture."""
+        assert self.clip is not None
+        task = self.studio.paint_film(self.clip.path, path, steadiness, steps)
+        self._filming = task != 0
+
+    def seconds_each(self) -> float | None:
+        """What a picture of the film takes, if one was painted with the model in use."""
+        shown, clip = self.studio.shown, self.clip
+        if shown is None or clip is None or shown.job.images.get("photo") != clip.first:
+            return None
+        return shown.result.seconds
+
+    def _keep_clip(self, clip: Clip | None) -> None:
+        self.clip = clip
+        self._say_clip()
+
+    def _say_clip(self, *_: object) -> None:
+        clip = self.clip
+        words = "{name}: {seconds} s, {count} pictures of {wide} x {high}"
+        self.room.show_video("" if clip is None else tr(
+            words, name=clip.path.name, seconds=f"{clip.seconds:.1f}", count=clip.frames,
+            wide=clip.first.width, high=clip.first.height,
+        ))  # fmt: skip
+
+    def _on_film(self, _task: int, picture: Picture) -> None:
+        """A picture of a film that is being made, unless another came of the desk since."""
+        if self._filming and self.room.in_use():
+            self.room.viewer.show_preview(picture)
+
+    def _on_tasks(self) -> None:
+        if self._filming and not self.studio.tasks.running():
+            self._filming = False
+            if self.studio.shown is not None:
+                self.room.viewer.show_picture(self.studio.shown.picture)
+        self._show_ways()
 
     # ---- step by step ----------------------------------------------------------------------------
 

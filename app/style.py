@@ -4,14 +4,14 @@ Studio."""
 from __future__ import annotations
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from app.actions import Actions
 from app.i18n import say
 from app.room import HEAD, Room, well
 from app.widgets.gallery import HEIGHT, Gallery
 from app.widgets.images import ImageWell
-from app.widgets.parts import button, label, row, tool
+from app.widgets.parts import Elided, button, label, row, tool
 from app.widgets.toolbar import PhotoHead
 from app.widgets.viewer import ResultViewer
 from engines.controls import ModelCard
@@ -26,13 +26,20 @@ class StyleRoom(Room):
     style_wanted = Signal()
     refine_wanted = Signal()
     continue_wanted = Signal()
+    video_wanted = Signal()
+    film_wanted = Signal()
+    film_refused = Signal()
 
     def __init__(self, actions: Actions) -> None:
         head = PhotoHead({id: actions[id] for id in HEAD}, title="Result")
         super().__init__(head, "", SHOWN_HERE)
         self.zoomed = self.photo = ResultViewer()
         say(self.photo, "setAccessibleName", "Photo to paint")
-        self.open = tool("reference", "Open a photo…")
+        self.open, self.open_video = (
+            tool("reference", "Open a photo…"),
+            tool("film", "Open a film…"),
+        )
+        self.open_video.clicked.connect(self.video_wanted)
         self.example = tool("example", "A sample photo")
         self.open.clicked.connect(self.photo_wanted)
         self.example.clicked.connect(self.example_wanted)
@@ -47,10 +54,13 @@ class StyleRoom(Room):
         box.setContentsMargins(12, 6, 0, 12)
         box.setSpacing(6)
         title = QWidget()
-        title.setLayout(row(label("Photo", "title"), None, self.example, self.open, space=4))
+        title.setLayout(
+            row(label("Photo", "title"), None, self.example, self.open_video, self.open, space=4)
+        )
         title.setFixedHeight(36)
         box.addWidget(title)
         box.addWidget(well(self.photo), 1)
+        box.addWidget(self._video_line())
         self.style_part = QWidget()
         below = QVBoxLayout(self.style_part)
         below.setContentsMargins(0, 0, 0, 0)
@@ -68,6 +78,27 @@ class StyleRoom(Room):
         self.go_on.hide()
         self.controls_box.addLayout(row(self.refine, self.go_on, None))
         self.controls.picture_changed.connect(self._show_used)
+
+    def _video_line(self) -> QWidget:
+        """Under the photo, while it is the first picture of a film."""
+        self.video, self.video_says = QFrame(), Elided("small")
+        self.video.setObjectName("Card")
+        self.film, self.no_film = button("Make film…"), tool("close", "Put the film away")
+        say(self.film, "setToolTip", "Paint the whole film with the settings of now")
+        self.film.clicked.connect(self.film_wanted)
+        self.no_film.clicked.connect(self.film_refused)
+        line = row(self.video_says, self.film, self.no_film, space=6)
+        line.setContentsMargins(10, 6, 6, 6)
+        line.setStretch(0, 1)
+        self.video.setLayout(line)
+        self.video.hide()
+        return self.video
+
+    def show_video(self, words: str) -> None:
+        """What film lies here; "" for none."""
+        self.video_says.setText(words)
+        self.video_says.setToolTip(words)
+        self.video.setVisible(bool(words))
 
     def show_card(self, card: ModelCard | None) -> None:
         super().show_card(card)

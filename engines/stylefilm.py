@@ -194,9 +194,13 @@ class StyleFilm:
             texts=(str(self.output),), notes=(self._told(),), numbers=self.numbers()
         )  # fmt: skip
 
-    def give_up(self) -> str:
-        """Close the video; what is done stays. One sentence that says so, "" if nothing is."""
+    def give_up(self) -> None:
+        """Close the video; what is done stays."""
         self._frames.close()
+
+    @property
+    def kept(self) -> str:
+        """One sentence that says what is done, "" if nothing is."""
         if not self._state.done or self._state.done == self.total:
             return ""
         return (

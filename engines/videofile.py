@@ -21,7 +21,6 @@ from engines.flow import LEAST
 from engines.images import ImageError, flatten, resize
 from engines.job import Picture
 
-SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
 COPIED = ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac")  # sound that an MP4 takes as it is
 RATES = (8000, 16000, 22050, 24000, 32000, 44100, 48000)  # of AAC, in Hz
 LAYOUTS = {1: "mono", 6: "5.1"}  # channels -> what they become; all others stereo

@@ -6,11 +6,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
+import av
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog
 
 from app import theme
 from app.atelier import Atelier
@@ -180,3 +183,100 @@ def test_photo_and_style_are_back_with_a_recipe(bench: StyleBench, tmp_path: Pat
     bench.studio.restore(first)
     assert bench.settled().digest == first.digest
     assert bench.room.photo.picture() == first.images["photo"]
+
+
+# ---- films ---------------------------------------------------------------------------------------
+
+
+def clip(folder: Path, count: int = 6) -> Path:
+    """A grey square that moves over a ramp."""
+    path = folder / "walk.mp4"
+    with av.open(str(path), "w") as container:
+        stream = cast(Any, container.add_stream("libx264", rate=12))
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for number in range(count):
+            pixels = np.repeat(np.linspace(20, 220, 64).astype(np.uint8)[None, :, None], 48, 0)
+            pixels = np.repeat(pixels, 3, 2)
+            pixels[16:32, 8 + 2 * number : 24 + 2 * number] = 90
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def to_film(bench: StyleBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A film dropped on the photo, a style beside it, and the popover open."""
+    made = tmp_path / "made.mp4"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *a, **k: (str(made), ""))
+    bench.drop(bench.room.photo, urls(clip(tmp_path)))
+    bench.wait(lambda: bench.desk.clip is not None)
+    bench.drop(bench.room.style_well, urls(saved(tmp_path, "b.png", 200)))
+    bench.settled()
+    QTest.mouseClick(bench.room.film, LEFT)
+    return made
+
+
+def test_a_film_is_dropped_its_first_picture_painted_and_then_all(
+    bench: StyleBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    room, studio = bench.room, bench.studio
+    assert not room.video.isVisible()
+    made = to_film(bench, tmp_path, monkeypatch)
+    assert (
+        room.video.isVisible()
+        and room.video_says.text() == "walk.mp4: 0.5 s, 6 pictures of 64 x 48"
+    )
+    popover = bench.window.asking.video
+    assert popover is not None and popover.isVisible() and not popover.steps_line.isVisible()
+    assert popover.takes.text() == "6 pictures\nAbout 1 s"
+    assert bench.desk.clip is not None
+    assert bench.shown().job.images["photo"] == bench.desk.clip.first == room.photo.picture()
+    QTest.mouseClick(popover.save, LEFT)
+    bench.wait(lambda: made.exists() and not studio.tasks.running())
+    with av.open(str(made)) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 6
+    task = list(studio.tasks)[-1]
+    assert task.state == "done" and task.steps == (6, 6) and task.message.startswith("Flicker ")
+    assert bench.window.toast.text().startswith("Saved as made.mp4. Flicker ")
+    assert room.viewer.picture() == bench.shown().picture  # no longer the last of the film
+    bench.drop(room.photo, urls(saved(tmp_path, "a.png", 10)))
+    bench.wait(lambda: bench.desk.photo == photo(10))
+    assert bench.desk.clip is None and not room.video.isVisible()
+
+
+def test_a_film_that_is_cancelled_is_kept_and_gone_on_with(
+    bench: StyleBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    studio, window = bench.studio, bench.window
+    made = to_film(bench, tmp_path, monkeypatch)
+    assert window.asking.video is not None
+    bench.engine.seconds = 0.1
+    QTest.mouseClick(window.asking.video.save, LEFT)
+    bench.wait(lambda: any(t.steps[0] >= 2 for t in studio.tasks))
+    bench.act("cancel")
+    stopped = list(studio.tasks)[-1]
+    assert stopped.state == "cancelled" and "of 6 pictures are kept" in stopped.message
+    assert window.toast.text() == stopped.message and not made.exists()
+    count = int(stopped.message.split()[0])
+    asked = len(bench.engine.log)
+    QTest.mouseClick(bench.room.film, LEFT)
+    QTest.mouseClick(window.asking.video.save, LEFT)
+    bench.wait(made.exists)
+    assert len(bench.engine.log) - asked == 6 - count
+    bench.wait(lambda: not studio.tasks.running())
+    assert not (tmp_path / "made.mp4.parts").exists()
+
+
+def test_a_film_opens_the_style_room(bench: StyleBench, tmp_path: Path):
+    bench.choose(CLOTHES)
+    bench.drop(bench.window, urls(clip(tmp_path)))
+    bench.wait(lambda: bench.window.room is bench.room and bench.desk.clip is not None)
+
+
+def test_a_broken_film_is_told_in_a_sentence(bench: StyleBench, tmp_path: Path):
+    broken = tmp_path / "broken.mov"
+    broken.write_bytes(b"nothing of a film")
+    bench.drop(bench.room.photo, urls(broken))
+    bench.wait(lambda: bench.window.notice.isVisible())
+    assert bench.window.notice.text().startswith("broken.mov is damaged, or no film")
+    assert bench.desk.clip is None

@@ -156,7 +156,7 @@ def test_a_film_that_was_stopped_goes_on_to_the_same_file(
         if getattr(event, "done", 0) == stop:
             break
     events.close()  # type: ignore[attr-defined]
-    assert one.give_up().startswith(f"{stop} of 8 pictures are kept")
+    assert one.kept.startswith(f"{stop} of 8 pictures are kept")
     assert not (tmp_path / "made.mp4").exists()
     asked = 0
 
