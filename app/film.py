@@ -48,7 +48,7 @@ class Reel(Protocol):
     give the next job, None after the last.
 
     done, total  jobs; resumed: those that an earlier run did; kept: one sentence that says what
-                 remains if it is given up now, "" if nothing does
+                 remains if it is given up now, "" if nothing does; last: the picture made last
     """
 
     output: Path
@@ -60,6 +60,8 @@ class Reel(Protocol):
     def total(self) -> int: ...
     @property
     def kept(self) -> str: ...
+    @property
+    def last(self) -> Picture | None: ...
     def begin(self) -> Job | None: ...
     def add(self, picture: Picture) -> Job | None: ...
     def finish(self) -> Result: ...
@@ -124,7 +126,6 @@ class Film(QObject):
         if isinstance(event, Result) and event.pictures:
             self._ticket = 0
             picture = event.picture
-            self.happened.emit(Preview(picture))
             self._background.do(lambda: self._reel.add(picture), self._on_written)
         elif isinstance(event, Result):
             self._finish(Failed("internal", "The model gave no picture."))
@@ -136,6 +137,8 @@ class Film(QObject):
 
     def _on_written(self, answer: Any) -> None:
         if not self._over and not isinstance(answer, Exception):
+            if self._reel.last is not None:
+                self.happened.emit(Preview(self._reel.last))
             self.happened.emit(self._progress())
         self._go_on(answer)
 
@@ -168,6 +171,7 @@ class Written:
         self.output, self._course, self._rate = path, course, rate
         self.done, self.total = 0, course.total
         self._frames = course.frames
+        self.last: Picture | None = None
         self._waiting: deque[Picture] = deque()
         self._parts: list[Picture] = []
         self._steps: Iterator[Progress] | None = None
@@ -179,7 +183,7 @@ class Written:
         """Write what the course gives for it; the next job."""
         for ready in self._course.take(picture):
             self._write(ready)
-        self.done += 1
+        self.done, self.last = self.done + 1, picture
         return self._course.next()
 
     def _write(self, picture: Picture) -> None:

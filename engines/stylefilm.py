@@ -135,6 +135,11 @@ class StyleFilm:
     def done(self) -> int:
         return self._state.done
 
+    @property
+    def last(self) -> Picture | None:
+        """The picture of the film that was made last."""
+        return self._made
+
     def begin(self) -> Job | None:
         """The first job, or the one that goes on where it was stopped."""
         self._clip = videofile.look(self.wish.video)
@@ -335,11 +340,11 @@ def made(film: StyleFilm, run: Callable[[Job], Iterator[Event]]) -> Iterator[Eve
     try:
         job = film.begin()
         while job is not None:
-            results = [event for event in run(job) if isinstance(event, Result)]
-            picture = results[0].picture
-            job = film.add(picture)
-            yield Progress(film.done, film.total)
-            yield Preview(picture)
+            result = next(event for event in run(job) if isinstance(event, Result))
+            job = film.add(result.picture)
+            yield Progress(film.done, film.total, before=film.resumed)
+            if film.last is not None:
+                yield Preview(film.last)
         yield film.finish()
     finally:
         film.give_up()
