@@ -228,7 +228,7 @@ class Asking(QObject):
             self.video = VideoPopover(self.window)
             self.video.wanted.connect(lambda wanted: self._on_painting(desk, wanted))
         in_steps = card.control("before") is not None
-        steps = round(float(self.studio.values.get("steps", 0))) if in_steps else 0
+        steps = round(float(str(self.studio.values.get("steps", 0)))) if in_steps else 0
         self.video.show_reel(Reel(clip.frames, clip.sound, desk.seconds_each(), steps))
         self.video.open_at(desk.room.film, above=True, right=True)
 

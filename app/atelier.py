@@ -87,12 +87,13 @@ class Atelier(Table):
         self.studio.touch()
         return True
 
-    def take_video(self, clip: Clip) -> None:
+    def take_video(self, clip: Clip) -> bool:
         """Its first picture is the photo; the rest is painted when that is asked for."""
         self._for_style = ""
         self.lay(clip.first)
         self._keep_clip(clip)
         self.studio.touch()
+        return True
 
     def show_result(self, shown: Shown) -> None:
         self._filming = False

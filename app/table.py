@@ -11,6 +11,7 @@ from engines.job import Failed
 
 if TYPE_CHECKING:
     from app.studio import Studio
+    from engines.videofile import Clip
 
 
 class Table(QObject):
@@ -27,6 +28,10 @@ class Table(QObject):
     def show_failure(self, failed: Failed) -> None:
         if self.studio.shown is None:
             self.room.viewer.set_message(failed.message, "Run", failed=True)
+
+    def take_video(self, clip: Clip) -> bool:
+        """A film by drop or file; False where none can lie."""
+        return False
 
     def set_wipe(self, on: bool) -> None:
         self.room.viewer.set_wipe(on)

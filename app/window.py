@@ -431,8 +431,8 @@ class MainWindow(QMainWindow):
             sent, self._sent = self._sent, None
             self.table.lay(sent)
             self._tell_laid()
-        if self._clip is not None and card is not None and home(card, "style") == "style":
-            self.take_video(self._clip)
+        if self._clip is not None and self.table.take_video(self._clip):
+            self._clip = None
         if self._remedies.get(self.notice) == self.asking.for_model:
             self._hide_notice()
         self._enable()
@@ -731,11 +731,7 @@ class MainWindow(QMainWindow):
 
     def take_video(self, clip: Clip) -> None:
         """A film is painted in the Style room."""
-        desk = self.desks.get("style")
-        if desk is not None and self.table is desk:
-            self._clip = None
-            desk.take_video(clip)
-        else:
+        if not self.table.take_video(clip):
             self._clip = clip
             self.go_to("style")
 

@@ -62,8 +62,8 @@ def motion(before: Picture, now: Picture) -> Motion:
     share = min(1.0, LOOKED / max(now.size))
     size = (max(LEAST, round(now.width * share)), max(LEAST, round(now.height * share)))
     old, new = (_grey(picture, size) for picture in (before, now))
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    back, forth = search.calc(new, old, None), search.calc(old, new, None)
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    back, forth = (search.calc(*pair, None) for pair in ((new, old), (old, new)))  # type: ignore
     home = _leads_home(back, forth)
     back = _enlarged(back, now.size)
     places = _places(back)

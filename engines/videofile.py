@@ -97,6 +97,7 @@ def frames(clip: Clip, skip: int = 0) -> Generator[Frame]:
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """(container, its film), or what is wrong with it as one sentence."""
     import av
+    from av.error import FFmpegError
 
     if not path.is_file():
         raise ImageError(f"{path.name} is not there any more.")
@@ -107,7 +108,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             yield container, stream
-    except (av.FFmpegError, UnicodeError) as error:
+    except (FFmpegError, UnicodeError) as error:
         raise ImageError(f"{path.name} is damaged, or no film that Ganvas can read.") from error
 
 
