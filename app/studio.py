@@ -52,6 +52,7 @@ class Studio(QObject):
     live_changed = Signal(bool)
     result_shown = Signal(object)  # Shown
     preview_shown = Signal(object)  # Picture
+    terms_told = Signal(int, object)  # run, Progress that tells what is minimised
     tasks_changed = Signal()
     history_changed = Signal()
     failed = Signal(str, object)  # place ("result", "model", "export", "drop", ...), Failed
@@ -131,6 +132,7 @@ class Studio(QObject):
         results.rested.connect(self._on_rested)
         results.shown_changed.connect(self.result_shown)
         results.preview.connect(self.preview_shown)
+        results.terms_told.connect(self.terms_told)
         for name in ("failed", "tool_result", "status_changed"):
             getattr(results, name).connect(getattr(self, name))
         for name in ("failed", "picture_opened", "video_opened", "palette_opened", "folder_opened",

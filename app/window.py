@@ -392,6 +392,7 @@ class MainWindow(QMainWindow):
         studio.live_changed.connect(self.actions_["live"].setChecked)
         studio.result_shown.connect(self._on_result)
         studio.preview_shown.connect(lambda p: self.room.viewer.show_preview(p))
+        studio.terms_told.connect(lambda n, p: self.room.controls.show_terms(n, p))
         studio.tasks_changed.connect(self._on_tasks)
         studio.history_changed.connect(self._on_history)
         studio.status_changed.connect(self.status.show_status)

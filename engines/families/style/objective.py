@@ -64,11 +64,12 @@ def total_variation(x: Tensor) -> Tensor:
 @dataclass
 class Region:
     """A style and where it acts. targets: layer -> Gram matrix; mask (1, 1, H, W) in [0, 1] of the
-    picture, None: everywhere."""
+    picture, None: everywhere; name: what its terms are told apart by."""
 
     targets: dict[str, Tensor]
     weight: float = 1.0
     mask: Tensor | None = None
+    name: str = ""
 
 
 @dataclass
@@ -252,7 +253,7 @@ class Objective:
                 divisor = len(whole) * sums.count["style", name, number] / square
                 difference = F.mse_loss(whole / divisor, region.targets[name])
                 term = difference * (region.weight * share * s.style_weight)
-                key = f"style {name}"
+                key = " ".join(filter(None, ("style", region.name, name)))
                 found[key] = found[key] + term if key in found else term
         return found
 
