@@ -3,18 +3,20 @@ does, step by step where a person asks for it."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QImage
 
+from app.commands import Change
 from app.i18n import signals, tr
 from app.models import reference
 from app.results import Shown
 from app.studio import Studio
-from app.style import StyleRoom
-from app.table import Table
+from app.style import MORE, StyleRoom, mask_role
+from app.table import Foresight, Table
 from app.theme import RESOURCES
 from app.widgets.gallery import SIDE
 from engines.controls import ImageInput, ModelCard
@@ -48,12 +50,17 @@ class Atelier(Table):
         self._for_style = ""  # the file that is being opened as style
         self.clip: Clip | None = None  # the film whose first picture the photo is
         self._filming = False  # pictures of a film are shown as they come
-        room.photo.set_message(EMPTY, "Open a photo…")
+        self._beside: dict[str, Picture] = {}  # further styles and masks, whatever model is in use
+        self._foresight = Foresight(room, studio)
+        room.photo.set_message(EMPTY)
         room.viewer.set_message(WAITING)
-        room.viewer.icon = room.photo.icon = "style"
+        room.viewer.icon = "style"
         room.gallery.chosen.connect(self.open_style)
         room.style_well.files_dropped.connect(lambda files: self.open_style(files[0]))
         room.style_well.changed.connect(self._on_style)
+        room.controls.picture_changed.connect(self._on_beside)
+        room.photo.mask_painted.connect(self.paint)
+        room.brushes.cleared.connect(lambda: self.paint(None))
         room.refine_wanted.connect(self.refine)
         room.continue_wanted.connect(self.go_on)
         studio.recipe_restored.connect(self.take_back)
@@ -75,6 +82,9 @@ class Atelier(Table):
         self.studio.register_source("photo", lambda: self.photo)
         self.studio.register_source("style", self.room.style_well.picture)
         self.studio.register_source("progress", lambda: self._so_far if self._going_on else None)
+        for role, picture in list(self._beside.items()):
+            self._fill(role, picture)
+        self._foresight.soon()
         self._show_ways()
 
     def take_photo(self, picture: Picture) -> bool:
@@ -112,14 +122,45 @@ class Atelier(Table):
         self.studio.open_path(path)
 
     def lay(self, picture: Picture) -> None:
+        if self.photo not in (None, picture):
+            for number in (1, *MORE):  # they were painted on the photo before
+                self._fill(mask_role(number), None)
         self.photo, self._so_far = picture, None
         if self.clip is not None and self.clip.first != picture:
             self._keep_clip(None)
-        self.room.photo.show_picture(picture)
+        self.room.photo.set_picture(picture)
+        self.room.show_regions()
+        self._foresight.soon()
         self._show_ways()
+
+    def paint(self, mask: Picture | None) -> None:
+        """Where the chosen style goes; undoable."""
+        role = mask_role(self.room.photo.number)
+        before = self._beside.get(role)
+        if mask != before:
+            apply = partial(self._fill, role)
+            change = Change("Painted region", ("", role), before, mask, apply, False)
+            self.studio.undo_stack.push(change)
+
+    def _fill(self, role: str, picture: Picture | None) -> None:
+        """Put a picture into the well of its role, or keep it for a model that has one."""
+        well = self.room.controls.wells.get(role)
+        if well is not None:
+            well.set_picture(picture)
+        self._keep(role, picture)
+
+    def _keep(self, role: str, picture: Picture | None) -> None:
+        self._beside.pop(role, None)
+        if picture is not None:
+            self._beside[role] = picture
+
+    def _on_beside(self, role: str) -> None:
+        self._keep(role, self.room.controls.picture(role))
+        self._foresight.soon()
 
     def _on_style(self) -> None:
         self.studio.touch()
+        self._foresight.soon()
 
     def _on_styles(self, answer: Any) -> None:
         """The small pictures are read: the first style is there from the beginning."""
@@ -210,9 +251,10 @@ class Atelier(Table):
         if "photo" not in job.images or "style" not in job.images:
             return
         self.lay(job.images["photo"])
-        wells = {**self.room.controls.wells, "style": self.room.style_well}
-        for role, one in wells.items():
-            one.set_picture(job.images.get(role))
+        self.room.style_well.set_picture(job.images["style"])
+        beside = [r for r in job.images if r.startswith(("style", "mask")) and r != "style"]
+        for role in dict.fromkeys((*self.room.controls.wells, *self._beside, *beside)):
+            self._fill(role, job.images.get(role))
 
 
 def _small_styles() -> list[tuple[Path, str, QImage]]:

@@ -12,12 +12,14 @@ from app.room import HEAD, Room, well
 from app.widgets.gallery import HEIGHT, Gallery
 from app.widgets.images import ImageWell
 from app.widgets.parts import Elided, button, label, row, tool
+from app.widgets.regions import RegionBrushes, RegionPhoto
 from app.widgets.toolbar import PhotoHead
-from app.widgets.viewer import ResultViewer
 from engines.controls import ModelCard
 
 SHOWN_HERE = ("photo", "style", "progress", "before")  # roles that are no wells at the edge
 MORE = (2, 3, 4)  # numbers of further styles
+WHERE = ("Where the style goes", "Where the second style goes", "Where the third style goes",
+         "Where the fourth style goes")  # fmt: skip
 
 
 class StyleRoom(Room):
@@ -33,8 +35,11 @@ class StyleRoom(Room):
     def __init__(self, actions: Actions) -> None:
         head = PhotoHead({id: actions[id] for id in HEAD}, title="Result")
         super().__init__(head, "", SHOWN_HERE)
-        self.zoomed = self.photo = ResultViewer()
+        self.zoomed = self.photo = RegionPhoto("style")
         say(self.photo, "setAccessibleName", "Photo to paint")
+        self.brushes = RegionBrushes(self.photo, "Paint where the style goes", WHERE)
+        self.brush = tool("brush", "Paint where each style goes", checkable=True)
+        self.brush.toggled.connect(self._on_brush)
         self.open, self.open_video = (
             tool("reference", "Open a photo…"),
             tool("film", "Open a film…"),
@@ -43,7 +48,7 @@ class StyleRoom(Room):
         self.example = tool("example", "A sample photo")
         self.open.clicked.connect(self.photo_wanted)
         self.example.clicked.connect(self.example_wanted)
-        self.photo.action_clicked.connect(self.photo_wanted)
+        self.photo.file_wanted.connect(self.photo_wanted)
         self.style_well, self.gallery = ImageWell("Style"), Gallery("Styles that come with Ganvas")
         self.style_well.setFixedSize(148, HEIGHT)
         self.style_well.clicked.connect(self.style_wanted)
@@ -55,10 +60,19 @@ class StyleRoom(Room):
         box.setSpacing(6)
         title = QWidget()
         title.setLayout(
-            row(label("Photo", "title"), None, self.example, self.open_video, self.open, space=4)
+            row(
+                label("Photo", "title"),
+                None,
+                self.brush,
+                self.example,
+                self.open_video,
+                self.open,
+                space=4,
+            )  # fmt: skip
         )
         title.setFixedHeight(36)
         box.addWidget(title)
+        box.addWidget(self.brushes)
         box.addWidget(well(self.photo), 1)
         box.addWidget(self._video_line())
         self.style_part = QWidget()
@@ -68,7 +82,9 @@ class StyleRoom(Room):
         below.addLayout(row(label("Style", "title"), None, self.open_style, space=4))
         below.addLayout(row(self.style_well, self.gallery, space=8))
         box.addWidget(self.style_part)
-        self.add_parts(given)
+        self.plan = label("", "small", wrap=True)
+        self.add_parts(given, self.plan)
+        self.show_plan("")
         self.refine, self.go_on = button("Refine"), button("Continue")
         say(self.refine, "setToolTip", "Go on from this picture, step by step, for finer strokes")
         say(self.go_on, "setToolTip", "Go on from the last picture, with the values of now")
@@ -104,10 +120,21 @@ class StyleRoom(Room):
         super().show_card(card)
         self.style_part.setVisible(card is None or card.control("style") is not None)
         self._show_used()
+        self.brush.setVisible("mask" in self.controls.wells)
+        if self.brush.isHidden():
+            self.brush.setChecked(False)
+
+    def show_plan(self, sentence: str) -> None:
+        self.plan.setVisible(bool(sentence))
+        say(self.plan, "setText", sentence)
+
+    def _on_brush(self, on: bool) -> None:
+        self.brushes.setVisible(on)
+        self.photo.set_painting(on)
 
     def _show_used(self, *_: object) -> None:
         """A further style is offered when the one before it is there; its amount and mask, and
-        those of the first, when there are two."""
+        those of the first, when there are two or it has a mask."""
         wells, fields = self.controls.wells, self.controls.fields
         there = [role for role in (f"style{n}" for n in MORE) if self.controls.picture(role)]
         for number in MORE:
@@ -117,7 +144,19 @@ class StyleRoom(Room):
         for number in (1, *MORE):
             end = "" if number == 1 else str(number)
             used = bool(there) if number == 1 else f"style{number}" in there
+            painted = self.controls.picture(f"mask{end}") is not None
             if f"amount{end}" in fields:
                 fields[f"amount{end}"].setVisible(used)
             if f"mask{end}" in wells:
-                wells[f"mask{end}"].setVisible(used)
+                wells[f"mask{end}"].setVisible(used or painted)
+        self.brushes.show_numbers([1, *(n for n in MORE if f"style{n}" in there)])
+        self.show_regions()
+
+    def show_regions(self) -> None:
+        """On the photo, what the wells of the masks hold."""
+        self.photo.show_regions({n: self.controls.picture(mask_role(n)) for n in (1, *MORE)})
+
+
+def mask_role(number: int) -> str:
+    """Of the mask of a style, from 1 on."""
+    return "mask" if number == 1 else f"mask{number}"

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, cast
 import av
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
@@ -20,6 +20,7 @@ from app.atelier import Atelier
 from app.results import Shown
 from app.style import StyleRoom
 from app.widgets.gallery import PATH
+from app.widgets.regions import RegionPhoto
 from engines.controls import ImageInput, ModelCard, Slider
 from engines.job import Event, Job, Picture, Preview, Progress, Result
 from tests.app.test_window import CLOTHES, Bench, negative, photo, urls
@@ -39,7 +40,14 @@ ANY = ModelCard("any_style", "Any style", MORE, rooms=("style",),
                 checkpoint="any-style@aaaa0000aaaa0000")  # fmt: skip
 STEPS = ModelCard(
     "neural_style", "Style in steps", rooms=("style",), live=False,
-    controls=(*MORE[:4], ImageInput("progress", "Go on from", optional=True)),
+    controls=(
+        *MORE[:2],
+        Slider("strength", "Style strength", 0, 1, 0.01, 1.0, term="style"),
+        *MORE[3:6],
+        Slider("tv", "Smoothness", 0, 1, 0.01, 0.5, term="smoothness"),
+        *(ImageInput(role, "Where", optional=True) for role in ("mask", "mask2")),
+        ImageInput("progress", "Go on from", optional=True),
+    ),
     checkpoint="backbone@bbbb0000bbbb0000",
 )  # fmt: skip
 
@@ -56,7 +64,8 @@ def counted(job: Job) -> Iterator[Event]:
     pixels = job.images.get("progress", job.images["photo"]).pixels.copy() // 2
     for step in range(40):
         time.sleep(0.02)
-        yield Progress(step + 1, 40)
+        terms = {"style relu1_1": 10 / (step + 1), "style relu2_1": 90.0} if step % 4 == 0 else {}
+        yield Progress(step + 1, 40, terms=terms)
         pixels = pixels + 1
         yield Preview(Picture(pixels))
     yield Result((Picture(pixels),), seconds=1.0)
@@ -105,7 +114,7 @@ def test_a_photo_and_a_style_are_dropped_and_painted_at_once(bench: StyleBench, 
     assert bench.window.room is bench.room and bench.window.rail.rooms["style"].isChecked()
     bench.drop(bench.room.photo, urls(saved(tmp_path, "a.png", 10)))
     bench.wait(lambda: bench.desk.photo is not None)
-    assert bench.room.photo.picture() == photo(10)
+    assert bench.desk.photo == photo(10)
     bench.drop(bench.room.style_well, urls(saved(tmp_path, "b.png", 200)))
     job = bench.settled()
     assert job.images == {"photo": photo(10), "style": photo(200)}
@@ -174,6 +183,90 @@ def test_a_result_is_refined_step_by_step_and_gone_on_from(bench: StyleBench, tm
     bench.wait(lambda: began() is None)
 
 
+def drag(photo: RegionPhoto, start: QPoint, end: QPoint) -> None:
+    QTest.mousePress(photo, LEFT, pos=start)
+    QTest.mouseMove(photo, end)
+    QTest.mouseRelease(photo, LEFT, pos=end)
+
+
+def test_where_each_style_goes_is_painted_and_comes_back(bench: StyleBench, tmp_path: Path):
+    room, studio = bench.room, bench.studio
+    bench.drop(bench.window, urls(saved(tmp_path, "a.png", 10), saved(tmp_path, "b.png", 200)))
+    bench.settled()
+    assert not room.brush.isVisible()  # one pass knows no regions
+    bench.choose(STEPS)
+    QTest.mouseClick(room.brush, LEFT)
+    assert room.brushes.isVisible() and not any(n.isVisible() for n in room.brushes.numbers)
+    wells = room.controls.wells
+    wells["style2"].set_picture(photo(50))
+    assert [n.number for n in room.brushes.numbers if n.isVisible()] == [1, 2]
+    QTest.mouseClick(room.brushes.numbers[1], LEFT)
+    bare, middle = room.photo.grab().toImage(), room.photo.rect().center()
+    drag(room.photo, middle, middle + QPoint(30, 0))
+    mask = wells["mask2"].picture()
+    assert mask is not None and wells["mask"].picture() is None
+    assert len(np.unique(mask.pixels)) > 3  # soft
+    tinted = room.photo.grab().toImage()
+    assert tinted.pixelColor(middle) != bare.pixelColor(middle)
+    QTest.mouseClick(room.brush, LEFT)
+    assert room.photo.grab().toImage().pixelColor(middle) == bare.pixelColor(middle)
+    job = studio.job()
+    assert job is not None and job.images["mask2"] == mask and "mask" not in job.images
+
+    QTest.mouseClick(room.brush, LEFT)
+    QTest.mouseClick(room.brushes.clear, LEFT)
+    assert wells["mask2"].picture() is None
+    bench.act("undo")
+    assert wells["mask2"].picture() == mask
+    bench.act("undo")
+    assert wells["mask2"].picture() is None
+    bench.act("redo")
+    bench.choose(ANY)
+    bench.choose(STEPS)  # style and region are still there
+    assert room.controls.picture("style2") == photo(50) and studio.job() == job
+    bench.drop(room.photo, urls(saved(tmp_path, "c.png", 90)))
+    bench.wait(lambda: bench.desk.photo == photo(90))
+    assert room.controls.picture("mask2") is None  # it was painted on the photo before
+    studio.restore(job)
+    bench.wait(lambda: room.controls.picture("mask2") == mask)
+    assert studio.job() == job
+
+
+def test_terms_are_curves_below_the_sliders_that_weigh_them(bench: StyleBench, tmp_path: Path):
+    studio = bench.studio
+    bench.drop(bench.window, urls(saved(tmp_path, "a.png", 10), saved(tmp_path, "b.png", 200)))
+    bench.settled()
+    bench.choose(STEPS)
+    field = lambda name: bench.room.controls.fields[name]  # noqa: E731
+    curve = field("strength").curve  # type: ignore[union-attr]
+    assert not curve.isVisible()
+    studio.run()
+    bench.wait(lambda: len(curve.points()) >= 3)
+    assert curve.isVisible() and not field("tv").curve.isVisible()  # type: ignore[union-attr]
+    bench.wait(lambda: not studio.tasks.running())
+    steps, values = zip(*curve.points(), strict=True)
+    assert list(steps) == sorted(steps) and steps[-1] >= 33
+    assert list(values) == sorted(values, reverse=True) and values[-1] < 91
+    bench.wait(lambda: "relu2_1: 90" in curve.toolTip())
+    studio.run()  # another run, another curve
+    bench.wait(lambda: curve.points()[-1][0] < 20)
+    bench.act("cancel")
+    bench.wait(lambda: not studio.tasks.running())
+
+
+def test_what_a_style_takes_is_said_before_it_runs(bench: StyleBench, tmp_path: Path):
+    room = bench.room
+    bench.engine.plan = lambda job: f"About {job.values['strength']:.2f} s"  # type: ignore
+    bench.drop(bench.window, urls(saved(tmp_path, "a.png", 10), saved(tmp_path, "b.png", 200)))
+    bench.settled()
+    bench.choose(STEPS)
+    bench.wait(lambda: room.plan.isVisible() and room.plan.text() == "About 1.00 s")
+    bench.studio.set_value("strength", 0.25)
+    bench.wait(lambda: room.plan.text() == "About 0.25 s")
+    room.style_well.set_picture(None)
+    bench.wait(lambda: not room.plan.isVisible())
+
+
 def test_photo_and_style_are_back_with_a_recipe(bench: StyleBench, tmp_path: Path):
     bench.drop(bench.window, urls(saved(tmp_path, "a.png", 10), saved(tmp_path, "b.png", 200)))
     first = bench.settled()
@@ -182,7 +275,7 @@ def test_photo_and_style_are_back_with_a_recipe(bench: StyleBench, tmp_path: Pat
     bench.settled()
     bench.studio.restore(first)
     assert bench.settled().digest == first.digest
-    assert bench.room.photo.picture() == first.images["photo"]
+    assert bench.desk.photo == first.images["photo"]
 
 
 # ---- films ---------------------------------------------------------------------------------------
@@ -230,7 +323,7 @@ def test_a_film_is_dropped_its_first_picture_painted_and_then_all(
     assert popover is not None and popover.isVisible() and not popover.steps_line.isVisible()
     assert popover.takes.text() == "6 pictures\nAbout 1 s"
     assert bench.desk.clip is not None
-    assert bench.shown().job.images["photo"] == bench.desk.clip.first == room.photo.picture()
+    assert bench.shown().job.images["photo"] == bench.desk.clip.first == bench.desk.photo
     QTest.mouseClick(popover.save, LEFT)
     bench.wait(lambda: made.exists() and not studio.tasks.running())
     with av.open(str(made)) as container:
