@@ -18,6 +18,7 @@ from engines.controls import ModelCard
 
 SHOWN_HERE = ("photo", "style", "progress", "before")  # roles that are no wells at the edge
 MORE = (2, 3, 4)  # numbers of further styles
+MASK = 76  # pixels: height of the well of a mask, which is painted on the photo as a rule
 WHERE = ("Where the style goes", "Where the second style goes", "Where the third style goes",
          "Where the fourth style goes")  # fmt: skip
 
@@ -59,17 +60,8 @@ class StyleRoom(Room):
         box.setContentsMargins(12, 6, 0, 12)
         box.setSpacing(6)
         title = QWidget()
-        title.setLayout(
-            row(
-                label("Photo", "title"),
-                None,
-                self.brush,
-                self.example,
-                self.open_video,
-                self.open,
-                space=4,
-            )  # fmt: skip
-        )
+        tools = (self.brush, self.example, self.open_video, self.open)
+        title.setLayout(row(label("Photo", "title"), None, *tools, space=4))
         title.setFixedHeight(36)
         box.addWidget(title)
         box.addWidget(self.brushes)
@@ -119,6 +111,9 @@ class StyleRoom(Room):
     def show_card(self, card: ModelCard | None) -> None:
         super().show_card(card)
         self.style_part.setVisible(card is None or card.control("style") is not None)
+        for number in (1, *MORE):
+            if mask := self.controls.wells.get(mask_role(number)):
+                mask.setFixedHeight(MASK)
         self._show_used()
         self.brush.setVisible("mask" in self.controls.wells)
         if self.brush.isHidden():
@@ -131,10 +126,12 @@ class StyleRoom(Room):
     def _on_brush(self, on: bool) -> None:
         self.brushes.setVisible(on)
         self.photo.set_painting(on)
+        self._show_used()
 
     def _show_used(self, *_: object) -> None:
-        """A further style is offered when the one before it is there; its amount and mask, and
-        those of the first, when there are two or it has a mask."""
+        """A further style is offered when the one before it is there; its amount, and that of the
+        first, when there are two. Masks are shown where there are some, and offered for every
+        style while one paints."""
         wells, fields = self.controls.wells, self.controls.fields
         there = [role for role in (f"style{n}" for n in MORE) if self.controls.picture(role)]
         for number in MORE:
@@ -144,11 +141,12 @@ class StyleRoom(Room):
         for number in (1, *MORE):
             end = "" if number == 1 else str(number)
             used = bool(there) if number == 1 else f"style{number}" in there
-            painted = self.controls.picture(f"mask{end}") is not None
+            painting = self.brush.isChecked() and (number == 1 or used)
+            painted = painting or self.controls.picture(f"mask{end}") is not None
             if f"amount{end}" in fields:
                 fields[f"amount{end}"].setVisible(used)
             if f"mask{end}" in wells:
-                wells[f"mask{end}"].setVisible(used or painted)
+                wells[f"mask{end}"].setVisible(painted)
         self.brushes.show_numbers([1, *(n for n in MORE if f"style{n}" in there)])
         self.show_regions()
 

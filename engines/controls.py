@@ -101,15 +101,15 @@ class ClassChoice:
             number = float(text)
             if math.isfinite(number) and 0 <= round(number) < len(self.names):
                 return float(round(number))
-            raise ControlError(f"{self.label} is a number from 0 to {len(self.names) - 1}.")
+            raise ControlError(f"The classes have the numbers 0 to {len(self.names) - 1}.")
         for number, name in enumerate(self.names):
             if name.casefold() == text.casefold():
                 return float(number)
         near = " / ".join(self.near(text))
         if near:
-            raise ControlError(f"{self.label} cannot be “{text}”; most like it are {near}.")
+            raise ControlError(f"There is no class “{text}”; most like it are {near}.")
         last = len(self.names) - 1
-        raise ControlError(f"{self.label} cannot be “{text}”; a number from 0 to {last} will do.")
+        raise ControlError(f"There is no class “{text}”; a number from 0 to {last} will do.")
 
     def near(self, text: str, count: int = 3) -> tuple[str, ...]:
         """The names most like `text`: those that hold it, then those spelt alike."""

@@ -93,7 +93,7 @@ class SliderField(Field):
 
     def _write(self, number: float) -> None:
         c = self.control
-        places = 0 if c.step >= 1 else 1 if c.step >= 0.1 else 2
+        places = next((n for n in (0, 1, 2) if c.step >= 10**-n), 4)
         unit = f" {tr(c.unit)}" if c.unit else ""
         self.number.setText(f"{number:.{places}f}{unit}")
         outside = c.trained is not None and not c.trained[0] <= number <= c.trained[1]

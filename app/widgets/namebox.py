@@ -41,8 +41,11 @@ class NameBox(QWidget):
             part.clicked.connect(lambda _=False, part=part: self._take(part.text()))
         self.completer.activated.connect(self._take)
         self.line.editingFinished.connect(self._on_finished)
-        box = column(self.unknown, *self.meant, space=2)
-        box.insertLayout(0, row(self.line, self.number, space=6))
+        box = column(space=2)
+        box.addLayout(row(self.line, self.number, space=6))
+        box.addWidget(self.unknown)
+        for part in self.meant:
+            box.addLayout(row(part, None))
         self.setLayout(box)
         self._show_near(None)
         signals.changed.connect(self._say_number)

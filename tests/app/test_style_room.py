@@ -208,7 +208,9 @@ def test_where_each_style_goes_is_painted_and_comes_back(bench: StyleBench, tmp_
     assert len(np.unique(mask.pixels)) > 3  # soft
     tinted = room.photo.grab().toImage()
     assert tinted.pixelColor(middle) != bare.pixelColor(middle)
+    assert wells["mask"].isVisible()  # a mask made elsewhere can be dropped there
     QTest.mouseClick(room.brush, LEFT)
+    assert wells["mask2"].isVisible() and not wells["mask"].isVisible()
     assert room.photo.grab().toImage().pixelColor(middle) == bare.pixelColor(middle)
     job = studio.job()
     assert job is not None and job.images["mask2"] == mask and "mask" not in job.images
