@@ -14,7 +14,7 @@ from shiboken6 import isValid
 
 from app.actions import known_keys
 from app.i18n import tr
-from app.opening import PICTURES, open_picture
+from app.opening import PICTURES, VIDEOS, open_picture
 from app.theme import RESOURCES
 from app.widgets.edges import EdgesDialog
 from app.widgets.images import ImageWell
@@ -24,8 +24,10 @@ from app.widgets.settings import SettingsDialog
 from engines.job import Job, Picture, Result, Value
 
 if TYPE_CHECKING:
+    from app.atelier import Atelier
     from app.widgets.animate import AnimatePopover, Animation
     from app.widgets.journey import JourneyPopover, Travel
+    from app.widgets.video import Painting, VideoPopover
     from app.window import MainWindow
 
 WEIGHTS = "*.safetensors *.pth *.pt *.pkl *.ckpt *.bin *.t7 *.npz *.onnx *.h5 *.pb *.tar"
@@ -44,6 +46,7 @@ class Asking(QObject):
         self.settings: SettingsDialog | None = None
         self.animate: AnimatePopover | None = None
         self.journey: JourneyPopover | None = None
+        self.video: VideoPopover | None = None
         self.shown: QDialog | None = None
         self._verdict: Any = None
         self._asked_edges: Job | None = None
@@ -208,6 +211,34 @@ class Asking(QObject):
             self.studio.make_journey(
                 lambda job: Journey(job, motion, wanted.frames, wanted.steps), path, wanted.rate
             )
+
+    def for_video(self) -> None:
+        patterns = " ".join(f"*{suffix}" for suffix in sorted(VIDEOS))
+        filters = [tr("Films ({patterns})", patterns=patterns), tr("All files (*)")]
+        self.window.open_files(self.choose_names(tr("Choose a film"), filters)[:1])
+
+    def for_painted_film(self, desk: Atelier) -> None:
+        """How a film is painted, and then where it goes."""
+        from app.widgets.video import Reel, VideoPopover
+
+        clip, card = desk.clip, self.studio.card
+        if clip is None or card is None:
+            return
+        if self.video is None:
+            self.video = VideoPopover(self.window)
+            self.video.wanted.connect(lambda wanted: self._on_painting(desk, wanted))
+        in_steps = card.control("before") is not None
+        steps = round(float(str(self.studio.values.get("steps", 0)))) if in_steps else 0
+        self.video.show_reel(Reel(clip.frames, clip.sound, desk.seconds_each(), steps))
+        self.video.open_at(desk.room.film, above=True, right=True)
+
+    def _on_painting(self, desk: Atelier, wanted: Painting) -> None:
+        if desk.clip is None or self.studio.card is None:
+            return
+        model = self.studio.card.checkpoint.partition("@")[0].rpartition("/")[2]
+        name = f"{desk.clip.path.stem}-{model}"
+        if path := self._save_name(name, "mp4", {"mp4": FILMS["mp4"]}):
+            desk.paint_film(path, wanted.steadiness, wanted.steps)
 
     def _save_name(self, name: str, form: str, kinds: Mapping[str, str]) -> str:
         """A path chosen by the user, with a suffix; "" if none was."""

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.background import Background, sentence
 from app.export import What, export
-from app.opening import Folder, PaletteFile, Recipe, open_file
+from app.opening import Folder, PaletteFile, Recipe, Video, open_file
 from app.tasks import Tasks
 from app.worker import EngineWorker
 from engines.folders import keep_finder
@@ -32,6 +32,7 @@ class Door(QObject):
     failed = Signal(str, object)  # place, Failed
     recipe_opened = Signal(object, object)  # Job, Picture | None
     picture_opened = Signal(object, object)  # Picture, the Path it came from
+    video_opened = Signal(object)  # Clip
     palette_opened = Signal(str)  # path
     folder_opened = Signal(str, int)  # path, pictures in it
     reported = Signal(object)  # Verdict
@@ -83,6 +84,8 @@ class Door(QObject):
             self.folder_opened.emit(str(path), answer.pictures)
         elif isinstance(answer, Picture):
             self.picture_opened.emit(answer, path)
+        elif isinstance(answer, Video):
+            self.video_opened.emit(answer.clip)
         elif str(path) not in self._inspecting:
             ticket = self._inspecting[str(path)] = self._worker.inspect(str(path))
             self._tasks.add(f"Reading {path.name}", ticket)

@@ -8,14 +8,21 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engines.catalogue import may_be_weights
 from engines.job import Job, JobError, NoRecipe, Picture, job_from_png
+
+if TYPE_CHECKING:
+    from engines.videofile import Clip
 
 PICTURES = frozenset(
     [".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm",
      ".pgm", ".pnm", ".avif", ".jp2", ".ico"]
 )  # fmt: skip
+
+
+VIDEOS = frozenset([".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi"])
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,14 @@ class Folder:
     pictures: int
 
 
-def open_file(path: Path) -> Recipe | Picture | PaletteFile | Folder | None:
-    """None: neither picture nor recipe, so perhaps weights. Raises ValueError with one sentence."""
+@dataclass(frozen=True)
+class Video:
+    clip: Clip
+
+
+def open_file(path: Path) -> Recipe | Picture | PaletteFile | Folder | Video | None:
+    """None: neither picture, film nor recipe, so perhaps weights. Raises ValueError with one
+    sentence."""
     if path.is_dir():
         files = pictures_in(path)
         if not files and may_be_weights(path):
@@ -51,6 +64,8 @@ def open_file(path: Path) -> Recipe | Picture | PaletteFile | Folder | None:
     if suffix == ".json":
         text = path.read_text("utf-8", errors="replace")
         return PaletteFile() if _is_palette(text) else Recipe(Job.from_json(text))
+    if suffix in VIDEOS:
+        return Video(_look(path))
     if suffix not in PICTURES:
         return None
     if suffix == ".png":
@@ -70,6 +85,14 @@ def open_picture(path: Path) -> Picture:
     picture = images.open_picture(path)
     _ = picture.digest  # see open_file
     return picture
+
+
+def _look(path: Path) -> Clip:
+    from engines import videofile
+
+    clip = videofile.look(path)
+    _ = clip.first.digest  # see open_file
+    return clip
 
 
 def _is_palette(text: str) -> bool:

@@ -73,6 +73,7 @@ class Results(QObject):
     exact_wanted = Signal(object)  # Shown, which is a draft
     rested = Signal(object)  # Shown: the exact picture of the desk, and the hand pauses
     preview = Signal(object)  # Picture
+    terms_told = Signal(int, object)  # ticket, Progress that tells what is minimised
     tool_result = Signal(object, object)  # Job, Result
     failed = Signal(str, object)  # place, Failed
     status_changed = Signal(object)  # Status
@@ -190,6 +191,8 @@ class Results(QObject):
         elif isinstance(event, Preview) and ticket >= self._oldest and sent.kind != "tool":
             self._oldest = ticket
             self.preview.emit(event.picture)
+        elif isinstance(event, Progress) and event.terms and ticket >= self._oldest:
+            self.terms_told.emit(ticket, event)
         elif isinstance(event, Failed):
             self._on_failed(ticket, sent, event)
 

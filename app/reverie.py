@@ -6,14 +6,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from PySide6.QtCore import QPointF, QTimer
+from PySide6.QtCore import QPointF
 
 from app.commands import Change
 from app.dream import LAYERS, DreamRoom
 from app.pictures import to_qimage
 from app.results import Shown
 from app.studio import Studio
-from app.table import Table
+from app.table import Foresight, Table
 from engines.controls import ImageInput, ModelCard
 from engines.job import Cancelled, Event, Failed, Job, Picture, Result
 from engines.thumbnails import Thumbnails, job
@@ -22,7 +22,6 @@ EMPTY = "Drop a photo here, paste one, or open a file."
 WAITING = "The dream appears here."
 MATCHES = "Match map"  # beside the result of a guided dream
 LANE = "thumbnails"
-QUIET_MS = 300  # after the last change, before it is asked what a dream would take
 
 
 class Reverie(Table):
@@ -38,8 +37,7 @@ class Reverie(Table):
         self._thumbnails = Thumbnails()
         self._making: tuple[str, str, int | None] | None = None  # digest, layer, channel
         self._failed: set[tuple[str, str, int | None]] = set()
-        self._quiet = QTimer(self, singleShot=True, interval=QUIET_MS)
-        self._quiet.timeout.connect(self._ask_plan)
+        self._foresight = Foresight(room, studio)
         room.photo.set_message(EMPTY)
         room.viewer.set_message(WAITING)
         room.viewer.icon = "dream"
@@ -56,7 +54,6 @@ class Reverie(Table):
         studio.value_changed.connect(self._on_value)
         studio.preview_shown.connect(self._on_preview)
         studio.tasks_changed.connect(self._on_tasks)
-        studio.planned.connect(room.show_plan)
 
     # ---- what the window asks --------------------------------------------------------------------
 
@@ -119,7 +116,7 @@ class Reverie(Table):
     def _on_guide(self) -> None:
         self.room.show_pointing(self._matches() is not None)
         self.studio.touch()
-        self._quiet.start()
+        self._foresight.soon()
 
     def _matches(self) -> Picture | None:
         """Where in the guide the places of the picture shown come from, while that guide lies
@@ -162,16 +159,11 @@ class Reverie(Table):
         self.room.go_on.setEnabled(self._so_far is not None and not busy)
         if not busy:
             self._make_next()
-            self._quiet.start()
-
-    def _ask_plan(self) -> None:
-        if self.room.in_use() and not self.studio.tasks.running():
-            self.studio.plan()
+            self._foresight.soon()
 
     # ---- layers and channels ---------------------------------------------------------------------
 
     def _on_value(self, name: str, _value: Any) -> None:
-        self._quiet.start()
         if name == LAYERS:
             self._show_layers()
 

@@ -24,7 +24,7 @@ from app.commands import Change, Deletion
 from app.desk import Desk, Snapshot
 from app.door import CatalogueLike, Door, kept_for_drag
 from app.export import What
-from app.film import Course, Film, Jobs
+from app.film import Course, Film, Jobs, Reel, Written
 from app.history import History, HistoryEntry
 from app.lastpicture import LastPicture
 from app.models import Models, Wish, reference, same_model
@@ -35,7 +35,7 @@ from app.tasks import Batch, ProcessTask, Tasks
 from app.values import Values
 from app.worker import EngineWorker
 from engines.controls import ModelCard, SketchInput, Text, transferred
-from engines.job import Failed, Job, Picture, Value
+from engines.job import Cancelled, Event, Failed, Job, Picture, Value
 
 LIVE = "live"
 ONLY_DRAFTED = "The exact picture is still being computed; try again in a moment."
@@ -52,6 +52,7 @@ class Studio(QObject):
     live_changed = Signal(bool)
     result_shown = Signal(object)  # Shown
     preview_shown = Signal(object)  # Picture
+    terms_told = Signal(int, object)  # run, Progress that tells what is minimised
     tasks_changed = Signal()
     history_changed = Signal()
     failed = Signal(str, object)  # place ("result", "model", "export", "drop", ...), Failed
@@ -61,12 +62,15 @@ class Studio(QObject):
     model_missing = Signal(str, str)  # name, digest
     status_changed = Signal(object)  # Status
     canvas_sheet_wanted = Signal(tuple)  # (width, height)
+    video_opened = Signal(object)  # Clip: a film was opened
     picture_opened = Signal(object, object)  # Picture that came by drop or file, its Path
     palette_opened = Signal(str)  # path of a palette of classes
     folder_opened = Signal(str, int)  # a folder and how many pictures it holds; see run_batch
     tool_result = Signal(object, object)  # Job, Result
     process_preview = Signal(int, object)  # task, Picture
     exported = Signal(str)  # path
+    film_saved = Signal(str, str)  # path, what there is to say of it
+    told = Signal(str)  # one sentence that is no failure
     planned = Signal(str)  # what the desk's job will take, "" where that is not known
     finder_added = Signal(str)  # name of the file that finds faces from now on
 
@@ -128,10 +132,11 @@ class Studio(QObject):
         results.rested.connect(self._on_rested)
         results.shown_changed.connect(self.result_shown)
         results.preview.connect(self.preview_shown)
+        results.terms_told.connect(self.terms_told)
         for name in ("failed", "tool_result", "status_changed"):
             getattr(results, name).connect(getattr(self, name))
-        for name in ("failed", "picture_opened", "palette_opened", "folder_opened", "reported",
-                     "tie", "exported", "finder_added"):  # fmt: skip
+        for name in ("failed", "picture_opened", "video_opened", "palette_opened", "folder_opened",
+                     "reported", "tie", "exported", "finder_added"):  # fmt: skip
             getattr(door, name).connect(getattr(self, name))
         door.recipe_opened.connect(self.restore)
         door.model_added.connect(self._on_model_added)
@@ -579,35 +584,67 @@ class Studio(QObject):
     ) -> int:
         """A picture for each row of values (those that are not named stay), into a film or a strip,
         as one task; `exported` follows. 0 if that cannot be."""
-        job, card = self.job(drawings=False), self.card
-        missing = missing_input(card, job) if card is not None and job is not None else None
-        if card is None or job is None or missing is not None:
-            label = missing.label if missing is not None else "a model"
-            refusal = f"There is nothing to animate yet: {label} is missing."
-            self.failed.emit("export", Failed("input", refusal))
+        job = self._to_animate()
+        if job is None:
             return 0
         jobs = Jobs([job.with_(values={**job.values, **row}) for row in rows])
-        return self._start_film(jobs, Path(path), rate, f"Animation: {Path(path).name}")
+        reel = Written(jobs, Path(path), rate)
+        return self._start_film(reel, f"Animation: {reel.output.name}")
 
     def make_journey(
         self, course: Callable[[Job], Course], path: str | Path, rate: float = 25.0
     ) -> int:
         """A film in which each picture goes on from the one before, as one task; `exported`
         follows. 0 if that cannot be."""
+        job = self._to_animate()
+        if job is None:
+            return 0
+        reel = Written(course(job), Path(path), rate)
+        return self._start_film(reel, f"Film: {reel.output.name}")
+
+    def paint_film(self, video: Path, path: str | Path, steadiness: float, steps: int) -> int:
+        """A film in the look of what is shown, as one task; `film_saved` follows. 0 if that cannot
+        be. See engines/stylefilm.py."""
+        from engines.stylefilm import StyleFilm, Wish
+
+        job = self._to_animate()
+        if job is None:
+            return 0
+        assert self.card is not None
+        try:
+            reel = StyleFilm(Wish(job, video, steadiness, steps), self.card, Path(path))
+        except ValueError as error:
+            self.failed.emit("export", Failed("input", str(error)))
+            return 0
+        return self._start_film(reel, f"Film: {reel.output.name}")
+
+    def _to_animate(self) -> Job | None:
+        """The desk's job, if nothing is missing; else that is said."""
         job, card = self.job(drawings=False), self.card
         missing = missing_input(card, job) if card is not None and job is not None else None
-        if job is None or missing is not None:
-            label = missing.label if missing is not None else "a model"
-            refusal = f"There is nothing to animate yet: {label} is missing."
-            self.failed.emit("export", Failed("input", refusal))
-            return 0
-        return self._start_film(course(job), Path(path), rate, f"Film: {Path(path).name}")
+        if job is not None and missing is None:
+            return job
+        label = missing.label if missing is not None else "a model"
+        refusal = f"There is nothing to animate yet: {label} is missing."
+        self.failed.emit("export", Failed("input", refusal))
+        return None
 
-    def _start_film(self, course: Course, path: Path, rate: float, title: str) -> int:
+    def _start_film(self, reel: Reel, title: str) -> int:
         submit = partial(self._through, self.card.title if self.card else "")
-        film = Film(course, path, rate, submit, self.worker.cancel, self.background, self)
-        film.saved.connect(self.exported)
+        film = Film(reel, submit, self.worker.cancel, self.background, self)
+        film.saved.connect(self._on_film_saved)
+        film.happened.connect(self._on_film)
         return self.tasks.start(film, title)
+
+    def _on_film_saved(self, path: str, note: str) -> None:
+        if note:
+            self.film_saved.emit(path, note)
+        else:
+            self.exported.emit(path)
+
+    def _on_film(self, event: Event) -> None:
+        if isinstance(event, Cancelled) and event.note:
+            self.told.emit(event.note)
 
     def chained(self) -> bool:
         """Whether what is shown was made of what another model made."""

@@ -73,16 +73,16 @@ class Task:
             self.state, self.remaining = "failed", None
             self.message, self.details = event.message, event.details
         elif isinstance(event, Cancelled):
-            self.state, self.remaining = "cancelled", None
+            self.state, self.remaining, self.message = "cancelled", None, event.note
 
     def _advance(self, event: Progress) -> None:
         self.steps, self.note = (event.done, event.total), event.note
         if event.total <= 0:
             return
         self.fraction = max(self.fraction, min(event.done / event.total, 1.0))
-        spent = time.monotonic() - self.began
-        if spent > 0.5 and self.fraction > 0:
-            estimate = spent * (1 - self.fraction) / self.fraction
+        spent, begun = time.monotonic() - self.began, event.before / event.total
+        if spent > 0.5 and self.fraction > begun:
+            estimate = spent * (1 - self.fraction) / (self.fraction - begun)
             self.remaining = estimate if self.remaining is None else min(self.remaining, estimate)
 
 

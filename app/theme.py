@@ -191,7 +191,7 @@ _GLYPHS = {  # our names -> the line set's
     "faces": "smiley", "caption": "text-t", "adjust": "crosshair-simple", "paint": "squares-four",
     "apart": "circles-three", "enlarge": "arrows-out", "translate": "arrows-left-right",
     "eye": "eye", "brush": "paint-brush", "style": "palette", "turn": "arrows-clockwise",
-    "words": "chat-centered-text", "learn": "lightbulb",
+    "words": "chat-centered-text", "learn": "lightbulb", "film": "film-strip",
     "dream": "moon-stars",
 }  # fmt: skip
 _DRAWN = {  # ours, on a 20 x 20 grid: polylines, stroked

@@ -34,7 +34,7 @@ from app.captions import FAMILY as CAPTIONER
 from app.captions import Caption
 from app.draw import DrawRoom
 from app.easel import Easel
-from app.i18n import set_language
+from app.i18n import set_language, tr
 from app.results import Shown
 from app.room import Room, home
 from app.sheet import Sheet
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from app.portrait import Portrait
     from app.reverie import Reverie
     from app.slide import Slide
+    from engines.videofile import Clip
 
     Table = Easel | Portrait | Atelier | Slide | Page | Reverie  # what lies on the desk of a room
 
@@ -104,6 +105,7 @@ class MainWindow(QMainWindow):
         self.toast = Notice()  # good news lie over the room, so that the sheet does not jump
         self._sample = self._word = -1
         self._heading = "draw"  # the room that the next model is wanted in
+        self._clip: Clip | None = None  # a film that waits for the Style room
         self._sent: Picture | None = None  # waits for the card of the model it was sent to
         self._remedies: dict[Notice, Any] = {}
         self._fading = QTimer(self, singleShot=True, interval=NOTICE_MS)
@@ -209,8 +211,11 @@ class MainWindow(QMainWindow):
         from app.style import StyleRoom
 
         room = StyleRoom(self.actions_)
+        desk = Atelier(room, self.studio)
         room.style_wanted.connect(lambda: self.asking.for_photo(room.style_well.set_picture))
-        return room, Atelier(room, self.studio)
+        room.video_wanted.connect(self.asking.for_video)
+        room.film_wanted.connect(lambda: self.asking.for_painted_film(desk))
+        return room, desk
 
     def _make_words(self) -> tuple[Room, Page]:
         from app.page import Page
@@ -387,6 +392,7 @@ class MainWindow(QMainWindow):
         studio.live_changed.connect(self.actions_["live"].setChecked)
         studio.result_shown.connect(self._on_result)
         studio.preview_shown.connect(lambda p: self.room.viewer.show_preview(p))
+        studio.terms_told.connect(lambda n, p: self.room.controls.show_terms(n, p))
         studio.tasks_changed.connect(self._on_tasks)
         studio.history_changed.connect(self._on_history)
         studio.status_changed.connect(self.status.show_status)
@@ -395,9 +401,12 @@ class MainWindow(QMainWindow):
         studio.tie.connect(self.asking.tie)
         studio.model_missing.connect(self._on_missing)
         studio.picture_opened.connect(self.take_picture)
+        studio.video_opened.connect(self.take_video)
         studio.palette_opened.connect(self.asking.add_palette)
         studio.folder_opened.connect(self._on_folder)
         studio.exported.connect(self._on_exported)
+        studio.film_saved.connect(self._on_film_saved)
+        studio.told.connect(lambda sentence: self.tell(sentence, kind="info"))
         studio.finder_added.connect(self._on_finder)
         studio.captions.changed.connect(self._on_caption)
         studio.settings.changed.connect(self._on_setting)
@@ -423,6 +432,8 @@ class MainWindow(QMainWindow):
             sent, self._sent = self._sent, None
             self.table.lay(sent)
             self._tell_laid()
+        if self._clip is not None and self.table.take_video(self._clip):
+            self._clip = None
         if self._remedies.get(self.notice) == self.asking.for_model:
             self._hide_notice()
         self._enable()
@@ -613,6 +624,11 @@ class MainWindow(QMainWindow):
         act = lambda: self.asking.show_in_folder(path)  # noqa: E731
         self.tell(f"Saved as {Path(path).name}.", "Show in folder", act, kind="info")
 
+    def _on_film_saved(self, path: str, note: str) -> None:
+        act = lambda: self.asking.show_in_folder(path)  # noqa: E731
+        said = f"{tr('Saved as {name}.', name=Path(path).name)} {tr(note)}"
+        self.tell(said, "Show in folder", act, kind="info", stays=True)
+
     def _on_finder(self, name: str) -> None:
         self.tell(f"Faces are found with {name} from now on.", kind="info")
 
@@ -713,6 +729,12 @@ class MainWindow(QMainWindow):
             self.mapping.open(picture, path)
         elif self.table.take_photo(picture):
             self._tell_laid()
+
+    def take_video(self, clip: Clip) -> None:
+        """A film is painted in the Style room."""
+        if not self.table.take_video(clip):
+            self._clip = clip
+            self.go_to("style")
 
     def _tell_laid(self) -> None:
         """A photo on the sheet of a drawing may be meant in two ways."""

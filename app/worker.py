@@ -15,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any, Protocol
 
@@ -307,7 +307,11 @@ class EngineWorker(QThread):
         return over
 
     def _throttle(self, run: _Run, event: Progress | Preview) -> None:
-        """Keep the latest of each kind; every 1/30 s let out the one that waited longest."""
+        """Keep the latest of each kind; every 1/30 s let out the one that waited longest. Terms,
+        which not every step tells, are not lost."""
+        before = run.pending.get(type(event))
+        if isinstance(event, Progress) and isinstance(before, Progress) and not event.terms:
+            event = replace(event, terms=before.terms)
         run.pending[type(event)] = event
         now = time.monotonic()
         if now - run.sent_at >= 1 / PER_SECOND:

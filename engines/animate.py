@@ -331,23 +331,15 @@ class _Film:
     def __init__(self, path: Path, size: tuple[int, int], rate: float, quality: int) -> None:
         import av
 
-        self.av = av
+        from engines import videofile
+
+        self.frame = videofile.to_frame
         self.container = av.open(str(path), "w", options={"movflags": "+faststart"})
-        codec = "libx264" if "libx264" in av.codecs_available else "mpeg4"
-        self.stream: Any = self.container.add_stream(
-            codec, rate=Fraction(rate).limit_denominator(1000)
-        )
-        self.stream.pix_fmt = "yuv420p"
-        if codec == "libx264":
-            self.stream.options = {"crf": str(round(40 - 0.26 * quality)), "preset": "medium"}
-        self.stream.width, self.stream.height = (side + side % 2 for side in size)
+        pictures = Fraction(rate).limit_denominator(1000)
+        self.stream = videofile.add_stream(self.container, size, pictures, quality)
 
     def add(self, pixels: np.ndarray) -> None:
-        height, width = pixels.shape[:2]
-        if height % 2 or width % 2:
-            pixels = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-        frame = self.av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-        self.container.mux(self.stream.encode(frame))
+        self.container.mux(self.stream.encode(self.frame(pixels)))
 
     def close(self) -> None:
         self.container.mux(self.stream.encode(None))

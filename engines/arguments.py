@@ -66,7 +66,11 @@ def parser() -> argparse.ArgumentParser:
         command("animate", "Let values move in time: a film, or a strip where the file is a still.")
     )
     _film(
-        command("film", "Dream on and on while the picture moves: a film that repeats seamlessly.")
+        command(
+            "film",
+            "Dream on and on while the picture moves: a film that repeats seamlessly. Or, with "
+            "--video, paint a film in a style; it goes on where it was stopped.",
+        )
     )
     _lineup(command("lineup", "Show one face to every face model, side by side."))
     _loop(command("loop", "Paint a caption, caption the picture, paint that; say how it drifts."))
@@ -151,6 +155,12 @@ def _animate(c: _Command) -> None:
 
 def _film(c: _Command) -> None:
     _asking(c)
+    c.add_argument(
+        "--video", type=Path, metavar="FILE", help="paint this film instead: mp4, mov, mkv, webm"
+    )
+    c.add_argument(
+        "--steady", type=float, metavar="S", help="of a video: 0, every picture alone, to 1 (0.8)"
+    )
     c.add_argument("--frames", type=int, default=100, metavar="N", help="pictures (100)")
     c.add_argument("--rate", type=float, default=25.0, metavar="R", help="pictures a second (25)")
     c.add_argument("--zoom", type=float, default=1.02, metavar="Z", help="each to the next (1.02)")
@@ -161,9 +171,14 @@ def _film(c: _Command) -> None:
     c.add_argument(
         "--down", type=float, default=0.0, metavar="S", help="shift, share of the height"
     )
-    c.add_argument("--steps", type=int, default=3, metavar="N", help="of each but the first (3)")
+    c.add_argument(
+        "--steps",
+        type=int,
+        metavar="N",
+        help="of each but the first (3; of a video a quarter of the first's)",
+    )
     c.add_argument("--octaves", type=int, default=2, metavar="N", help="of each but the first (2)")
-    c.add_output("gif, webp or mp4")
+    c.add_output("gif, webp or mp4; of a video mp4, its recipe beside it as .json")
     c.add_device()
 
 

@@ -126,7 +126,7 @@ class BackboneTrainer:
         normalise(net, (signed(torch.from_numpy(raw)) + 1) / 2)
         metadata = {
             **backbones.to_metadata(config),
-            "classes": list(self.data.classes),
+            backbones.CLASSES: list(self.data.classes),
             "card": dict(self.recipe.card),
         }
         checkpoint.save(path, net.state_dict(), metadata, half=half)

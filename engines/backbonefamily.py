@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from engines import backbones
+from engines import backbones, classnames
 from engines.backbones import Config
+from engines.controls import ClassChoice, Slider, When
 from engines.family import Family
 
 if TYPE_CHECKING:
@@ -40,3 +41,12 @@ class BackboneFamily(Family):
 
     def from_dict(self, body: dict[str, Any]) -> Config:
         return Config.from_dict(body)
+
+
+def class_control(config: Config, when: When = ()) -> ClassChoice | Slider:
+    """Which of its classes a network is asked for: by name where the names are known."""
+    names = config.names or classnames.known(config.classes)
+    if names:
+        return ClassChoice("class", "Which class", names, when=when,
+                           help="Type a part of its name, or its number.")  # fmt: skip
+    return Slider("class", "Number of the class", 0, config.classes - 1, 1, 0, when=when)

@@ -27,6 +27,7 @@ Scale = Literal["imagenet", "caffe", "signed", "unit"]
 Shape = tuple[int, ...]
 FAMILIES = {"neural_style": "style", "dream": "dream"}  # that look through one, and their rooms
 METADATA = "backbone"  # where a file of ours says its configuration
+CLASSES = "classes"  # and what its training called its classes
 HEAD = "class"  # name of the node that gives one number a class, before any softmax
 MINIMUM = 32  # pixels on a side that every layer of every backbone has a result for
 
@@ -50,6 +51,7 @@ class Config:
     norm     batch norm after each convolution (VGG)
     pruned   the pruned VGG-19: its own key names, a colour matrix first, mirrored borders
     scale    what the first layer is given: "imagenet", "caffe", "signed" or "unit"
+    names    of the classes, where the file tells them
     """
 
     kind: Kind = "vgg"
@@ -60,6 +62,7 @@ class Config:
     norm: bool = False
     pruned: bool = False
     scale: Scale = "imagenet"
+    names: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -373,7 +376,9 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
     if guess is None:
         return None
     if checkpoint.metadata.get(METADATA):
-        guess = replace(guess, scale=Config.from_dict(checkpoint.metadata[METADATA]).scale)
+        told = Config.from_dict(checkpoint.metadata[METADATA])
+        names = told.names or tuple(map(str, checkpoint.metadata.get(CLASSES, ())))
+        guess = replace(guess, scale=told.scale, names=names if len(names) == guess.classes else ())
     elif _is_caffe(checkpoint):
         guess = replace(guess, scale="caffe")
     wanted = shapes(guess)

@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from engines.catalogue import Catalogue
     from engines.controls import ModelCard
     from engines.engine import Engine
+    from engines.stylefilm import Wish
 
 RECIPES = Path(__file__).resolve().parent.parent / "resources" / "recipes"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
@@ -222,7 +223,13 @@ def animate(options: argparse.Namespace) -> int:
 def film(options: argparse.Namespace) -> int:
     from engines import animate as films
     from engines.journey import Journey, Motion
+    from engines.stylefilm import Wish
 
+    recipe: Path | None = options.recipe
+    is_text = recipe is not None and recipe.suffix.lower() == ".json" and recipe.is_file()
+    wish = Wish.from_json(recipe.read_text(encoding="utf-8")) if recipe and is_text else None
+    if options.video or wish:
+        return _painted(options, wish)
     output: Path = options.output
     if output.suffix.lower() not in films.FORMATS:
         raise Refused(f"{output.name} needs one of the endings {', '.join(films.FORMATS)}.")
@@ -233,7 +240,8 @@ def film(options: argparse.Namespace) -> int:
     if job.family != "dream":
         raise Refused("A film of this kind is made of dreams; name a model that dreams.")
     motion = Motion(options.zoom, options.turn, options.right, options.down)
-    journey = Journey(job, motion, options.frames, options.steps, options.octaves)
+    steps = 3 if options.steps is None else options.steps
+    journey = Journey(job, motion, options.frames, steps, options.octaves)
 
     def pictures() -> Iterator[Picture]:
         done = 0
@@ -247,6 +255,37 @@ def film(options: argparse.Namespace) -> int:
     for _ in films.write(pictures(), output, options.frames, options.rate):
         pass
     print(f"{output}  {options.frames} pictures")
+    return 0
+
+
+def _painted(options: argparse.Namespace, before: Wish | None) -> int:
+    """A video in a style: what a recipe of such a film says, and what is said otherwise."""
+    from engines import stylefilm
+    from engines.videofile import look
+
+    video: Path = options.video or (before.video if before else Path())
+    first = look(video).first
+    if options.steady is not None and not 0 <= options.steady <= 1:
+        raise Refused("--steady is a number from 0 to 1.")
+    engine = _engine(options.device)
+    job = _complete(_asked(options, engine, {"photo": first}), engine)
+    known = before or stylefilm.usual(job, video)
+    wish = stylefilm.Wish(
+        job,
+        video,
+        known.steadiness if options.steady is None else options.steady,
+        known.steps if options.steps is None else options.steps,
+    )
+    options.interrupted = "the pictures made so far are kept, and the same command goes on there"
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    film = stylefilm.StyleFilm(wish, engine.describe(job.checkpoint, job.family), options.output)
+    for event in stylefilm.made(film, engine.run):
+        if isinstance(event, Progress):
+            _bar(event.done, event.total, event.note)
+        elif isinstance(event, Result):
+            went_on = f", {film.resumed} of them from before" if film.resumed else ""
+            print(f"{options.output}  {film.total} pictures{went_on}")
+            print("\n".join(event.notes))
     return 0
 
 
@@ -562,14 +601,19 @@ def _recipe(path: Path) -> Job:
     return job_from_png(path)
 
 
-def _asked(options: argparse.Namespace, engine: Engine) -> Job:
-    """The job that recipe, model, pictures and values of the command line ask for."""
+def _asked(
+    options: argparse.Namespace, engine: Engine, given: Mapping[str, Picture] | None = None
+) -> Job:
+    """The job that recipe, model, pictures and values of the command line ask for; `given` are
+    pictures that it has beside them."""
     if options.recipe:
-        return _changed(_recipe(options.recipe), options, engine)
+        job = _changed(_recipe(options.recipe), options, engine)
+        return job.with_(images={**job.images, **(given or {})})
     if not options.model:
         raise Refused("Name a model with --model, or a PNG of Ganvas to make again.")
     card = engine.describe(options.model, options.family)
     images, values = _images(options.image, card), _values(options.set)
+    images = {**images, **(given or {})}
     return Job(card.family, card.checkpoint, values, images, seed=options.seed or 0)
 
 

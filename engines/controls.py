@@ -6,6 +6,7 @@ the same sentence when a value is refused.
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -27,7 +28,8 @@ class ControlError(ValueError):
 @dataclass(frozen=True)
 class Slider:
     """A number in [low, high]; `trained` marks the part of the range that the model has seen, if
-    narrower; a `still` one means nothing in motion, as the number of pictures does."""
+    narrower; a `still` one means nothing in motion, as the number of pictures does; `term` is what
+    it weighs of a loss: the name in Progress.terms, or the words that names there begin with."""
 
     name: str
     label: str
@@ -40,6 +42,7 @@ class Slider:
     help: str = ""
     still: bool = False
     when: When = ()
+    term: str = ""
     type: Literal["slider"] = "slider"
 
     def check(self, value: Value) -> float:
@@ -75,6 +78,47 @@ class Choice:
                 return option
         known = ", ".join(option for option, _ in self.options)
         raise ControlError(f"{self.label} is one of {known}; “{value}” is not.")
+
+
+@dataclass(frozen=True)
+class ClassChoice:
+    """One of the classes that a network tells apart, by its number, from 0 on; a person may give
+    its name, which lies in `names` at that place."""
+
+    name: str
+    label: str
+    names: tuple[str, ...]
+    default: float = 0.0
+    help: str = ""
+    when: When = ()
+    type: Literal["class"] = "class"
+
+    def check(self, value: Value) -> float:
+        """The number of a class. Raises ControlError, which names those most like what was asked
+        for."""
+        text = " ".join(str(value).split())
+        if _is_number(text) and not isinstance(value, bool):
+            number = float(text)
+            if math.isfinite(number) and 0 <= round(number) < len(self.names):
+                return float(round(number))
+            raise ControlError(f"The classes have the numbers 0 to {len(self.names) - 1}.")
+        for number, name in enumerate(self.names):
+            if name.casefold() == text.casefold():
+                return float(number)
+        near = " / ".join(self.near(text))
+        if near:
+            raise ControlError(f"There is no class “{text}”; most like it are {near}.")
+        last = len(self.names) - 1
+        raise ControlError(f"There is no class “{text}”; a number from 0 to {last} will do.")
+
+    def near(self, text: str, count: int = 3) -> tuple[str, ...]:
+        """The names most like `text`: those that hold it, then those spelt alike."""
+        wanted = text.casefold().strip()
+        known = {name.casefold(): name for name in self.names}
+        inside = [low for low in known if wanted and wanted in low]
+        alike = difflib.get_close_matches(wanted, list(known), count, 0.6)
+        found = dict.fromkeys((*sorted(inside, key=len)[:count], *alike))
+        return tuple(known[low] for low in found)[:count]
 
 
 @dataclass(frozen=True)
@@ -251,10 +295,14 @@ class Box:
         return numbers
 
 
-Control = Slider | Choice | Toggle | Text | Attributes | FacePoints | Box | ImageInput | SketchInput
+Control = (
+    Slider | Choice | ClassChoice | Toggle | Text | Attributes | FacePoints | Box
+    | ImageInput | SketchInput
+)  # fmt: skip
 _TYPES = {
     "slider": Slider,
     "choice": Choice,
+    "class": ClassChoice,
     "toggle": Toggle,
     "text": Text,
     "attributes": Attributes,

@@ -276,12 +276,13 @@ class Fit:
 @dataclass(frozen=True)
 class Progress:
     """`done` of `total` steps (total 0: unknown). `terms`: what is being minimised, by name, for
-    curves."""
+    curves. `before`: how many of them an earlier run did, which say nothing of this one's pace."""
 
     done: int
     total: int = 0
     note: str = ""
     terms: Mapping[str, float] = field(default_factory=dict[str, float])
+    before: int = 0
 
 
 @dataclass(frozen=True)
@@ -328,7 +329,9 @@ class Failed:
 
 @dataclass(frozen=True)
 class Cancelled:
-    pass
+    """`note`: what is left of it, in one sentence, if anything is."""
+
+    note: str = ""
 
 
 Event = Progress | Preview | Result | Failed | Cancelled

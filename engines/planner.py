@@ -68,10 +68,12 @@ class Estimate:
 
     @property
     def sentence(self) -> str:
+        """The time, the peak of memory and, if there are any, the tiles."""
         size = f"{self.bytes / 1e9:.1f} GB" if self.bytes >= 1e9 else f"{self.bytes / 1e6:.0f} MB"
         minutes, seconds = divmod(round(self.seconds), 60)
         time = f"{minutes} min {seconds} s" if minutes else f"{max(seconds, 1)} s"
-        return f"About {time} and {size} of memory"
+        said = f"About {time} and {size} of memory"
+        return f"{said}, in tiles of {self.tile} pixels" if self.tile else said
 
 
 def largest_tile(spare: float, per_pixel: float, rim: int, sides: tuple[int, ...]) -> int:

@@ -128,7 +128,8 @@ APP_SEES = ("engines", "engines.job", "engines.controls", "engines.errors", "eng
             "engines.edges", "engines.family", "engines.catalogue", "engines.doctor",
             "engines.chain", "engines.folders", "engines.palettes", "engines.mapfiles",
             "engines.animate", "engines.faces", "engines.journey",
-            "engines.thumbnails", "engines.wording")  # fmt: skip
+            "engines.stylefilm", "engines.thumbnails", "engines.videofile",
+            "engines.wording")  # fmt: skip
 MAIN_SEES = ("app", "engines.cli")
 
 

@@ -27,8 +27,9 @@ class Brushes(QWidget):
         self.eraser.toggled.connect(self._on_eraser)
         self.clear = tool("clear", "Nothing painted")
         self.clear.clicked.connect(self.cleared)
-        said = label(words, "quiet")
-        self.setLayout(row(said, None, self.size_, self.eraser, self.clear, space=4))
+        self.said = label(words, "quiet")
+        self.parts = row(self.said, None, self.size_, self.eraser, self.clear, space=4)
+        self.setLayout(self.parts)
         self.hide()
 
     def _on_size(self, pixels: float) -> None:

@@ -16,10 +16,12 @@ from app import theme
 from app.i18n import say, signals, tr
 from app.widgets.captionbox import NEAREST, CaptionBox
 from app.widgets.images import ImageWell
-from app.widgets.parts import Segments, Slider, Switch, button, label, row, tool
+from app.widgets.namebox import NameBox
+from app.widgets.parts import Segments, Slider, Switch, button, column, label, row, tool
+from app.widgets.termcurve import TermCurve
 from engines import controls as kinds
 from engines.controls import Control, ModelCard
-from engines.job import Picture, Value
+from engines.job import Picture, Progress, Value
 
 GESTURES = "Double click: back to its start. Right click: locked."
 LOCKED = "Locked: neither hand nor chance moves it. A right click frees it."
@@ -60,12 +62,21 @@ class SliderField(Field):
         box.setSpacing(0)
         box.addLayout(row(label(c.label), self.padlock, None, self.number, space=6))
         box.addWidget(self.slider)
+        self.curve = TermCurve(c.label)
+        box.addWidget(self.curve)
         self.show_value(c.default)
 
     def show_value(self, value: Value) -> None:
         number = float(value)  # type: ignore[arg-type]
         self.slider.show_number(number)
         self._write(number)
+
+    def show_terms(self, run: int, progress: Progress) -> None:
+        """How the term that it weighs goes, if it weighs one."""
+        if term := self.control.term:
+            mine = {name: value for name, value in progress.terms.items()
+                    if f"{name} ".startswith(f"{term} ")}  # fmt: skip
+            self.curve.add(run, progress.done, mine)
 
     def locked(self) -> frozenset[int]:
         return frozenset() if self.slider.isEnabled() else frozenset((0,))
@@ -82,7 +93,7 @@ class SliderField(Field):
 
     def _write(self, number: float) -> None:
         c = self.control
-        places = 0 if c.step >= 1 else 1 if c.step >= 0.1 else 2
+        places = next((n for n in (0, 1, 2) if c.step >= 10**-n), 4)
         unit = f" {tr(c.unit)}" if c.unit else ""
         self.number.setText(f"{number:.{places}f}{unit}")
         outside = c.trained is not None and not c.trained[0] <= number <= c.trained[1]
@@ -133,6 +144,21 @@ class ListField(Field):
 
     def _on_activated(self) -> None:
         self.edited.emit(self.list.currentData())
+
+
+class ClassField(Field):
+    """A class by its name, or by its number."""
+
+    def __init__(self, control: kinds.ClassChoice) -> None:
+        super().__init__()
+        self.box = NameBox(control.names, control.near)
+        say(self.box.line, "setAccessibleName", control.label)
+        self.box.chosen.connect(lambda number: self.edited.emit(float(number)))
+        self.setLayout(column(label(control.label), self.box, space=4))
+        self.show_value(control.default)
+
+    def show_value(self, value: Value) -> None:
+        self.box.show_number(round(float(value)))  # type: ignore[arg-type]
 
 
 class ToggleField(Field):
@@ -343,6 +369,7 @@ def field(control: Control) -> Field | None:
         return SegmentsField(control) if _fits(control) else ListField(control)
     makers: dict[type, Callable[[Any], Field]] = {
         kinds.Slider: SliderField,
+        kinds.ClassChoice: ClassField,
         kinds.Toggle: ToggleField,
         kinds.Text: lambda control: (CaptionField if control.words else TextField)(control),
         kinds.Attributes: AttributesField,
@@ -411,6 +438,12 @@ class ControlPanel(QWidget):
             self.fields[name].show_value(value)
             self._values[name] = value
             self._show_those_that_count()
+
+    def show_terms(self, run: int, progress: Progress) -> None:
+        """What a run minimises, each term below the slider that weighs it."""
+        for made in self.fields.values():
+            if isinstance(made, SliderField):
+                made.show_terms(run, progress)
 
     def _show_those_that_count(self) -> None:
         """A control that counts only under one value of another is hidden under the others."""

@@ -61,6 +61,7 @@ class FacePhoto(QWidget):
     files_dropped = Signal(list)
     picture_dropped = Signal(object)  # Picture
     file_wanted = Signal()
+    soft = 0.0  # see Mask
 
     def __init__(self, icon: str = "faces", chip: str = CHIP) -> None:
         """icon: over the message while there is no photo; chip: what is said of the photo."""
@@ -96,7 +97,7 @@ class FacePhoto(QWidget):
         before = self._shown.size() if self._shown is not None else None
         self._shown = to_pixmap(picture) if picture is not None else None
         self._region = None
-        self._mask = Mask(self._shown.size()) if self._shown is not None else None
+        self._mask = self._new_mask()
         if self._shown is not None and self._shown.size() != before:
             self.view.place(self._shown.size(), self.size())
             self.view.fit()
@@ -189,8 +190,7 @@ class FacePhoto(QWidget):
         else:
             paint_ground(painter, self.view.area(), QRectF(event.rect()))
             paint_pixmap(painter, self.view.area(), self._shown, self.view.zoom)
-            if self._mask is not None:
-                self._mask.paint(painter, self.view.area())
+            self._paint_mask(painter)
             painter.setRenderHint(QPainter.RenderHint.Antialiasing)
             for index in range(len(self._spots)):
                 self._paint_spot(painter, index)
@@ -208,6 +208,18 @@ class FacePhoto(QWidget):
             painter.setPen(QPen(theme.colour("accent" if self._dropping else "focus"), 2))
             painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
         painter.end()
+
+    def _new_mask(self) -> Mask | None:
+        """An empty one for the photo."""
+        return Mask(self._shown.size(), self.soft) if self._shown is not None else None
+
+    def _paint_mask(self, painter: QPainter) -> None:
+        if self._mask is not None:
+            self._mask.paint(painter, self.view.area())
+
+    def _tint(self) -> QColor:
+        """Of the brush."""
+        return theme.colour("accent")
 
     def _paint_spot(self, painter: QPainter, index: int) -> None:
         frame, active = self.frame(index), index == self._active
@@ -235,7 +247,7 @@ class FacePhoto(QWidget):
 
     def _paint_brush(self, painter: QPainter) -> None:
         at = QPointF(self.mapFromGlobal(self.cursor().pos()))
-        for width, tint in ((2.6, QColor(0, 0, 0, 120)), (1.2, theme.colour("accent"))):
+        for width, tint in ((2.6, QColor(0, 0, 0, 120)), (1.2, self._tint())):
             painter.setPen(QPen(tint, width))
             painter.drawEllipse(at, self.brush / 2, self.brush / 2)
 

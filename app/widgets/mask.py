@@ -21,38 +21,46 @@ SMALLEST = 8.0  # pixels of the photo on a side of the rectangle
 
 
 class Mask:
-    """Painted white on black, as large as the photo or smaller by a whole factor."""
+    """From 0 to 255, as large as the photo or smaller by a whole factor."""
 
-    def __init__(self, photo: QSize) -> None:
-        self.scale = min(1.0, LONGEST / max(photo.width(), photo.height()))
+    def __init__(self, photo: QSize, soft: float = 0.0) -> None:
+        """soft: the share of the brush's radius over which it fades."""
+        self.scale, self.soft = min(1.0, LONGEST / max(photo.width(), photo.height())), soft
         size = (photo * self.scale).expandedTo(QSize(1, 1))
-        self._image = QImage(size, QImage.Format.Format_ARGB32_Premultiplied)
-        self.clear()
+        self._grey = np.zeros((size.height(), size.width()), np.uint8)
+        self._veils: dict[tuple[int, bool], QImage] = {}
 
     def clear(self) -> None:
-        self._image.fill(Qt.GlobalColor.transparent)
-        self.empty = True
+        self._grey[:] = 0
+        self._veils.clear()
+
+    @property
+    def empty(self) -> bool:
+        return not self._grey.any()
 
     def stroke(self, start: QPointF, end: QPointF, width: float, erase: bool = False) -> None:
-        """A line between two places of the photo, `width` of its pixels wide."""
-        painter = QPainter(self._image)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if erase:
-            painter.setCompositionMode(QPainter.CompositionMode.CompositionMode_Clear)
-        painter.scale(self.scale, self.scale)
-        pen = QPen(QColor("white"), width)
-        pen.setCapStyle(Qt.PenCapStyle.RoundCap)
-        painter.setPen(pen)
-        painter.drawLine(start, end + QPointF(0.01, 0))  # a press alone is a dot
-        painter.end()
-        self.empty = self.empty and erase
+        """A line between two places of the photo, `width` of its pixels wide. Where lines cross the
+        stronger counts, so that a soft brush stays soft."""
+        a, b = start * self.scale, end * self.scale
+        radius = max(width * self.scale / 2, 0.5)
+        rows = _span(a.y(), b.y(), radius, self._grey.shape[0])
+        columns = _span(a.x(), b.x(), radius, self._grey.shape[1])
+        down = np.arange(*rows, dtype=np.float32)[:, None] + 0.5
+        across = np.arange(*columns, dtype=np.float32) + 0.5
+        along = b - a
+        length = max(QPointF.dotProduct(along, along), 1e-9)
+        share = ((across - a.x()) * along.x() + (down - a.y()) * along.y()) / length
+        share = share.clip(0, 1)
+        far = np.hypot(across - a.x() - share * along.x(), down - a.y() - share * along.y())
+        cover = ((radius + 0.5 - far) / max(radius * self.soft, 1.0)).clip(0, 1)
+        level = np.rint(255 * cover * cover * (3 - 2 * cover)).astype(np.uint8)
+        part = self._grey[slice(*rows), slice(*columns)]
+        part[:] = np.minimum(part, 255 - level) if erase else np.maximum(part, level)
+        self._veils.clear()
 
     def picture(self) -> Picture | None:
         """(H, W), 255 where it is painted; None where nothing is."""
-        if self.empty:
-            return None
-        grey = from_qimage(self._image).pixels[..., 3]
-        return Picture(grey) if grey.any() else None
+        return None if self.empty else Picture(self._grey.copy())
 
     def show(self, picture: Picture | None) -> None:
         """Take over what was painted before; any picture, bright where it holds."""
@@ -63,24 +71,46 @@ class Mask:
         grey = pixels if pixels.ndim == 2 else pixels[..., :3].max(2)
         if picture.channels == 4 and pixels[..., 3].min() < 255:
             grey = pixels[..., 3]
-        layered = np.stack([grey] * 4, axis=2)
-        layered[..., :3] = 255
-        image = to_qimage(Picture(layered)).scaled(self._image.size())
-        self._image = image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
-        self.empty = False
+        high, wide = self._grey.shape
+        smooth = Qt.TransformationMode.SmoothTransformation
+        image = to_qimage(Picture(grey)).scaled(wide, high, mode=smooth)
+        self._grey[:] = from_qimage(image).pixels.reshape(high, wide, -1)[..., 0]
 
     def paint(self, painter: QPainter, area: QRectF) -> None:
         """Over the photo, which lies in `area`: what is not painted is dimmed."""
+        self._lay(painter, area, QColor(16, 18, 22, 140), outside=True)
+
+    def tint(self, painter: QPainter, area: QRectF, colour: QColor) -> None:
+        """The same, but what is painted has a colour."""
+        self._lay(painter, area, colour, outside=False)
+
+    def _lay(self, painter: QPainter, area: QRectF, colour: QColor, outside: bool) -> None:
         if self.empty:
             return
-        shade = QImage(self._image.size(), QImage.Format.Format_ARGB32_Premultiplied)
-        shade.fill(QColor(16, 18, 22, 140))
-        over = QPainter(shade)
-        over.setCompositionMode(QPainter.CompositionMode.CompositionMode_DestinationOut)
-        over.drawImage(0, 0, self._image)
-        over.end()
+        key = colour.rgba(), outside
+        if key not in self._veils:
+            self._veils[key] = self._veil(colour, outside)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.drawImage(area, shade)
+        painter.drawImage(area, self._veils[key])
+
+    def _veil(self, colour: QColor, outside: bool) -> QImage:
+        high, wide = self._grey.shape
+        veil = QImage(wide, high, QImage.Format.Format_ARGB32_Premultiplied)
+        veil.fill(colour)
+        modes = QPainter.CompositionMode
+        over = QPainter(veil)
+        over.setCompositionMode(
+            modes.CompositionMode_DestinationOut if outside else modes.CompositionMode_DestinationIn
+        )
+        over.drawImage(0, 0, QImage(self._grey.data, wide, high, wide, QImage.Format.Format_Alpha8))
+        over.end()
+        return veil
+
+
+def _span(one: float, other: float, radius: float, most: int) -> tuple[int, int]:
+    """(first, end) of the pixels that a line may touch."""
+    first = min(max(int(min(one, other) - radius - 1), 0), most)
+    return first, max(first, min(int(max(one, other) + radius + 2), most))
 
 
 class Region:

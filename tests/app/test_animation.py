@@ -12,7 +12,7 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from app.film import Film, Jobs
+from app.film import Film, Jobs, Written
 from app.results import Follow
 from app.widgets.animate import STILLS, AnimatePopover, Animation, Move
 from app.widgets.ends import Ends
@@ -159,9 +159,8 @@ def test_a_strip_is_shrunk_where_it_would_be_too_long(tmp_path: Path, bench: Ben
         return len(waiting)
 
     background = bench.studio.background
-    film = Film(
-        Jobs([Job("x")] * 5), tmp_path / "strip.png", 25, submit, lambda _: None, background
-    )
+    reel = Written(Jobs([Job("x")] * 5), tmp_path / "strip.png")
+    film = Film(reel, submit, lambda _: None, background)
     film.happened.connect(told.append)
     film.start()
     wide = Result((Picture(np.zeros((300, 4000, 3), np.uint8)),))

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QComboBox
 from app.widgets import controls
 from app.widgets.controls import ControlPanel, ListField, SegmentsField, SliderField
 from app.widgets.parts import Slider
+from app.widgets.termcurve import MOST
 from engines.controls import (
     Attributes,
     Choice,
@@ -20,7 +21,7 @@ from engines.controls import (
     Toggle,
 )
 from engines.controls import Slider as SliderControl
-from engines.job import Picture
+from engines.job import Picture, Progress
 
 EVERY: tuple[Control, ...] = (
     SketchInput("edges", "Drawing", "edges", (192, 256)),
@@ -201,3 +202,23 @@ def test_options_with_long_words_go_into_a_list():
     assert isinstance(controls.field(Choice("x", "X", short, "a")), SegmentsField)
     assert isinstance(controls.field(Choice("x", "X", long, "a")), ListField)
     assert isinstance(controls.field(Choice("x", "X", two, "a")), ListField)
+
+
+def test_a_curve_is_thinned_and_steep_ones_are_logarithmic(qtbot):
+    panel = ControlPanel()
+    qtbot.addWidget(panel)
+    control = SliderControl("content", "Content", 0, 1, 0.1, 0.5, term="content")
+    panel.build(ModelCard("neural_style", "Style", (control,)))
+    panel.show()
+    curve = panel.fields["content"].curve  # type: ignore[union-attr]
+    for step in range(1, 2001):
+        panel.show_terms(1, Progress(step, 2000, terms={"content relu4_2": 1e6 / step}))
+    points = curve.points()
+    assert len(points) <= MOST and points[-1] == (2000, 500.0) and points[0] == (1, 1e6)
+    assert curve.logarithmic() and curve.isVisible()
+    for step in range(1, 4):
+        terms = {"contented": 7.0, "content": 5.0 - step}
+        panel.show_terms(2, Progress(step, 9, terms=terms))
+    assert curve.points() == [(1, 4.0), (2, 3.0), (3, 2.0)] and not curve.logarithmic()
+    panel.show_terms(3, Progress(1, 9, terms={"style": 1.0}))
+    assert not curve.isVisible()

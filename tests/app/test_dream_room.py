@@ -19,10 +19,11 @@ from app.results import Shown
 from app.reverie import Reverie
 from app.settings import Settings
 from app.studio import Studio
+from app.widgets.controls import ClassField
 from app.window import MainWindow
 from app.worker import EngineWorker
 from engines.catalogue import Catalogue
-from engines.controls import ImageInput, ModelCard, Slider, Text
+from engines.controls import ClassChoice, ImageInput, ModelCard, Slider, Text
 from engines.job import Event, Job, Picture, Preview, Progress, Result
 from tests.app.test_window import CLOTHES, Bench, negative, photo, urls
 
@@ -36,6 +37,7 @@ DREAM = ModelCard(
         ImageInput("progress", "Go on from", optional=True),
         Text("layers", "Layers", "relu2_1", layers=(("relu1_1", 5), ("relu2_1", 3))),
         Slider("steps", "Steps", 1, 50, 1, 40),
+        ClassChoice("class", "Which class", ("tabby", "tiger cat", "crane", "great grey owl")),
     ),
 )  # fmt: skip
 
@@ -130,6 +132,45 @@ def test_what_it_takes_is_said_before_it_runs(bench: DreamBench, tmp_path: Path)
     bench.wait(lambda: bench.room.plan.text() == "About 40 s and 90 MB of memory")
     bench.studio.set_value("steps", 7)
     bench.wait(lambda: bench.room.plan.text().startswith("About 7 s"))
+
+
+def test_a_class_is_found_by_a_part_of_its_name_or_by_its_number(bench: DreamBench):
+    field = bench.room.controls.fields["class"]
+    assert isinstance(field, ClassField)
+    box, line = field.box, field.box.line
+    asked = lambda: bench.studio.values["class"]  # noqa: E731
+    assert line.text() == "tabby" and box.number.text() == "no. 0"
+
+    def typed(text: str) -> None:
+        QTest.mouseClick(line, LEFT)
+        line.selectAll()
+        QTest.keyClicks(line, text)
+
+    typed("owl")
+    bench.wait(box.offers.isVisible)
+    assert [i.data() for i in indexes(box.completer.completionModel())] == ["great grey owl"]
+    QTest.keyClick(box.offers, Qt.Key.Key_Down)
+    QTest.keyClick(box.offers, Qt.Key.Key_Return)
+    assert asked() == 3.0 and line.text() == "great grey owl" and box.number.text() == "no. 3"
+    typed("1")
+    QTest.keyClick(line, Qt.Key.Key_Return)
+    assert asked() == 1.0 and line.text() == "tiger cat"
+    typed("tyger cat")
+    QTest.keyClick(line, Qt.Key.Key_Return)
+    assert asked() == 1.0 and "“tyger cat”" in box.unknown.text() and box.unknown.isVisible()
+    assert [part.text() for part in box.meant if part.isVisible()] == ["tiger cat"]
+    typed("Crane")
+    QTest.keyClick(line, Qt.Key.Key_Return)
+    assert asked() == 2.0 and line.text() == "crane" and not box.unknown.isVisible()
+    bench.studio.set_value("class", 1.0)
+    assert line.text() == "tiger cat"
+    typed("9")
+    QTest.keyClick(line, Qt.Key.Key_Return)
+    assert asked() == 1.0 and "from 0 to 3" in box.unknown.text()
+
+
+def indexes(model: Any) -> list[Any]:
+    return [model.index(row, 0) for row in range(model.rowCount())]
 
 
 def test_a_click_on_the_result_marks_its_place_in_the_guide(bench: DreamBench, tmp_path: Path):

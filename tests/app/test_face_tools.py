@@ -46,6 +46,18 @@ def test_strokes_are_white_and_can_be_taken_away(qapp: QApplication) -> None:
     assert mask.picture() is None
 
 
+def test_a_soft_brush_fades_and_stays_soft_where_it_goes_twice(qapp: QApplication) -> None:
+    mask = Mask(QSize(200, 100), soft=0.5)
+    for _ in range(5):
+        mask.stroke(QPointF(20, 50), QPointF(180, 50), 60)
+    painted = mask.picture()
+    assert painted is not None
+    across = painted.pixels[:, 100].astype(int)
+    assert across[50] == across[38] == 255 and across[15] == across[85] == 0
+    assert 0 < across[22] < across[26] < across[32] < 255
+    assert np.array_equal(across, across[::-1])
+
+
 def test_a_mask_of_a_large_photo_is_small_and_comes_back(qapp: QApplication) -> None:
     mask = Mask(QSize(8000, 6000))
     mask.stroke(QPointF(4000, 3000), QPointF(4400, 3000), 800)

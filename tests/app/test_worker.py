@@ -184,6 +184,18 @@ def test_a_result_that_was_cancelled_is_not_shown(qtbot, worker, heard, engine):
     assert heard.of(ticket) == [Cancelled()]
 
 
+def test_terms_that_few_steps_tell_are_not_lost_between_two_sendings(qtbot, worker, heard, engine):
+    def long(job: Job) -> Iterator[Event]:
+        for step in range(1, 41):
+            yield Progress(step, 40, terms={"loss": 1.0 / step} if step == 3 else {})
+        yield Result(())
+
+    engine.scripts["long"] = long
+    ticket = worker.submit(job(1, "long"))
+    wait_all(qtbot, heard, [ticket])
+    assert any(e.terms == {"loss": 1 / 3} for e in heard.of(ticket) if isinstance(e, Progress))
+
+
 def test_cancelling_an_unknown_or_finished_ticket_does_nothing(qtbot, worker, heard):
     ticket = worker.submit(job())
     wait_all(qtbot, heard, [ticket])

@@ -17,9 +17,11 @@ import torch
 import torchvision
 from torch import nn
 
-from engines import backbonenet, backbones
+from engines import backbonenet, backbones, classnames
+from engines.backbonefamily import class_control
 from engines.backbones import GOOGLENET, SQUEEZENET, STARTER, VGG16, VGG19, Config
 from engines.checkpoint import CheckpointError, open_checkpoint, save
+from engines.controls import ClassChoice, Slider
 from engines.download import DownloadError
 
 OLD_SQUEEZENET = Config("squeezenet", (96,), (0,))
@@ -219,6 +221,30 @@ def test_a_file_of_ours_tells_its_scale(tmp_path: Path) -> None:
     path = tmp_path / "ours.safetensors"
     save(path, backbonenet.random(config).state_dict(), backbones.to_metadata(config))
     assert backbones.recognise(open_checkpoint(path)) == config
+
+
+def test_a_file_of_ours_tells_the_names_of_its_classes(tmp_path: Path) -> None:
+    state = backbonenet.random(TINY).state_dict()
+    names = ("owl", "fox", "cat", "hat", "sky")
+    kept = backbones.to_metadata(TINY)
+    for n, (metadata, told) in enumerate((
+        ({**kept, "classes": list(names)}, names),  # as it is trained
+        (backbones.to_metadata(replace(TINY, names=names)), names),  # as it is converted
+        ({**kept, "classes": ["owl"]}, ()),
+    )):  # fmt: skip
+        path = tmp_path / f"{n}.safetensors"
+        save(path, state, metadata)
+        assert backbones.recognise(open_checkpoint(path)) == replace(TINY, names=told)
+
+
+def test_the_names_of_imagenet_are_those_of_torchvisions_weights() -> None:
+    from torchvision.models import VGG19_Weights
+
+    assert list(classnames.known(1000)) == VGG19_Weights.IMAGENET1K_V1.meta["categories"]
+    assert classnames.known(999) == ()
+    control = class_control(VGG19)
+    assert isinstance(control, ClassChoice) and control.names[281] == "tabby"
+    assert class_control(TINY) == Slider("class", "Number of the class", 0, 4, 1, 0)
 
 
 def test_what_only_training_used_is_left_out(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from engines.controls import (
     Attributes,
     Box,
     Choice,
+    ClassChoice,
     ControlError,
     ImageInput,
     ModelCard,
@@ -135,6 +136,21 @@ def test_a_job_is_completed_and_checked() -> None:
 def test_jobs_that_do_not_fit_are_refused(job: Job, words: str) -> None:
     with pytest.raises(ControlError, match=words):
         checked(job, CARD)
+
+
+def test_a_class_is_a_number_or_a_name() -> None:
+    kinds = ClassChoice("class", "Which class", ("tabby", "tiger cat", "Persian cat", "crane"))
+    for given in (1, 1.0, "1", " Tiger  CAT "):
+        assert kinds.check(given) == 1.0 and isinstance(kinds.check(given), float)
+    for wrong, words in (
+        ("tyger cat", "“tyger cat”; most like it are tiger cat"),
+        ("cat", "most like it are tiger cat / Persian cat"),
+        ("submarine", "“submarine”; a number from 0 to 3 will do"),
+        (4, "the numbers 0 to 3"), (-1, "numbers 0 to 3"), (float("nan"), "numbers 0 to 3"),
+        (True, "no class “True”"),
+    ):  # fmt: skip
+        with pytest.raises(ControlError, match=words):
+            kinds.check(wrong)
 
 
 def test_a_box_is_four_numbers_or_none() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from engines import backbonenet, backbones, checkpoint, images, styling
+from engines import backbonenet, backbones, checkpoint, images, pace, styling
 from engines.backbones import Config
-from engines.controls import ControlError
+from engines.controls import ClassChoice, ControlError
 from engines.engine import Engine, EngineError
 from engines.families.style.config import (
     Setting,
@@ -221,7 +222,7 @@ def test_a_run_says_what_it_will_take_and_shows_how_it_goes(model: tuple[Engine,
     first = next(e for e in seen if isinstance(e, Progress) and not e.note.startswith("Loading"))
     assert first.done == 0 and first.note.startswith("About ")
     shown = [e for e in seen if isinstance(e, Progress) and e.terms]
-    assert [e.done for e in shown] == [4, 8, 10]
+    assert [e.done for e in shown] == [1, 4, 5, 8, 10]
     assert sum(isinstance(e, Preview) for e in seen) == 3
     sums = [sum(e.terms.values()) for e in shown]
     assert sums == sorted(sums, reverse=True) and sums[-1] < 0.9 * sums[0]
@@ -249,6 +250,20 @@ def test_going_on_begins_with_the_picture_so_far(model: tuple[Engine, str]) -> N
     assert result(model, still).pictures == (picture(1),)
 
 
+def test_in_a_film_a_picture_keeps_to_the_one_before_where_that_is_asked(
+    model: tuple[Engine, str],
+) -> None:
+    """Drawn to the photo and to it alike, a pixel comes to lie in the middle."""
+    photo, aim = picture(1).pixels.astype(float), picture(8).pixels
+    left = np.zeros(aim.shape[:2], np.uint8)
+    left[:, :24], left[:, 24:30] = 255, 85
+    values = {"content": 0, "strength": 0, "tv": 0, "pixel": 1000, "steps": 40, "grain": 0}
+    before = Picture(np.dstack((aim, left)))
+    found = result(model, values, progress=picture(8), before=before).picture.pixels
+    share = left[..., None] / 255
+    assert np.abs(found - (photo + share * aim) / (1 + share)).max() < 2
+
+
 def test_a_painted_region_takes_its_own_style_only(model: tuple[Engine, str]) -> None:
     mask = np.zeros((40, 48), np.uint8)
     mask[:, 24:] = 255
@@ -256,6 +271,58 @@ def test_a_painted_region_takes_its_own_style_only(model: tuple[Engine, str]) ->
     values = {"content": 0, "steps": 40, "start": "noise"}
     pixels = result(model, values, style=dark, style2=light, mask2=Picture(mask)).picture.pixels
     assert pixels[:, 34:].mean() > pixels[:, :14].mean() + 40
+
+
+def test_every_region_has_terms_of_its_own(model: tuple[Engine, str]) -> None:
+    def told(**more: Picture) -> set[str]:
+        found = [e.terms for e in made(model, {}, **more) if isinstance(e, Progress) and e.terms]
+        return {name.partition(" relu")[0] for name in found[-1]} - {"content", "smoothness"}
+
+    mask = Picture(np.eye(40, 48, dtype=np.uint8) * 255)
+    assert told(style2=picture(3)) == {"style"}
+    assert told(style2=picture(3), mask2=mask) == {"style 1", "style 2"}
+    more = {"style2": picture(3), "style3": picture(4), "mask2": mask}
+    assert told(**more) == {"style 2", "style mixed"}
+
+
+def test_a_plan_counts_the_pictures_of_a_strip(
+    model: tuple[Engine, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, path = model
+    card = engine.describe(path, "neural_style")
+    monkeypatch.setattr(pace, "speed", lambda *_: (2e10, 1e12))
+    given = {"photo": picture(1, 300, 300), "style": picture(2), "style2": picture(3)}
+    values = {"longest": 300, "steps": 100, "tiles": "256"}
+
+    def seconds(**more: Any) -> int:
+        job = Job("neural_style", card.checkpoint, {**values, **more}, given)
+        found = re.fullmatch(r"About (\d+) s and \d+ MB of memory, in tiles of 256 pixels",
+                             engine.plan(job))  # fmt: skip
+        assert found is not None
+        return int(found[1])
+
+    assert seconds(strip="3") == pytest.approx(3 * seconds(), abs=2)
+
+
+def test_a_class_is_asked_for_by_its_name(tmp_path: Path) -> None:
+    named = replace(SMALL, names=("cat", "red fox", "grey fox", "owl"))
+    path = tmp_path / "named.safetensors"
+    state = backbonenet.random(SMALL, 3).state_dict()
+    checkpoint.save(path, state, {**backbones.to_metadata(SMALL), "classes": list(named.names)})
+    engine = Engine("cpu")
+    card = engine.describe(str(path), "neural_style")
+    assert isinstance(card.control("class"), ClassChoice)
+    given = {"photo": picture(1), "style": picture(2, 30, 50)}
+
+    def painted(klass: Any) -> Picture:
+        values = {"steps": 10, "class_weight": 1000, "class": klass, "strength": 0}
+        *_, last = engine.run(Job("neural_style", card.checkpoint, values, given, seed=4))
+        assert isinstance(last, Result)
+        return last.picture
+
+    assert painted("Grey Fox") == painted(2) != painted(3)
+    with pytest.raises(EngineError, match="“fox”; most like it are red fox / grey fox"):
+        painted("fox")
 
 
 def test_amounts_mix_styles(model: tuple[Engine, str]) -> None:

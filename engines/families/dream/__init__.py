@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engines import styling
-from engines.backbonefamily import BackboneFamily
+from engines.backbonefamily import BackboneFamily, class_control
 from engines.backbones import Config
 from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, Slider, Text
 from engines.families.dream.config import default_layer, offered
@@ -75,8 +75,7 @@ def _aims(config: Config) -> Iterator[Control]:
         help="The square of the answers favours the strongest; with a guide, its features grow.",
     )
     if config.classes:
-        yield Slider("class", "Number of the class", 0, config.classes - 1, 1, 0,
-                     when=("aim", "class"))  # fmt: skip
+        yield class_control(config, when=("aim", "class"))
 
 
 def _ways() -> Iterator[Control]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engines import styling
-from engines.backbonefamily import BackboneFamily
+from engines.backbonefamily import BackboneFamily, class_control
 from engines.backbones import Config
 from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, Slider, Text, Toggle
 from engines.families.style.config import default_setting, text
@@ -66,9 +66,11 @@ def _pictures() -> Iterator[Control]:
         end = "" if number == 1 else str(number)
         yield ImageInput(f"style{end}", name, optional=number > 1)
         yield Slider(f"amount{end}", amount, 0, 1, 0.01, 1.0,
-                     help="How much this style counts among the others.")  # fmt: skip
+                     help="How much this style counts among the others.",
+                     term=f"style {number}")  # fmt: skip
         yield ImageInput(f"mask{end}", where, optional=True)
     yield ImageInput("progress", "Go on from", optional=True)
+    yield ImageInput("before", "Keep to", optional=True)  # as far as it is opaque; of a film
 
 
 def _terms(config: Config) -> Iterator[Control]:
@@ -81,6 +83,7 @@ def _terms(config: Config) -> Iterator[Control]:
         0.1,
         usual.content_weight,
         help="How closely the things of the photo are kept.",
+        term="content",
     )
     yield Slider(
         "strength",
@@ -90,6 +93,7 @@ def _terms(config: Config) -> Iterator[Control]:
         1,
         usual.style_weight,
         help="How strongly textures and colours of the style are asked for.",
+        term="style",
     )
     yield Slider(
         "tv",
@@ -99,6 +103,7 @@ def _terms(config: Config) -> Iterator[Control]:
         0.0005,
         usual.tv,
         help="Total variation: more leaves less grain.",
+        term="smoothness",
     )
     yield Slider(
         "pixel",
@@ -108,6 +113,7 @@ def _terms(config: Config) -> Iterator[Control]:
         1,
         0,
         help="How closely every pixel keeps to the photo.",
+        term="colour",
     )
     if config.classes:
         yield Slider(
@@ -118,8 +124,9 @@ def _terms(config: Config) -> Iterator[Control]:
             10,
             0,
             help="How strongly the picture is to look like the class below.",
+            term="class",
         )
-        yield Slider("class", "Number of the class", 0, config.classes - 1, 1, 0)
+        yield class_control(config)
     yield Text(
         "content_layers",
         "Content layers",

@@ -24,6 +24,7 @@ from engines.backbones import HEAD, MINIMUM, units
 from engines.families.style.config import Setting
 from engines.windows import Grid, Window
 
+STEADY = 1000.0  # weight of the picture before in a film, of mean squared levels
 Key = tuple[str, str, int]
 Network = Callable[..., dict[str, Tensor]]  # (x, layers, pooling) -> maps, as Backbone gives them
 
@@ -63,18 +64,23 @@ def total_variation(x: Tensor) -> Tensor:
 @dataclass
 class Region:
     """A style and where it acts. targets: layer -> Gram matrix; mask (1, 1, H, W) in [0, 1] of the
-    picture, None: everywhere."""
+    picture, None: everywhere; name: what its terms are told apart by."""
 
     targets: dict[str, Tensor]
     weight: float = 1.0
     mask: Tensor | None = None
+    name: str = ""
 
 
 @dataclass
 class Targets:
+    """before: in a film the picture before, its things moved to where they are now, (1, 3, H, W),
+    and how far each pixel is to be as it was, (1, 1, H, W) in [0, 1]."""
+
     content: dict[str, Tensor] = field(default_factory=dict[str, Tensor])
     regions: list[Region] = field(default_factory=list[Region])
     photo: Tensor | None = None
+    before: tuple[Tensor, Tensor] | None = None
 
 
 class Features:
@@ -247,7 +253,7 @@ class Objective:
                 divisor = len(whole) * sums.count["style", name, number] / square
                 difference = F.mse_loss(whole / divisor, region.targets[name])
                 term = difference * (region.weight * share * s.style_weight)
-                key = f"style {name}"
+                key = " ".join(filter(None, ("style", region.name, name)))
                 found[key] = found[key] + term if key in found else term
         return found
 
@@ -267,6 +273,9 @@ class Objective:
             found["smoothness"] = total_variation(x) * s.tv
         if s.pixel and self.targets.photo is not None:
             found["colour"] = F.mse_loss(x, self.targets.photo) * s.pixel
+        if self.targets.before is not None:
+            aim, weight = self.targets.before
+            found["steadiness"] = (weight * (x - aim).square()).mean() * STEADY
         return found
 
 

@@ -3,7 +3,7 @@ them. The window's side is __init__.py's."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,13 +24,16 @@ from engines.planner import Estimate
 GREY = (123.68, 116.779, 103.939)  # mean of ImageNet's photos, red green blue, from 0 to 255
 GRAIN = 64.0  # deviation of full noise, from 0 to 255
 PAINTING = "Painting"
+TOLD = 5  # steps between two reports of the terms: each waits for the graphics card
+MIXED = "mixed"  # the region of several styles without a mask
 Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Brush:
-    """A style, how much it counts and where: everywhere, if there is no mask."""
+    """A style, how much it counts and where: everywhere, if there is no mask. number: from 1."""
 
+    number: int
     picture: Picture
     amount: float
     mask: Picture | None
@@ -64,8 +67,9 @@ def run(model: Model, job: Job) -> Iterator[Event]:
 
 
 def planned(model: Model, job: Job) -> Estimate:
-    """What a checked job will take, for one picture of a strip."""
-    return _estimate(model, _planned(model, job, images.flatten(job.images["photo"])))
+    """What a checked job will take."""
+    plan = _planned(model, job, images.flatten(job.images["photo"]))
+    return _estimate(model, plan).times(len(_mixes(plan.brushes, int(str(job.values["strip"])))))
 
 
 def _estimate(model: Model, plan: _Plan) -> Estimate:
@@ -94,7 +98,7 @@ def _brushes(job: Job) -> tuple[Brush, ...]:
         end = "" if number == 1 else str(number)
         picture, amount = job.images.get(f"style{end}"), _number(job, f"amount{end}")
         if picture is not None and amount:
-            found.append(Brush(picture, amount, job.images.get(f"mask{end}")))
+            found.append(Brush(number, picture, amount, job.images.get(f"mask{end}")))
     if not found:
         raise ControlError("Every style has the amount 0; give one of them more.")
     return tuple(found)
@@ -108,7 +112,7 @@ def _mixes(brushes: tuple[Brush, ...], count: int) -> list[tuple[Brush, ...]]:
         raise ControlError("A strip leads from one style to another; add a second style.")
     first, second = brushes[0].picture, brushes[1].picture
     shares = [n / (count - 1) for n in range(count)]
-    return [(Brush(first, 1 - s, None), Brush(second, s, None)) for s in shares]
+    return [(Brush(1, first, 1 - s, None), Brush(2, second, s, None)) for s in shares]
 
 
 def _title(mix: Sequence[Brush]) -> str:
@@ -148,13 +152,17 @@ def _descended(
     for number in range(1, count + 1):
         found = yield from watched(descent.step(), steps, PAINTING)
         steps.done += 1
-        if number % every and number < count:
-            yield Progress(steps.done, steps.total, PAINTING)
-        else:
-            numbers = torch.stack(list(found.values())).tolist() if found else []
-            terms = dict(zip(found, numbers, strict=True))
-            yield Progress(steps.done, steps.total, PAINTING, terms)
+        shown = number % every == 0 or number == count
+        told = shown or number % TOLD == 0 or number == 1
+        yield Progress(steps.done, steps.total, PAINTING, _numbers(found) if told else {})
+        if shown:
             yield Preview(_shown(descent.x, job, plan))
+
+
+def _numbers(terms: Mapping[str, Tensor]) -> dict[str, float]:
+    """All of them at once, as each would wait for the device."""
+    values = torch.stack(list(terms.values())).tolist() if terms else []
+    return dict(zip(terms, values, strict=True))
 
 
 def _shown(x: Tensor, job: Job, plan: _Plan) -> Picture:
@@ -211,7 +219,18 @@ def _aims(
         x, alpha = _tensor(model, picture, picture.size), _alpha(model, picture)
         grams.append((yield from features.grams(x, alpha)))
     content = yield from features.content(photo)
-    return Targets(content, _regions(model, brushes, grams, size), photo)
+    regions = _regions(model, brushes, grams, size)
+    return Targets(content, regions, photo, _before(model, job, size))
+
+
+def _before(model: Model, job: Job, size: Size) -> tuple[Tensor, Tensor] | None:
+    """Of a film: the temporal consistency of Ruder et al. 2016, Artistic Style Transfer for Videos,
+    whose weights are the transparency of what is given."""
+    if "before" not in job.images:
+        return None
+    picture = styling.sized(job.images["before"], size)
+    x = tensors.to_tensor(picture, 4, model.device, low=0.0, high=1.0)
+    return x[:, :3] * 255, x[:, 3:]
 
 
 def _style(job: Job, plan: _Plan, picture: Picture, size: Size) -> Picture:
@@ -237,11 +256,13 @@ def _regions(
     painted = [n for n, brush in enumerate(brushes) if brush.mask is not None]
     others = [n for n, brush in enumerate(brushes) if brush.mask is None]
     masks = {n: _mask(model, brushes[n].mask, size) for n in painted}
-    regions = [Region(grams[n], brushes[n].amount, masks[n]) for n in painted]
+    regions = [Region(grams[n], brushes[n].amount, masks[n], str(brushes[n].number))
+               for n in painted]  # fmt: skip
     if others:
         left = (1 - torch.stack(list(masks.values())).sum(0)).clamp(0, 1) if masks else None
         mixed = blended([grams[n] for n in others], [brushes[n].amount for n in others])
-        regions.append(Region(mixed, 1.0, left))
+        name = str(brushes[others[0]].number) if len(others) == 1 else MIXED
+        regions.append(Region(mixed, 1.0, left, name if masks else ""))
     return [r for r in regions if r.mask is None or float(r.mask.sum()) > 1]
 
 
