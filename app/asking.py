@@ -125,8 +125,9 @@ class Asking(QObject):
         if target:
             self.studio.run_batch(folder, target)
 
-    def for_others(self) -> None:
-        """Photos, to which the same edit is applied, and where the results go."""
+    def for_others(self, faces: str) -> None:
+        """Photos, to which the same edit is applied, and where the results go. faces: "every" one
+        of each photo, or "photo": the largest."""
         patterns = " ".join(f"*{suffix}" for suffix in sorted(PICTURES))
         filters = [tr("Pictures ({patterns})", patterns=patterns), tr("All files (*)")]
         photos = [Path(path) for path in self.choose_names(tr("Choose photos"), filters)]
@@ -138,7 +139,7 @@ class Asking(QObject):
         if target and Path(target) == photos[0].parent:
             target = str(Path(target) / "ganvas")
         if target:
-            self.studio.run_batch(photos, target)
+            self.studio.run_batch(photos, target, output=faces)
 
     def for_still(self, picture: Picture | None) -> None:
         """A picture without a recipe: a sheet of several."""

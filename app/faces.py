@@ -3,8 +3,10 @@ Studio."""
 
 from __future__ import annotations
 
+from functools import partial
+
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 
 from app.actions import Actions
 from app.i18n import say
@@ -29,7 +31,7 @@ class FacesRoom(Room):
     surprise_wanted = Signal()
     copy_wanted = Signal()
     paste_wanted = Signal()
-    others_wanted = Signal()  # the same edit on other photos
+    others_wanted = Signal(str)  # the same edit on other photos: on "every" face, or in the "photo"
     lineup_wanted = Signal()  # the face through every model
     unpainted = Signal()
 
@@ -90,7 +92,8 @@ class FacesRoom(Room):
         self.copy = tool("copy", "Copy edit: for another face or photo")
         self.paste = tool("recipe", "Paste edit: the settings that were copied")
         self.others, self.lineup = button("To other photos…"), button("Every model")
-        say(self.others, "setToolTip", "The same edit on the largest face of each photo you choose")
+        say(self.others, "setToolTip", "The same edit on the faces of each photo you choose")
+        self._offer_others()
         say(self.lineup, "setToolTip", "This face through every face model, side by side")
         self.paste.setEnabled(False)
         for part in (self.reset, self.surprise, self.copy, self.paste):
@@ -98,13 +101,20 @@ class FacesRoom(Room):
             self.heading.addWidget(part)
         self.controls_box.addLayout(row(self.others, self.lineup, None))
 
+    def _offer_others(self) -> None:
+        menu = QMenu(self.others)
+        for faces, text in (("every", "Every face in them…"), ("photo", "Their largest face…")):
+            action = menu.addAction("")
+            say(action, "setText", text)
+            action.triggered.connect(partial(self.others_wanted.emit, faces))
+        self.others.setMenu(menu)
+
     def _wire(self) -> None:
         for part, signal in (
             (self.open, self.photo_wanted), (self.example, self.example_wanted),
             (self.reset, self.reset_wanted), (self.surprise, self.surprise_wanted),
             (self.copy, self.copy_wanted), (self.paste, self.paste_wanted),
-            (self.others, self.others_wanted), (self.lineup, self.lineup_wanted),
-            (self.clear, self.unpainted),
+            (self.lineup, self.lineup_wanted), (self.clear, self.unpainted),
         ):  # fmt: skip
             part.clicked.connect(signal)
         self.photo.file_wanted.connect(self.photo_wanted)

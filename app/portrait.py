@@ -66,7 +66,8 @@ class Portrait(Table):
         self._collage: Collage | None = None
         self._turn = 0  # late answers of the background are known by it
         self._mask: Picture | None = None
-        self._asked = ""  # digest of the search under way
+        self._asked: Job | None = None  # the search under way
+        self._opened: Picture | None = None  # of a recipe, while it is compared with the photo here
         self._keep: tuple[float, ...] = ()  # points that a recipe asked for
         self._copied: dict[str, Value] = {}
         self._offered: tuple[Mapping[str, Value], ...] = ()  # what made the strip's pictures
@@ -100,7 +101,7 @@ class Portrait(Table):
             return
         inputs = (c.role for c in card.inputs() if isinstance(c, ImageInput))
         self.ask_wells(role for role in inputs if role not in (ROLE, MASK))
-        self.studio.register_source(ROLE, lambda: self._given)
+        self.studio.register_source(ROLE, self._source)
         self.studio.register_source(MASK, lambda: self._mask)
         self.room.photo.set_outline(partial(_outline, card.face) if card.face else None)
         self.room.photo.show_region(None)
@@ -135,11 +136,15 @@ class Portrait(Table):
             texts = result.texts if len(result.texts) == len(result.pictures) else ()
             self._offer(TARGETS, result, texts or [str(n + 1) for n in range(len(result.pictures))])
         if self._is_of_now(shown) and 0 <= self.active < len(self.faces):
-            edited = self._is_edited()
-            face = self.faces[self.active]
-            if face.spot.edited != edited:
+            self._mark(self.faces if self._is_every() else [self.faces[self.active]])
+
+    def _mark(self, faces: Sequence[Face]) -> None:
+        """Their frames say whether the sliders, as they are now, change them."""
+        edited = self._is_edited()
+        if any(face.spot.edited != edited for face in faces):
+            for face in faces:
                 face.spot = replace(face.spot, edited=edited)
-                self._show_faces()
+            self._show_faces()
 
     # ---- faces -----------------------------------------------------------------------------------
 
@@ -206,8 +211,7 @@ class Portrait(Table):
         self.studio.undo_stack.endMacro()
 
     def _apply_mask(self, mask: Picture | None) -> None:
-        self._mask = mask
-        self.room.photo.show_mask(mask)
+        self._show_mask(mask)
         self.studio.touch()
 
     def _go(self, index: int) -> None:
@@ -237,6 +241,9 @@ class Portrait(Table):
         shows the face alone, it is computed behind the next face."""
         if not 0 <= self.active < len(self.faces) or self._collage is None:
             return
+        if self._is_every():
+            self._part()
+            return
         face, shown, given, collage = (
             self.faces[self.active], self.studio.final, self._given, self._collage,
         )  # fmt: skip
@@ -249,13 +256,30 @@ class Portrait(Table):
         elif shown is not None and self._is_of_now(shown) and self._whole(shown):
             self.studio.background.do(partial(keep, shown.picture))
         elif (job := self.studio.job(drawings=False)) is not None:
-            start = defaults(self.studio.card) if self.studio.card else {}
-            single = {k: start[k] for k, v in job.values.items() if str(v) in SEVERAL}
-            job = job.with_(values={**job.values, **single, OUTPUT: "photo"})
-            title = self.studio.card.title if self.studio.card else ""
-            self.studio.submit(job, title, partial(self._on_late, collage, keep))
+            self._make_late(job, keep)
 
-    def _on_late(self, collage: Collage, keep: Any, _ticket: int, event: Event) -> None:
+    def _part(self) -> None:
+        """The same edit was on every face; from now on each has it for itself."""
+        job, photo, collage = self.studio.job(drawings=False), self.photo, self._collage
+        if job is None or photo is None or collage is None:
+            return
+        for number, face in enumerate(self.faces):
+            places: dict[str, Value] = {POINTS: list(face.spot.points), OUTPUT: "photo"}
+            face.values = {**job.values, **places, **({BOX: []} if BOX in job.values else {})}
+            if self._is_edited():
+                keep = partial(collage.keep, number, photo, box=face.spot.box)
+                self._make_late(job.with_(values=face.values), keep)
+
+    def _make_late(self, job: Job, keep: Any) -> None:
+        """One face in its photo, computed behind what is shown and given to `keep`."""
+        card = self.studio.card
+        start = defaults(card) if card else {}
+        single = {k: start[k] for k, v in job.values.items() if str(v) in SEVERAL}
+        job = job.with_(values={**job.values, **single, OUTPUT: "photo"})
+        late = partial(self._on_late, self._collage, keep)
+        self.studio.submit(job, card.title if card else "", late)
+
+    def _on_late(self, collage: Collage | None, keep: Any, _ticket: int, event: Event) -> None:
         if isinstance(event, Result) and event.pictures and collage is self._collage:
             self.studio.background.do(partial(keep, event.picture))
             self._compose()
@@ -274,12 +298,23 @@ class Portrait(Table):
 
     def _is_of_now(self, shown: Shown) -> bool:
         """Whether the result is that of the face and the values on the desk."""
-        same = self._given is not None and shown.job.images.get(ROLE) is self._given
+        given = self._source()
+        same = given is not None and shown.job.images.get(ROLE) is given
         return (
             same
             and shown.job.images.get(MASK) is self._mask
             and (dict(shown.job.values) == self.studio.values)
         )
+
+    def _source(self) -> Picture | None:
+        """What the model is given: the photo with the other faces' changes, or, where it changes
+        every face, the photo as it was opened."""
+        if self._opened is not None or self._given is None:
+            return self._opened
+        return self.photo if self._is_every() else self._given
+
+    def _is_every(self) -> bool:
+        return self.studio.values.get(OUTPUT) == "every"
 
     def _is_edited(self) -> bool:
         """Whether a label was moved; models without labels change every face that they see."""
@@ -381,7 +416,7 @@ class Portrait(Table):
     # ---- the photo -------------------------------------------------------------------------------
 
     def _lay(self, picture: Picture, points: tuple[float, ...]) -> None:
-        self.photo, self._given = picture, picture
+        self.photo, self._given, self._opened = picture, picture, None
         self._collage, self._turn = Collage(picture), self._turn + 1
         self.faces, self.active, self._keep = [], -1, points
         self._mask = None
@@ -389,15 +424,14 @@ class Portrait(Table):
         self.room.photo.set_picture(picture)
         self._show_faces()
         self.room.show_count(None)
-        job = Job("faces", images={"photo": picture})
-        self._asked = job.digest
-        self.studio.submit_tool(job, "faces", "Looking for faces")
+        self._asked = Job("faces", images={"photo": picture})
+        self.studio.submit_tool(self._asked, "faces", "Looking for faces")
 
     @Slot(object, object)
     def _on_tool(self, job: Job, result: Result) -> None:
-        if job.family != "faces" or job.digest != self._asked:
+        if job is not self._asked:
             return
-        self._asked = ""
+        self._asked = None
         found = json.loads(result.texts[0]) if result.texts else []
         self.faces = [_face(body) for body in found]
         self.room.show_count(len(self.faces))
@@ -447,10 +481,33 @@ class Portrait(Table):
                 self.room.controls.wells[role].set_picture(other)
         points = job.values.get(POINTS)
         kept = tuple(float(n) for n in points) if isinstance(points, list | tuple) else ()
-        if self._given is None or not _same(picture, self._given):
-            self._lay(picture, kept if len(kept) == 6 else ())
-        self._mask = job.images.get(MASK)
-        self.room.photo.show_mask(self._mask)
+        kept = kept if len(kept) == 6 else ()
+        mask, known = job.images.get(MASK), self.photo if self._is_every() else self._given
+        if known is None:
+            self._lay(picture, kept)
+        elif known is not picture:  # at once what the model is given; its faces may be known here
+            self._opened = picture
+            answer = partial(self._on_compared, picture, kept, mask)
+            self.studio.background.do(lambda: _same(picture, known), answer)
+        self._show_mask(mask)
+
+    def _on_compared(
+        self, picture: Picture, points: tuple[float, ...], mask: Picture | None, answer: Any
+    ) -> None:
+        if picture is not self._opened:
+            return
+        self._opened = None
+        if answer is not True:
+            self._lay(picture, points)
+            self._show_mask(mask)
+        elif self._is_every():
+            self.photo = picture
+        else:
+            self._given = picture
+
+    def _show_mask(self, mask: Picture | None) -> None:
+        self._mask = mask
+        self.room.photo.show_mask(mask)
 
 
 def _same(one: Picture, other: Picture) -> bool:

@@ -559,9 +559,11 @@ class Studio(QObject):
         self._results.expect(ticket, "batch", job, title, follow=follow)
         return ticket
 
-    def run_batch(self, source: str | Path | Sequence[Path], target: str | Path) -> int:
-        """Every picture of a folder, or of a list, through the model in use and with its values, as
-        one task; 0 if that cannot be."""
+    def run_batch(
+        self, source: str | Path | Sequence[Path], target: str | Path, **values: Value
+    ) -> int:
+        """Every picture of a folder, or of a list, through the model in use and with its values
+        (but for those that are named), as one task; 0 if that cannot be."""
         card = self.card
         control = next((c for c in card.inputs() if not c.optional), None) if card else None
         if card is None or control is None:
@@ -571,6 +573,7 @@ class Studio(QObject):
         desk = self.job(drawings=False)
         assert desk is not None
         job = transferred(desk, card)
+        job = job.with_(values={**job.values, **values})
         source = Path(source) if isinstance(source, str) else source
         name = source.name if isinstance(source, Path) else f"{len(source)} photos"
         batch = Batch(

@@ -68,7 +68,9 @@ class Task:
             self._advance(event)
         elif isinstance(event, Result):
             self.state, self.fraction, self.remaining = "done", 1.0, 0.0
-            self.message = " ".join(event.notes)
+            few = len(event.notes) < 3
+            self.message = " ".join(event.notes if few else event.notes[:1])
+            self.details = "" if few else "\n".join(event.notes[1:])
         elif isinstance(event, Failed):
             self.state, self.remaining = "failed", None
             self.message, self.details = event.message, event.details
@@ -218,6 +220,7 @@ class Batch(QObject):
         self._total = 0
         self._made: list[str] = []
         self._skipped: list[str] = []
+        self._poor: list[str] = []  # what was made and fits badly, and why
         self._ticket = 0
         self._over = False
         self._began = time.monotonic()
@@ -282,6 +285,8 @@ class Batch(QObject):
             return
         if isinstance(event, Result) and event.pictures:
             self._ticket = 0
+            if event.fit is not None and event.fit.poor:
+                self._poor.append(f"{self._files[0].name}: {event.fit.message}")
             picture, job, path = event.picture, self._job, self._path
             self.happened.emit(Preview(picture))
             self._background.do(lambda: _keep(picture, job, path), self._kept)
@@ -312,7 +317,7 @@ class Batch(QObject):
         if not self._made:
             return Failed("input", f"None of the {self._total} pictures could be used.", details)
         note = f"{len(self._made)} of {self._total} pictures are in {self._target.name}."
-        notes = (note, *[f"Skipped {line}" for line in self._skipped])
+        notes = (note, *[f"Skipped {line}" for line in self._skipped], *self._poor)
         return Result(texts=tuple(self._made), seconds=time.monotonic() - self._began, notes=notes)
 
     def _finish(self, event: Event) -> None:

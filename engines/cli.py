@@ -22,6 +22,7 @@ from engines.chain import remade
 from engines.job import (
     Event,
     Failed,
+    Fit,
     Job,
     JobError,
     Picture,
@@ -326,7 +327,8 @@ def batch(options: argparse.Namespace) -> int:
     card = engine.describe(options.model or like.checkpoint, family)  # pyright: ignore
     role, values = options.role or _single_role(card), _values(options.set)
     kept = {r: p for r, p in like.images.items() if r != role} if like else {}
-    values = {**(like.values if like else {}), **values}
+    everyone = {} if card.face is None else {"output": "every"}
+    values = {**everyone, **(like.values if like else {}), **values}
     seed = options.seed if options.seed is not None else like.seed if like else 0
     tally = Tally(len(targets))
     started: dict[int, tuple[Path, Path, Job]] = {}  # number of a job that runs -> what it is
@@ -357,7 +359,7 @@ def batch(options: argparse.Namespace) -> int:
             tally.failed(path, event.message)
         else:
             _write(_first(event), job, target)
-            tally.made(path)
+            tally.made(path, event.fit)
     print(f"\n{tally}" if _has_bar() else tally, file=sys.stderr)
     return 1 if tally.failures else 0
 
@@ -739,8 +741,11 @@ class Tally:
         self._since = time.monotonic()
         _bar(0, total, "")
 
-    def made(self, path: Path) -> None:
+    def made(self, path: Path, fit: Fit | None = None) -> None:
+        """A picture was made; of one that the model hardly knows this is said."""
         self.new += 1
+        if fit is not None and fit.poor:
+            self._say(f"{path.name}: {fit.message}")
         self._show(path)
 
     def skipped(self, path: Path) -> None:
@@ -751,8 +756,11 @@ class Tally:
         self.failures += 1
         if not sentence.startswith(path.name):
             sentence = f"{path.name}: {sentence}"
-        print(f"\r{sentence:80}" if _has_bar() else sentence, file=sys.stderr)
+        self._say(sentence)
         self._show(path)
+
+    def _say(self, sentence: str) -> None:
+        print(f"\r{sentence:80}" if _has_bar() else sentence, file=sys.stderr)
 
     def _show(self, path: Path) -> None:
         done = self.new + self.old + self.failures

@@ -464,12 +464,14 @@ def numbers(card: ModelCard) -> tuple[Number, ...]:
 
 def transferred(job: Job, card: ModelCard) -> Job:
     """What a job says of any photo: its values but for places in its own photo, and of its pictures
-    those that are neither the photo nor drawn on it."""
+    those that are neither the photo nor drawn on it. The edit of a face is one for every face."""
     values = {
         name: value
         for name, value in job.values.items()
         if not isinstance(card.control(name), FacePoints | Box)
     }
+    if card.face is not None and values.get("output", "photo") == "photo":
+        values["output"] = "every"
     kept = {
         c.role for c in card.inputs() if isinstance(c, ImageInput) and c.optional and not c.over
     }

@@ -35,10 +35,10 @@ CONTROLS: tuple[Control, ...] = (
     Choice(
         "output",
         "Result",
-        (("photo", "Whole photo"), ("crop", "Face alone")),
+        (("photo", "Whole photo"), ("crop", "Face alone"), ("every", "Every face")),
         "photo",
         help="Whole photo: the face is blended back at full size. Face alone: what the model made, "
-        "at its own size.",
+        "at its own size. Every face: the same edit on all faces that are found in the photo.",
     ),
     ImageInput("mask", "Only where it is painted", optional=True, over=True),
 )

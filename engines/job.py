@@ -272,6 +272,10 @@ class Fit:
     measured: Mapping[str, float] = field(default_factory=dict[str, float])
     fixable: bool = False
 
+    @property
+    def poor(self) -> bool:
+        return self.score < 0.5
+
 
 @dataclass(frozen=True)
 class Progress:

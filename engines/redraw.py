@@ -1,20 +1,23 @@
 """What nets share that redraw a face: their card, the look at a photo that is remembered, templates
-at their size, and the choice between what they drew and the photo with only their changes. Imports
-no torch.
+at their size, the choice between what they drew and the photo with only their changes, and the same
+edit on every face of a photo. Imports no torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
 
 from engines import faces
 from engines.controls import Choice, Control, FaceTemplate, ModelCard, SizeRule
 from engines.family import Family, Model
-from engines.job import Job, Picture
+from engines.job import Event, Fit, Job, Picture, Progress, Result, Value
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
 Seen = TypeVar("Seen")
@@ -136,3 +139,104 @@ def _mapped(template: FaceTemplate, left: int, top: int, side: int, size: int) -
 
     points = place(template.left_eye), place(template.right_eye), place(template.mouth)
     return FaceTemplate((size, size), *points)
+
+
+# ---- every face of a photo -----------------------------------------------------------------------
+
+FamilyT = TypeVar("FamilyT", bound=Family)
+Run = Callable[[FamilyT, Model, Job], Iterator[Event]]
+
+
+def every_face(run: Run[FamilyT]) -> Run[FamilyT]:
+    """A family's `run` that edits one face, as one that edits every face of the photo where the job
+    asks for it: each is found, aligned, edited and blended back as if it were alone."""
+
+    @wraps(run)
+    def one_or_all(self: FamilyT, model: Model, job: Job) -> Iterator[Event]:
+        if job.values["output"] != "every":
+            yield from run(self, model, job)
+            return
+        found = _found(model, job.images["face"])
+        if len(found) < 2:
+            points = list(found[0].points) if found else []
+            yield from run(self, model, job.with_(values=_alone(job, points)))
+            return
+        start, results = time.perf_counter(), list[Result]()
+        for number, face in enumerate(found, 1):
+            now = Progress(number - 1, len(found), f"Face {number} of {len(found)}")
+            one = job.with_(values=_alone(job, list(face.points)))
+            for event in run(self, model, one):
+                if isinstance(event, Result):
+                    results.append(event)
+                else:
+                    yield now
+            yield now
+        yield _joined(job.images["face"], results, time.perf_counter() - start)
+
+    return one_or_all
+
+
+def _found(model: Model, photo: Picture) -> Sequence[faces.Face]:
+    """The faces of a photo; those of the last one are remembered."""
+    if model.memo.get("found", ("",))[0] != photo.digest:
+        model.memo["found"] = photo.digest, faces.find(photo)
+    return model.memo["found"][1]
+
+
+def _alone(job: Job, points: list[float]) -> dict[str, Value]:
+    """The values of the job for one face: boxes of the photo are of none, and where the model looks
+    is no change that several faces could share."""
+    values: dict[str, Value] = {**job.values, "output": "photo", "points": points}
+    if "box" in values:
+        values["box"] = []
+    if values.get("show") == "attention":
+        values["show"] = "result"
+    return values
+
+
+def _joined(photo: Picture, results: Sequence[Result], seconds: float) -> Result:
+    """The changes of all faces in one photo, picture by picture where each face gave several; what
+    is true of every face is told once."""
+    pictures = [_together(photo, made) for made in zip(*(r.pictures for r in results))]
+    names = [tuple(text.partition(":")[0] for text in r.texts) for r in results]
+    values = results[0].values if all(r.values == results[0].values for r in results) else ()
+    said = dict.fromkeys(note for result in results for note in result.notes)
+    common = [note for note in said if all(note in result.notes for result in results)]
+    own = [
+        _of(number, results, note)
+        for number, result in enumerate(results, 1)
+        for note in result.notes
+        if note not in common
+    ]
+    texts = names[0] if all(name == names[0] for name in names) else ()
+    return Result(tuple(pictures), texts, seconds, (*common, *own), _worst(results), values=values)
+
+
+def _together(photo: Picture, made: Sequence[Picture]) -> Picture:
+    """The photo with the changes of all pictures; where two meet, their changes add up."""
+    pixels = photo.pixels.copy()
+    for picture in made:
+        changed = (picture.pixels != photo.pixels).reshape(*photo.pixels.shape[:2], -1).any(2)
+        rows, columns = np.flatnonzero(changed.any(1)), np.flatnonzero(changed.any(0))
+        if not len(rows):
+            continue
+        part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        step = picture.pixels[part].astype(np.int16) - photo.pixels[part]
+        pixels[part] = np.clip(pixels[part] + step, 0, 255).astype(np.uint8)
+    pixels.flags.writeable = False  # so that Picture makes no second copy
+    return Picture(pixels)
+
+
+def _worst(results: Sequence[Result]) -> Fit | None:
+    """The fit of the face that fits least, which tells of every face in trouble."""
+    fits = [(number, result.fit) for number, result in enumerate(results, 1) if result.fit]
+    if not fits:
+        return None
+    troubled = [_of(number, results, fit.message) for number, fit in fits if fit.poor]
+    worst = min((fit for _, fit in fits), key=lambda fit: fit.score)
+    said = " ".join(troubled) or f"All {len(results)} faces fit well."
+    return Fit(worst.score, said, worst.measured)
+
+
+def _of(number: int, results: Sequence[Result], sentence: str) -> str:
+    return f"Face {number} of {len(results)}: {sentence}"

@@ -106,7 +106,8 @@ class AnimatePopover(Popover):
         self.ease = QComboBox()
         self.back = Switch("Back and forth")
         self.output = Segments(
-            (("photo", "Whole photo"), ("crop", "Face alone")), "What the film shows"
+            (("photo", "Whole photo"), ("crop", "Face alone"), ("every", "Every face")),
+            "What the film shows",
         )
         self.kind = Segments((("mp4", "MP4"), ("gif", "GIF"), ("webp", "WebP")), "Kind of film")
         self.save = button("Save film…", "primary")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt, QThread
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 
 import app
@@ -22,7 +23,8 @@ from app.widgets.faces import FacePhoto, Spot
 from app.window import MainWindow
 from engines.controls import Attributes
 from engines.facefinder import Face
-from engines.job import Picture
+from engines.images import open_picture
+from engines.job import Picture, job_from_png
 
 LEFT = Qt.MouseButton.LeftButton
 SPOTS = (
@@ -275,3 +277,101 @@ def test_where_no_face_is_found_the_handles_are_set_by_hand(
     points = studio.values["points"]
     assert isinstance(points, list) and points[:2] == pytest.approx([533, 242], abs=2)
     qtbot.waitUntil(lambda: current(window), timeout=60_000)
+
+
+@pytest.mark.slow
+def test_one_edit_on_every_face_then_each_has_its_own(window: MainWindow, qtbot: QtBot) -> None:
+    studio, desk = window.studio, desk_of(window)
+    studio.open_path(SAMPLE)
+    qtbot.waitUntil(lambda: len(desk.faces) == 2 and current(window), timeout=60_000)
+    slide(window, 0, 0.9)
+    studio.set_value("output", "every")
+    qtbot.waitUntil(lambda: current(window), timeout=60_000)
+    every = studio.shown.picture
+    changed = (every.pixels != desk.photo.pixels).any(2)
+    for face in FOUND:
+        x, y, width, height = (round(n) for n in face.box)
+        assert changed[y : y + height, x : x + width].any()
+    assert not changed[:, 800:].any() and all(face.spot.edited for face in desk.faces)
+
+    QTest.mouseClick(room(window).photo, LEFT, pos=room(window).photo.frame(1).center().toPoint())
+    assert desk.active == 1 and studio.values["output"] == "photo"
+    qtbot.waitUntil(
+        lambda: current(window) and studio.shown.picture == every, timeout=60_000
+    )  # the other face's change was made behind this one
+    slide(window, 0, 0.1)
+    qtbot.waitUntil(lambda: current(window), timeout=60_000)
+    x, y, width, height = (round(n) for n in FOUND[0].box)
+    first = np.s_[y : y + height, x : x + width]
+    assert np.array_equal(studio.shown.picture.pixels[first], every.pixels[first])
+    assert studio.shown.picture != every
+
+
+@pytest.mark.slow
+def test_a_recipe_is_compared_off_the_gui_thread(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio, desk = window.studio, desk_of(window)
+    studio.open_path(SAMPLE)
+    qtbot.waitUntil(lambda: len(desk.faces) == 2 and current(window), timeout=60_000)
+    threads, compare = [], portrait._same
+
+    def spied(one: Picture, other: Picture) -> bool:
+        threads.append(QThread.currentThread())
+        return compare(one, other)
+
+    monkeypatch.setattr(portrait, "_same", spied)
+    job = studio.job(drawings=False)
+    again = Picture(job.images["face"].pixels.copy())
+    faces = desk.faces
+    studio.restore(job.with_(images={"face": again}, values={**job.values, "own": "told"}))
+    assert desk._source() is again, "the model is given the recipe's photo at once"
+    qtbot.waitUntil(lambda: bool(threads) and desk._opened is None, timeout=20_000)
+    assert threads[0] is not QThread.currentThread()
+    assert desk.faces is faces and desk._given is again
+
+    other = Picture(np.full_like(again.pixels, 90))
+    studio.restore(job.with_(images={"face": other}))
+    qtbot.waitUntil(lambda: desk.photo is other and len(desk.faces) == 2, timeout=60_000)
+    assert len(threads) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("faces", ["every", "photo"])
+def test_the_edit_goes_to_all_faces_of_other_photos(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faces: str
+) -> None:
+    studio, desk = window.studio, desk_of(window)
+    studio.open_path(SAMPLE)
+    qtbot.waitUntil(lambda: len(desk.faces) == 2 and current(window), timeout=60_000)
+    slide(window, 0, 0.9)
+    names = ("group", "empty", "far")
+    photos = [tmp_path / "in" / f"{name}.png" for name in names]
+    photos[0].parent.mkdir()
+    given = {name: Picture(np.roll(desk.photo.pixels, n, 1)) for n, name in enumerate(names)}
+    for path in photos:
+        path.write_bytes(given[path.stem].to_png())
+    small = Face((300.0, 80.0, 24.0, 30.0), (304.0, 88.0, 318.0, 88.0, 311.0, 103.0), 0.8)
+    seen = {"group": FOUND, "empty": (), "far": (*FOUND, small)}
+
+    def find(photo: Picture) -> tuple[Face, ...]:
+        return next(seen[name] for name in names if given[name] == photo)
+
+    monkeypatch.setattr("engines.faces.find", find)
+    monkeypatch.setattr(window.asking, "choose_names", lambda *_: [str(p) for p in photos])
+    out = tmp_path / "out"
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(out))
+    menu = room(window).others.menu()
+    menu.actions()[faces == "photo"].trigger()
+    task = list(studio.tasks)[-1]
+    qtbot.waitUntil(lambda: task.over, timeout=60_000)
+    assert sorted(path.name for path in out.iterdir()) == ["far.png", "group.png"]
+    told = f"{task.message} {task.details}"
+    assert "2 of 3 pictures" in told and "empty.png: No face was found" in told
+    assert ("far.png: Face 3 of 3: The face is small" in told) == (faces == "every")
+    made = open_picture(out / "group.png")
+    changed = (made.pixels != given["group"].pixels).any(2)
+    for n, face in enumerate(FOUND):
+        x, y, width, height = (round(n) for n in face.box)
+        assert changed[y : y + height, x : x + width].any() == (faces == "every" or n == 0)
+    assert job_from_png(out / "group.png").images["face"] == given["group"]

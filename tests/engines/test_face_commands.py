@@ -15,6 +15,7 @@ from engines.cli import main
 from engines.facefinder import Face
 from engines.families.stargan import config as configs
 from engines.family import candidates, families
+from engines.images import open_picture
 from engines.job import Job, Picture, job_from_png, save_png
 
 POINTS = "30,28,58,28,44,60"
@@ -75,6 +76,25 @@ def test_what_cannot_be_a_film_is_said(
     assert call("animate", *given, "--move", move, "-o", tmp_path / output) == 2
     assert sentence in capsys.readouterr().err
     assert not (tmp_path / output).exists()
+
+
+def test_a_folder_is_edited_face_by_face(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    photo(tmp_path / "in" / "b.png")
+    points = ((30.0, 28.0, 58.0, 28.0, 44.0, 60.0), (70.0, 70.0, 78.0, 70.0, 74.0, 79.0))
+    found = tuple(Face((p[0] - 8, p[1] - 8, 20.0, 20.0), p, 0.9) for p in points)
+    monkeypatch.setattr("engines.faces.find", lambda _photo: found)
+    given = ("batch", "--model", model, "--images", tmp_path / "in", "--set", "attributes=1,-1")
+    assert call(*given, "-o", tmp_path / "all") == 0
+    assert "b.png: Face 2 of 2: The face is small, 8 pixels" in capsys.readouterr().err
+    assert call(*given, "--set", "output=photo", "-o", tmp_path / "one") == 0
+    assert "b.png" not in capsys.readouterr().err
+    every, one = (open_picture(tmp_path / name / "b.png").pixels for name in ("all", "one"))
+    changed = (every != one).any(2)  # by the second face alone
+    assert changed[66:86, 64:84].any() and not changed[:40].any()
+    assert job_from_png(tmp_path / "all" / "b.png").values["output"] == "every"
 
 
 def test_the_same_edit_goes_to_other_photos(

@@ -226,7 +226,9 @@ def test_an_edit_goes_to_another_photo_without_its_places(models: dict[str, Path
     values = {"strength": 0.5, "points": POINTS, "box": [1, 2, 3, 4]}
     images = {"face": photo(), "mask": photo(1), "other": photo(2)}
     moved = transferred(Job("dagan", card.checkpoint, values, images), card)
-    assert moved.values == {"strength": 0.5} and not moved.images
+    assert moved.values == {"strength": 0.5, "output": "every"} and not moved.images
+    crop = transferred(Job("dagan", card.checkpoint, {"output": "crop"}, images), card)
+    assert crop.values == {"output": "crop"}
     card = Engine("cpu").describe(str(models["genegan"]))
     moved = transferred(Job("genegan", card.checkpoint, {}, images), card)
     assert moved.images == {"other": images["other"]}
@@ -250,3 +252,70 @@ def test_a_joint_net_comes_back_set_by_set() -> None:
     assert [step[-2:] for step in steps] == [[1, 0], [0, 1]]
     assert [step[-2:] for step in back] == [[0, 1], [1, 0]]
     assert back[1][:5] == own[:5] and not any(back[1][5:13])
+
+
+# ---- every face ----------------------------------------------------------------------------------
+
+PAIR = (
+    Face((60.0, 40.0, 60.0, 80.0), tuple(POINTS), 0.9),
+    Face((230.0, 60.0, 30.0, 40.0), (235.0, 71.0, 253.0, 71.0, 244.0, 92.0), 0.8),
+)
+
+
+def wide() -> Picture:
+    pixels = np.random.default_rng(4).integers(0, 255, (17, 34, 3), np.uint8)
+    return Picture(pixels.repeat(10, 0).repeat(10, 1))
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_every_face_is_changed_as_if_it_were_alone(
+    models: dict[str, Path], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.faces.find", lambda _photo: PAIR)
+    given = {"images": {"face": wide()}, **CHANGED[name]}
+    alone = [run(models[name], points=list(face.points), **given) for face in PAIR]
+    every = run(models[name], output="every", points=[1.0] * 6, **given)
+    assert len(every.pictures) == len(alone[0].pictures)
+    steps = [one.picture.pixels.astype(int) - wide().pixels for one in alone]
+    both = np.clip(wide().pixels + steps[0] + steps[1], 0, 255)
+    assert all(step.any() for step in steps) and np.array_equal(every.picture.pixels, both)
+    small = "Face 2 of 2: The face is small, 18 pixels between the eyes: expect a soft result."
+    assert small in every.notes and every.fit is not None
+    assert small in every.fit.message and every.fit.score == alone[1].fit.score
+
+
+def test_where_one_face_is_found_it_is_that_one(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.faces.find", lambda _photo: PAIR[1:])
+    given = {"images": {"face": wide()}, **CHANGED["stargan"]}
+    one = run(models["stargan"], points=list(PAIR[1].points), **given)
+    every = run(models["stargan"], output="every", **given)
+    assert every.picture == one.picture and every.notes == one.notes
+    monkeypatch.setattr("engines.faces.find", lambda _photo: ())
+    large = Picture(np.zeros((700, 900, 3), np.uint8))
+    with pytest.raises(EngineError, match="No face was found"):
+        run(models["stargan"], output="every", images={"face": large}, attributes=[1.0, 0, 0])
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_a_strip_of_every_face_has_as_many_pictures(
+    models: dict[str, Path], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.faces.find", lambda _photo: PAIR)
+    given = {"images": {"face": wide()}, **SEVERAL[name]}
+    if name == "genegan":
+        given["images"] = {"face": wide(), "other": photo(2)}
+    alone = run(models[name], points=list(PAIR[0].points), **given)
+    every = run(models[name], output="every", **given)
+    assert len(every.pictures) == len(alone.pictures)
+    assert every.texts in ((), tuple(text.partition(":")[0] for text in alone.texts))
+
+
+def test_the_attended_region_is_of_one_face_alone(
+    models: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.faces.find", lambda _photo: PAIR)
+    shown = {"images": {"face": wide()}, "show": "attention", "box": [1.0, 2.0, 30.0, 40.0]}
+    every = run(models["dagan"], output="every", **shown)
+    assert len(every.pictures) == 1 and every.region is None

@@ -67,6 +67,7 @@ class AgeingCGAN(Family):
         )
         return replace(card, half_ok=False, needs_grad=True)
 
+    @redraw.every_face
     def run(self, model: Model, job: Job) -> Iterator[Event]:
         start = time.perf_counter()
         seen = _look(model, job)

@@ -88,6 +88,7 @@ class DeepAttentionGAN(Family):
         )
         return replace(card, notes=(UNOFFICIAL,))
 
+    @redraw.every_face
     def run(self, model: Model, job: Job) -> Iterator[Event]:
         start = time.perf_counter()
         cut, x = _look(model, job)

@@ -64,6 +64,7 @@ class Fader(Family):
             template(config),
         )
 
+    @redraw.every_face
     def run(self, model: Model, job: Job) -> Iterator[Event]:
         start = time.perf_counter()
         seen = _look(model, job)

@@ -73,6 +73,7 @@ class GeneGAN(Family):
             template(config),
         )
 
+    @redraw.every_face
     def run(self, model: Model, job: Job) -> Iterator[Event]:
         start = time.perf_counter()
         own = _look(model, job.images["face"], redraw.points(job))

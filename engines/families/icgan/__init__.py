@@ -68,6 +68,7 @@ class IcGAN(Family):
             template(config),
         )
 
+    @redraw.every_face
     def run(self, model: Model, job: Job) -> Iterator[Event]:
         start = time.perf_counter()
         rounded = bool(job.values["threshold"])

@@ -78,6 +78,7 @@ class StarGAN(Family):
             face=face,
         )
 
+    @redraw.every_face
     def run(self, model: Model, job: Job) -> Iterator[Event]:
         start = time.perf_counter()
         config, seen = model.config, _look(model, job)
