@@ -237,6 +237,8 @@ class Results(QObject):
             self._set_status(replace(self.status, engine_ms=engine_ms, stroke_ms=waited))
         self.shown = Shown(result.picture, sent.job, result, waited)
         self.shown_changed.emit(self.shown)
+        if result.draft:  # also where a picture of an earlier session was shown until now
+            self._asked = False
         self._rest()
         if self._settled:
             self._keep_settled(sent.title)

@@ -23,6 +23,7 @@ from app.chains import Chain
 from app.commands import Change, Deletion
 from app.desk import Desk, Snapshot
 from app.door import CatalogueLike, Door, kept_for_drag
+from app.exact import Act, Exact
 from app.export import What
 from app.film import Course, Film, Jobs, Reel, Written
 from app.history import History, HistoryEntry
@@ -38,7 +39,6 @@ from engines.controls import ModelCard, SketchInput, Text, transferred
 from engines.job import Cancelled, Event, Failed, Job, Picture, Value
 
 LIVE = "live"
-ONLY_DRAFTED = "The exact picture is still being computed; try again in a moment."
 ENLARGED = "Enlarged"  # the title of such a result
 
 
@@ -71,6 +71,8 @@ class Studio(QObject):
     exported = Signal(str)  # path
     film_saved = Signal(str, str)  # path, what there is to say of it
     told = Signal(str)  # one sentence that is no failure
+    sent = Signal(object)  # Picture: another model, which was chosen for it, will be given it
+    waiting = Signal(bool)  # what was asked for begins once the exact picture is there
     planned = Signal(str)  # what the desk's job will take, "" where that is not known
     finder_added = Signal(str)  # name of the file that finds faces from now on
 
@@ -103,6 +105,7 @@ class Studio(QObject):
         self._models = Models(worker, self.tasks, catalogue, self)
         self._door = Door(worker, self.tasks, catalogue, self.background, self)
         self.captions = Captions(catalogue, self._submit_caption, self)
+        self._exact = Exact(self._results, self.submit, self)
         self._last = LastPicture(self.folder / "last.png", self.background)
         self._live = bool(settings.get("live"))
         self._sheet: tuple[int, int] | None = None
@@ -130,6 +133,8 @@ class Studio(QObject):
         self._burst.quiet.connect(self.settle)
         results.exact_wanted.connect(self._submit_exact)
         results.rested.connect(self._on_rested)
+        self._exact.waiting.connect(self.waiting)
+        self._exact.failed.connect(lambda failed: self.failed.emit("export", failed))
         results.shown_changed.connect(self.result_shown)
         results.preview.connect(self.preview_shown)
         results.terms_told.connect(self.terms_told)
@@ -174,7 +179,7 @@ class Studio(QObject):
     @property
     def final(self) -> Shown | None:
         """What is shown, if it is more than a draft: what may be kept, sent and exported. A draft
-        is replaced a moment after the hand has paused."""
+        is replaced a moment after the hand has paused; see `when_exact`."""
         shown = self._results.shown
         return None if shown is not None and shown.result.draft else shown
 
@@ -318,17 +323,21 @@ class Studio(QObject):
         here = [e for e in found if getattr(e, "installed", True)]
         return min(here, key=lambda e: not getattr(e, "shipped", False), default=None)
 
-    def enlarge(self, picture: Picture | None = None) -> None:
-        """A picture, or the one shown, through the enlarger as a task; the result is shown and
-        kept like every other, its recipe holding the picture it was made from."""
-        recipe = self._results.recipe() if picture is None else None
-        picture = picture or (self.final.picture if self.final else None)
-        entry = self.enlarger()
-        if picture is None or entry is None:
+    def when_exact(self, act: Act) -> bool:
+        """Call act(picture, recipe) with what is shown: now or, of a draft, once its exact picture
+        is there; until then `waiting` says so. False if nothing is shown."""
+        return self._exact.ask(act)
+
+    def enlarge(self) -> None:
+        """The picture shown through the enlarger as a task; the result is shown and kept like every
+        other, its recipe holding the picture it was made from."""
+        if self.enlarger() is None or not self.when_exact(self._enlarge):
             refusal = "There is no result to enlarge yet, or no model that enlarges."
-            if entry is not None and self.shown is not None:
-                refusal = ONLY_DRAFTED
             self.failed.emit("result", Failed("input", refusal))
+
+    def _enlarge(self, picture: Picture, recipe: Job | None) -> None:
+        entry = self.enlarger()
+        if entry is None:
             return
         self.settle()  # what is enlarged is worth keeping too
         origins = {"photo": recipe} if recipe else {}
@@ -355,10 +364,12 @@ class Studio(QObject):
             self._models.cancel(id)
 
     def cancel_all(self) -> None:
+        self._exact.drop()
         for id in {*self._results.under_way(), *(task.id for task in self.tasks.running())}:
             self.cancel(id)
 
     def _refresh(self, keep: bool = True, by_hand: bool = False) -> None:
+        self._exact.move_on()
         self._results.edited(keep)
         self.desk.save_soon()
         self._burst.edit(by_hand)
@@ -397,16 +408,18 @@ class Studio(QObject):
         """The job whose result this picture on a desk is: it was sent there."""
         return self._sources.origin(picture)
 
-    def send(self, reference: str) -> Picture | None:
-        """Choose a model that will be given what is shown; its desk lays the picture down once the
-        card is here. The recipe of what comes of it keeps the recipe of this."""
-        recipe = self._results.recipe()
-        if self.final is None or recipe is None:
-            return None
-        picture = Picture(self.final.picture.pixels)  # another one: it may be an input already
-        self._sources.made_by(picture, recipe)
-        self._models.choose(reference)
-        return picture
+    def send(self, reference: str) -> None:
+        """Choose a model that will be given what is shown, once that is exact: `sent` tells the
+        picture, and its desk lays it down once the card is here. The recipe of what comes of it
+        keeps the recipe of this."""
+
+        def give(shown: Picture, recipe: Job) -> None:
+            picture = Picture(shown.pixels)  # another one: it may be an input already
+            self._sources.made_by(picture, recipe)
+            self.sent.emit(picture)
+            self._models.choose(reference)
+
+        self.when_exact(give)
 
     def settle_tie(self, digest: str, family: str) -> None:
         """The answer to `tie`: remembered by digest, then the model is chosen."""
@@ -438,6 +451,7 @@ class Studio(QObject):
 
     def _forget_live(self) -> None:
         """What is under way for the model before must not appear any more."""
+        self._exact.move_on()
         for ticket in self._results.forget():
             self.worker.cancel(ticket)
 
@@ -545,7 +559,7 @@ class Studio(QObject):
         if isinstance(answer, Exception):
             self.failed.emit("history", Failed("input", sentence(answer)))
         else:
-            self.enlarge(answer[1])
+            self._enlarge(answer[1], None)
 
     # ---- files ---------------------------------------------------------------------------------
 
@@ -672,28 +686,26 @@ class Studio(QObject):
         return self.tasks.start(ProcessTask(command, self), title)
 
     def export(self, path: str | Path, what: What = "result", quality: int | None = None) -> None:
-        """Save what is shown; `exported` follows, or `failed` at "export"."""
-        job = self._results.recipe()
-        if self.final is None or job is None:
-            refusal = ONLY_DRAFTED if self.shown else "There is no result to export yet."
+        """Save what is shown, once it is exact; `exported` follows, or `failed` at "export"."""
+        quality, path = quality or int(self.settings.get("export_quality")), Path(path)
+
+        def save(picture: Picture, job: Job) -> None:
+            def write(caption: Caption | None) -> None:
+                text = caption.text if caption else ""
+                self._door.export(picture, job, path, what, quality, text)
+
+            if self.settings.get("export_caption") and what != "input":
+                self.captions.ask(picture, write)
+            else:
+                write(None)
+
+        if not self.when_exact(save):
+            refusal = "There is no result to export yet."
             self.failed.emit("export", Failed("input", refusal))
-            return
-        quality = quality or int(self.settings.get("export_quality"))
-        picture, path = self.final.picture, Path(path)
-
-        def write(caption: Caption | None) -> None:
-            text = caption.text if caption else ""
-            self._door.export(picture, job, path, what, quality, text)
-
-        if self.settings.get("export_caption") and what != "input":
-            self.captions.ask(picture, write)
-        else:
-            write(None)
 
     def caption(self) -> None:
         """Have the picture shown described; `captions.changed` follows, or `failed`."""
-        if self.final is not None:
-            self.captions.ask(self.final.picture)
+        self.when_exact(lambda picture, _: self.captions.ask(picture))
 
     def _submit_caption(self, job: Job, follow: Follow) -> int:
         ticket = self.worker.submit(job, "caption", "Caption")
@@ -701,12 +713,15 @@ class Studio(QObject):
         return ticket
 
     def drag_file(self) -> Path | None:
-        """The picture shown as a PNG with its recipe, to be dragged out."""
+        """The picture shown as a PNG with its recipe, to be dragged out; None while it is a
+        draft, for a drag cannot wait."""
         job = self._results.recipe()
-        if self.final is None or job is None:
-            return None
+        return self.file_of(self.final.picture, job) if self.final and job else None
+
+    def file_of(self, picture: Picture, job: Job) -> Path | None:
+        """A result as a PNG with its recipe, somewhere; that of the history, if it is there."""
         kept = next((e.path for e in self.history.entries() if e.digest == job.digest), None)
-        return kept_for_drag(self.folder / "drag", self.final.picture, job, kept)
+        return kept_for_drag(self.folder / "drag", picture, job, kept)
 
     # ---- the desk ------------------------------------------------------------------------------
 

@@ -72,6 +72,8 @@ ROOMS = (
     ("dream", "Dream", "dream"),
 )
 PHOTO_ROOMS = ("draw", "translate", "faces", "words", "style", "dream")  # where a photo can go
+WAITING = "The exact picture is being computed; then it goes on by itself."
+WAITING_MS = 250  # what takes no longer than a blink is not announced
 NOTICE_MS = 8000  # good news go by themselves; failures stay until they are read
 PLACES = {"result": "photo", "controls": "photo", "model": "top"}
 
@@ -109,6 +111,8 @@ class MainWindow(QMainWindow):
         self._sent: Picture | None = None  # waits for the card of the model it was sent to
         self._remedies: dict[Notice, Any] = {}
         self._fading = QTimer(self, singleShot=True, interval=NOTICE_MS)
+        self._patience = QTimer(self, singleShot=True, interval=WAITING_MS)
+        self._waits = False  # for an exact picture, with which something will be done
         self._lay_out()
         self._wire_actions()
         self._wire_widgets()
@@ -315,7 +319,7 @@ class MainWindow(QMainWindow):
         chance = card is not None and (card.face is not None or (card.seeded and not locked))
         self.actions_["surprise"].setEnabled(chance)
         self.top.animate.setEnabled(bool(card and card.live and numbers(card)))
-        self.actions_["cancel"].setEnabled(bool(self.studio.tasks.running()))
+        self.actions_["cancel"].setEnabled(self._waits or bool(self.studio.tasks.running()))
         self.actions_["undo"].setEnabled(self.studio.undo_stack.canUndo())
         self.actions_["redo"].setEnabled(self.studio.undo_stack.canRedo())
 
@@ -347,6 +351,7 @@ class MainWindow(QMainWindow):
         self.rail.models_wanted.connect(self.asking.for_models)
         self.rail.settings_wanted.connect(self.asking.for_settings)
         self._fading.timeout.connect(self.toast.hide)
+        self._patience.timeout.connect(self._tell_waiting)
         self.rail.room_chosen.connect(self.go_to)
         self._wire_notice(self.notice)
         self._wire_notice(self.toast)
@@ -407,6 +412,8 @@ class MainWindow(QMainWindow):
         studio.exported.connect(self._on_exported)
         studio.film_saved.connect(self._on_film_saved)
         studio.told.connect(lambda sentence: self.tell(sentence, kind="info"))
+        studio.sent.connect(self._on_sent)
+        studio.waiting.connect(self._on_waiting)
         studio.finder_added.connect(self._on_finder)
         studio.captions.changed.connect(self._on_caption)
         studio.settings.changed.connect(self._on_setting)
@@ -499,7 +506,7 @@ class MainWindow(QMainWindow):
     def send(self, room: str, reference: str) -> None:
         """Go on with the result in another model; the recipe then keeps the whole chain."""
         self._heading = room
-        self._sent = self.studio.send(reference)
+        self.studio.send(reference)
 
     def open_sample(self) -> None:
         """The next of the photos that come with Ganvas."""
@@ -583,8 +590,27 @@ class MainWindow(QMainWindow):
         loading = any(t.title.startswith("Loading") for t in self.studio.tasks.running())
         ready = "ready" if self.studio.card else "none"
         self.top.picker.show_state("loading" if loading else ready)
-        self.room.viewer.set_busy(bool(self.studio.tasks.running()))
-        self.actions_["cancel"].setEnabled(bool(self.studio.tasks.running()))
+        busy = self._waits or bool(self.studio.tasks.running())
+        self.room.viewer.set_busy(busy)
+        self.actions_["cancel"].setEnabled(busy)
+
+    def _on_sent(self, picture: Picture) -> None:
+        self._sent = picture
+
+    def _on_waiting(self, waits: bool) -> None:
+        """Something begins by itself once the exact picture is there; said where that takes longer
+        than a blink."""
+        self._waits = waits
+        self._on_tasks()
+        if waits:
+            self._patience.start()
+        else:
+            self._patience.stop()
+            if self.toast.text() == tr(WAITING):
+                self.toast.hide()
+
+    def _tell_waiting(self) -> None:
+        self.tell(WAITING, kind="info", stays=True)
 
     def _on_failed(self, place: str, failed: Failed) -> None:
         if place == "tool" and self.asking.edges is not None:
@@ -676,12 +702,13 @@ class MainWindow(QMainWindow):
         self.studio.settings.set("theme", "light" if theme.theme() == "dark" else "dark")
 
     def copy_result(self) -> None:
-        shown = self.studio.final
-        if shown is not None:
-            file = self.studio.drag_file()
-            mime = pictures.mime_for(shown.picture, [file] if file else [])
-            QGuiApplication.clipboard().setMimeData(mime)
-            self.tell("The result is on the clipboard.", kind="info")
+        self.studio.when_exact(self._to_clipboard)
+
+    def _to_clipboard(self, picture: Picture, job: Job) -> None:
+        file = self.studio.file_of(picture, job)
+        mime = pictures.mime_for(picture, [file] if file else [])
+        QGuiApplication.clipboard().setMimeData(mime)
+        self.tell("The result is on the clipboard.", kind="info")
 
     def copy_caption(self, text: str) -> None:
         _copy(text)
@@ -815,6 +842,7 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         self._fading.stop()
+        self._patience.stop()
         self._remember()
         self.hide()  # a step that cannot be ended at once must not keep it on the screen
         self.studio.close()

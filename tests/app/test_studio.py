@@ -542,22 +542,86 @@ def test_a_pause_before_the_draft_arrives_is_remembered(drafting):
     bench.wait(lambda: bench.studio.final is not None)
 
 
-def test_a_draft_is_neither_kept_nor_exported_nor_sent(drafting, tmp_path):
+def test_a_draft_is_neither_kept_nor_dragged_out(drafting):
     bench, studio = drafting, drafting.studio
     studio._burst._pause.setInterval(10**6)
     bench.draw(10)
     bench.wait_shown(10)
     studio.settle()
-    studio.export(tmp_path / "a.png")
-    studio.enlarge()
-    assert studio.send("cats") is None and studio.drag_file() is None
-    assert [place for place, _ in bench.told["failed"]] == ["export", "result"]
-    assert not bench.kept() and not (tmp_path / "a.png").exists()
+    assert studio.drag_file() is None and not bench.kept()
     studio._burst.paused.emit()
     bench.wait(lambda: len(studio.history.entries()) == 1)
     assert bench.kept()[0].digest == studio.final.job.digest
     kept = Picture.from_png(studio.history.entries()[0].path.read_bytes())
     assert kept == picture(studio.seed)
+
+
+def test_what_is_exported_while_a_draft_is_shown_waits_for_the_exact_picture(drafting, tmp_path):
+    bench, studio = drafting, drafting.studio
+    studio._burst._pause.setInterval(10**6)
+    bench.draw(10)
+    bench.wait_shown(10)
+    waits, path = [], tmp_path / "a.png"
+    studio.waiting.connect(waits.append)
+    studio.export(path)
+    assert waits == [True] and not path.exists()
+    bench.wait(lambda: bench.told["exported"] == [str(path)])
+    assert waits == [True, False] and not bench.told["failed"]
+    assert Picture.from_png(path.read_bytes()) == picture(studio.seed)
+    assert job_from_png(path).drawings["canvas"]["ink"] == 10
+    assert bench.engine.exact == [False, True], "computed once, not for each wish"
+
+
+def test_who_draws_on_while_the_export_waits_gets_what_was_shown(drafting, tmp_path):
+    bench, studio = drafting, drafting.studio
+    studio._burst._pause.setInterval(10**6)
+    bench.engine.seconds = 0.05
+    bench.draw(10)
+    bench.wait_shown(10)
+    studio.export(tmp_path / "a.png")
+    for ink in range(11, 16):
+        bench.draw(ink)
+    bench.wait(lambda: bool(bench.told["exported"]))
+    job = job_from_png(tmp_path / "a.png")
+    assert job.images["canvas"].pixels[0, 0] == 10 and job.drawings["canvas"]["ink"] == 10
+    assert Picture.from_png((tmp_path / "a.png").read_bytes()) == picture(studio.seed)
+
+
+def test_a_draft_is_sent_and_enlarged_as_its_exact_picture(drafting):
+    bench, studio = drafting, drafting.studio
+    bench.catalogue.families["e1a46e"] = "enlarge"
+    bench.catalogue.put("enlarge-x4@e1a46e")
+    studio._burst._pause.setInterval(10**6)
+    bench.draw(10)
+    bench.wait_shown(10)
+    studio.enlarge()
+    large = bench.wait_shown(family="enlarge")
+    assert large.job.images["photo"] == picture(studio.seed)
+    bench.draw(20)
+    bench.wait_shown(20, family="pix2pix")
+    sent = []
+    studio.sent.connect(sent.append)
+    studio.send("cats")
+    assert not sent
+    bench.wait(lambda: studio.card.title == "Cats")
+    assert sent == [picture(studio.seed)]
+    assert studio.origin(sent[0]).images["canvas"].pixels[0, 0] == 20
+
+
+def test_what_waits_is_given_up_with_everything_else(drafting, tmp_path):
+    bench, studio = drafting, drafting.studio
+    studio._burst._pause.setInterval(10**6)
+    bench.draw(10)
+    bench.wait_shown(10)
+    waits = []
+    studio.waiting.connect(waits.append)
+    studio.export(tmp_path / "a.png")
+    studio.cancel_all()
+    assert waits == [True, False]
+    studio.touch()
+    studio._burst.paused.emit()
+    bench.wait(lambda: studio.final is not None)
+    assert not (tmp_path / "a.png").exists()
 
 
 def test_what_runs_as_a_task_is_no_draft(drafting):

@@ -126,9 +126,8 @@ class Room(Bench):
 
     def send(self, card: ModelCard) -> Job:
         """To a model of this room."""
-        before = self.window._sent
-        self.window.top.send.chosen.emit("translate", card.checkpoint)
-        assert self.window._sent is not before
+        with self.qtbot.waitSignal(self.window.studio.sent, timeout=20_000):
+            self.window.top.send.chosen.emit("translate", card.checkpoint)
         self.wait(lambda: self.window._sent is None)
         return self.settled()
 
