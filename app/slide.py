@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
+from typing import Any
 
-from PySide6.QtCore import Slot
+from PySide6.QtCore import Signal, Slot
 
+from app.camera import Camera
 from app.commands import Change
 from app.results import Shown
 from app.studio import Studio
 from app.table import Table
 from app.translate import DIRECTION, TranslateRoom
 from engines.controls import Choice, ImageInput, ModelCard, SketchInput
-from engines.job import Job, Picture, Result
+from engines.job import Failed, Job, Picture, Result
 
 PHOTO, MASK, TRUTH = "photo", "mask", "truth"  # roles; the last is the desk's alone
 EMPTY = "Drop a photo here, paste one, or open a file."
 WAITING = "The translated photo appears here."
 MAIN = "result"
+PATIENCE = 5.0  # seconds after which a frame is given up whose result does not come
 VIEWS = ("Result", "Truth", "Difference")
 
 
@@ -33,7 +37,9 @@ class View:
 class Slide(Table):
     room: TranslateRoom
 
-    def __init__(self, room: TranslateRoom, studio: Studio) -> None:
+    refused = Signal(str)  # why the camera gives no photos
+
+    def __init__(self, room: TranslateRoom, studio: Studio, camera: Camera | None = None) -> None:
         super().__init__(room)
         self.room, self.studio = room, studio
         self.photo: Picture | None = None
@@ -42,11 +48,17 @@ class Slide(Table):
         self._view = MAIN
         self._compared: Result | None = None  # with the truth
         self._asked = ""  # digest of the comparison under way
+        self.camera = camera or Camera(self)
+        self._frame_at = 0.0  # when the frame came that is being read or translated; 0: none is
+        self._reading = self._moves = False  # moves: the photo is a frame of the camera
         room.photo.set_message(EMPTY)
         room.viewer.set_message(WAITING)
         room.turn_wanted.connect(self.turn)
         room.origin_wanted.connect(self.go_back)
         room.view_chosen.connect(self.choose_view)
+        room.camera_toggled.connect(self._on_camera)
+        self.camera.arrived.connect(self._on_frame)
+        self.camera.refused.connect(self._on_refused)
         room.photo.mask_painted.connect(self.paint)
         room.unpainted.connect(lambda: self.paint(None))
         room.truth.changed.connect(self._on_truth)
@@ -83,6 +95,7 @@ class Slide(Table):
 
     def lay(self, picture: Picture) -> None:
         """Put a photo on the desk, without asking for a result."""
+        self.room.camera.setChecked(False)
         if picture != self.photo:
             self.room.truth.set_picture(None)  # it belongs to the photo before
         self.photo, self._mask = picture, None
@@ -104,6 +117,7 @@ class Slide(Table):
         self.studio.touch()
 
     def show_result(self, shown: Shown) -> None:
+        self._frame_at = 0.0
         self._compared = None
         self._show(fade=shown.input_ms is None)
         truth = self.room.truth.picture()
@@ -111,6 +125,48 @@ class Slide(Table):
             job = Job("difference", images={"made": shown.picture, "truth": truth})
             self._asked = job.digest
             self.studio.submit_tool(job, "difference", "Comparing with the truth")
+
+    def show_failure(self, failed: Failed) -> None:
+        super().show_failure(failed)
+        self.room.camera.setChecked(False)  # every frame would fail alike
+
+    # ---- the camera ------------------------------------------------------------------------------
+
+    def _on_camera(self, on: bool) -> None:
+        self._frame_at = 0.0
+        if on:
+            self.camera.start()
+            return
+        self.camera.stop()
+        if self._moves:
+            self._moves = False
+            self.studio.touch()  # the last frame is a photo like any other
+
+    def _on_refused(self, sentence: str) -> None:
+        self.room.camera.setChecked(False)
+        self.refused.emit(sentence)
+
+    def _on_frame(self, frame: Any) -> None:
+        """One frame at a time: while it is read and translated others pass by unseen, so that the
+        next one is the newest."""
+        if not self.room.in_use():
+            self.room.camera.setChecked(False)
+        elif not self._reading and time.monotonic() - self._frame_at > PATIENCE:
+            self._reading, self._frame_at = True, time.monotonic()
+            self.studio.background.do(lambda: self.camera.read(frame), self._on_read)
+
+    def _on_read(self, answer: Any) -> None:
+        self._reading = False
+        if not self.room.camera.isChecked() or not isinstance(answer, Picture):
+            return
+        self.photo, self._moves = answer, True
+        self.room.photo.set_picture(answer)
+        self.room.photo.show_mask(self._mask)
+        self.room.show_origin("")
+        if self.studio.live and self.studio.card is not None:
+            self.studio.flow()
+        else:
+            self._frame_at = 0.0
 
     # ---- what is seen of the result --------------------------------------------------------------
 

@@ -282,6 +282,10 @@ class Studio(QObject):
         """Something visible changed: fold the burst and, if live, compute."""
         self._refresh(by_hand=True)
 
+    def flow(self) -> None:
+        """The next frame of a source that moves: computed if live, and nothing for the history."""
+        self._refresh(keep=False)
+
     def settle(self) -> None:
         """The edit is over (pen up, or quiet for a while): its result goes to the history."""
         self._burst.rest()

@@ -27,6 +27,7 @@ class TranslateRoom(Room):
     samples = "landscape*.jpg"
 
     turn_wanted = Signal()
+    camera_toggled = Signal(bool)
     origin_wanted = Signal()
     view_chosen = Signal(str)
     unpainted = Signal()
@@ -48,6 +49,8 @@ class TranslateRoom(Room):
         self.example.clicked.connect(self.example_wanted)
         self.open = tool("reference", "Open a photo…")
         self.open.clicked.connect(self.photo_wanted)
+        self.camera = tool("camera", "Live from the camera", checkable=True)
+        self.camera.toggled.connect(self.camera_toggled)
         self.brushes = Brushes(self.photo, "Paint over the region")
         self.brushes.cleared.connect(self.unpainted)
         self.numbers, self.notes = Numbers(), label("", "small", wrap=True)
@@ -72,6 +75,7 @@ class TranslateRoom(Room):
                 self.origin,
                 self.turn,
                 self.example,
+                self.camera,
                 self.open,
                 space=4,
             )

@@ -249,6 +249,7 @@ class MainWindow(QMainWindow):
 
         room = TranslateRoom(self.actions_)
         desk = Slide(room, self.studio)
+        desk.refused.connect(self.tell)
         room.truth.clicked.connect(lambda: self.asking.for_well(room.truth))
         room.truth.files_dropped.connect(lambda files: self.asking.into_well(room.truth, files))
         return room, desk

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QObject, QPoint, Qt, QThread, Signal
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel
 
 from app import i18n, theme
+from app.camera import NONE
 from app.slide import WAITING
 from engines.chain import steps
 from engines.controls import Choice, ImageInput, ModelCard, SketchInput, Toggle
 from engines.family import families
-from engines.job import Event, Job, Picture, Result, job_from_png, save_png
+from engines.job import Event, Failed, Job, Picture, Result, job_from_png, save_png
 from tests.app.fakes import FakeCatalogue, FakeEngine, FakeError
 from tests.app.test_window import CLOTHES, Bench, negative, urls
 
@@ -392,3 +393,100 @@ def test_a_model_that_is_gone_gets_nothing_later(bench: Room) -> None:
     bench.wait(bench.window.notice.isVisible)
     bench.enter(EITHER)
     assert bench.settled().images["edges"] == photo()  # and not its translation
+
+
+# ---- a camera ------------------------------------------------------------------------------------
+
+
+class Turned(QObject):
+    """Frames when a test says so; each is the grey level of its picture."""
+
+    arrived = Signal(object)
+    refused = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs, self.threads = False, []
+
+    def start(self) -> None:
+        self.runs = True
+
+    def stop(self) -> None:
+        self.runs = False
+
+    def read(self, frame: int) -> Picture:
+        self.threads.append(QThread.currentThread())
+        return photo(frame)
+
+
+@pytest.fixture
+def turned(bench: Room) -> Turned:
+    bench.enter(MONET)
+    camera, desk = Turned(), bench.window.desks["translate"]
+    desk.camera = camera
+    camera.arrived.connect(desk._on_frame)
+    camera.refused.connect(desk._on_refused)
+    return camera
+
+
+def level(bench: Room) -> int:
+    shown = bench.studio.shown
+    return 255 - int(shown.picture.pixels[0, 0, 0]) if shown else -1
+
+
+def test_frames_are_translated_one_at_a_time_and_the_latest_wins(
+    bench: Room, turned: Turned
+) -> None:
+    bench.room.camera.click()
+    assert turned.runs
+    bench.engine.seconds = 0.1
+    for grey in range(10, 20):
+        turned.arrived.emit(grey)  # the first is read, the others pass by
+    bench.wait(lambda: level(bench) == 10)
+    turned.arrived.emit(40)
+    bench.wait(lambda: level(bench) == 40)
+    greys = [int(job.images["photo"].pixels[0, 0, 0]) for job in bench.engine.log[-2:]]
+    assert greys == [10, 40] and QThread.currentThread() not in turned.threads
+    assert bench.window.desks["translate"].photo == photo(40)
+
+
+def test_only_the_last_frame_is_kept(bench: Room, turned: Turned) -> None:
+    bench.room.camera.click()
+    for grey in (10, 20, 30):
+        turned.arrived.emit(grey)
+        bench.wait(lambda grey=grey: level(bench) == grey)
+    bench.studio.settle()
+    assert not bench.studio.history.entries()
+    bench.room.camera.click()
+    assert not turned.runs
+    bench.wait(lambda: len(bench.studio.history.entries()) == 1)
+    turned.arrived.emit(90)  # was on its way
+    assert bench.window.desks["translate"].photo == photo(30)
+
+
+def test_a_photo_or_a_failure_stops_the_camera(bench: Room, turned: Turned) -> None:
+    bench.room.camera.click()
+    bench.window.take_picture(photo(70))
+    assert not turned.runs and not bench.room.camera.isChecked()
+    bench.wait(lambda: level(bench) == 70)
+    bench.room.camera.click()
+    bench.engine.scripts["cyclegan"] = lambda _job: iter([Failed("input", "Too small.")])
+    turned.arrived.emit(80)
+    bench.wait(lambda: not turned.runs)
+
+
+def test_without_live_results_the_photo_moves_alone(bench: Room, turned: Turned) -> None:
+    bench.studio.set_live(False)
+    ran = len(bench.engine.log)
+    bench.room.camera.click()
+    desk = bench.window.desks["translate"]
+    for grey in (10, 20):
+        turned.arrived.emit(grey)
+        bench.wait(lambda grey=grey: desk.photo == photo(grey))
+    assert len(bench.engine.log) == ran
+
+
+def test_why_there_is_no_camera_is_said(bench: Room, turned: Turned) -> None:
+    bench.room.camera.click()
+    turned.refused.emit(NONE)
+    assert not bench.room.camera.isChecked() and bench.window.notice.text() == NONE
