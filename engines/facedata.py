@@ -1,5 +1,6 @@
-"""Aligned portraits with labels (a folder with labels.csv): which attribute is on, off or unknown
-in each, and draws in which every group comes up about as often. Knows no network.
+"""Aligned portraits with labels (labels.csv, the lists of CelebA, or folders): which attribute is
+on, off or unknown in each, and draws in which every group comes up about as often. Knows no
+network.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from engines.datasets import Batch, DataError, photo_files, read_rgb, to_signed
+from engines.datasets import SUFFIXES, Batch, DataError, photo_files, read_rgb, to_signed
 
 Row = Mapping[str, str]
 _YEARS = re.compile(r"age_(\d+)_(\d+)")
@@ -52,16 +53,21 @@ RULES: dict[str, tuple[Rule, ...]] = {
 }
 YES, NO = ("1", "yes", "true"), ("0", "-1", "no", "false")  # of a column that no rule names
 WITH, WITHOUT = "with", "without"  # folders of examples of one attribute
+LIST, PARTITION = "list_attr_celeba.txt", "list_eval_partition.txt"
+PLACES = ("img_align_celeba", "images")  # where the pictures of a list lie, if not beside it
+SPLITS = {"0": "train", "1": "val", "2": "test"}
 OLD, YOUNG = 60, 50  # years: "old" is on from the one and off below the other, else unknown
 
 
 class LabelledFaces:
     """The portraits of one or more folders, each with its labels.csv (columns file and split, and
-    one or more of those that RULES name, `age` or `age_upper_bound` in years), or with folders
-    `with` and `without` of examples of one attribute, which is named as the folder.
+    one or more of those that RULES name, `age` or `age_upper_bound` in years), with the lists of
+    CelebA (list_attr_celeba.txt, list_eval_partition.txt), with folders `with` and `without` of
+    examples of one attribute, which is named as the folder, or with a folder for each class.
 
     attributes  names of RULES, "old", "age_LOW_HIGH" (years, both inclusive), or any column of yes
-                and no
+                and no; of a list as it names them ("Smiling"), of folders the names of those
+    limit       pictures that are read of a large set, evenly over it; 0: all of them
     size        (width, height) at which pictures are kept; None: as they are in the first folder
     balance     attributes or columns whose values are drawn about equally often; values that fewer
                 than 2 % have are left as rare as they are
@@ -87,6 +93,7 @@ class LabelledFaces:
         flip: bool = True,
         shift: float = 0.0,
         most: float = 4.0,
+        limit: int = 0,
     ) -> None:
         self.folders = (folder,) if isinstance(folder, Path) else tuple(folder)
         self.attributes = tuple(attributes)
@@ -95,6 +102,8 @@ class LabelledFaces:
         found = [(f, row) for f, row in found if row.get("split", split) == split]
         if tiers:
             found = [(f, row) for f, row in found if row.get("licence_tier", tiers[0]) in tiers]
+        if 0 < limit < len(found):
+            found = [found[k * len(found) // limit] for k in range(limit)]
         if not found:
             raise DataError(
                 f"{self.folders[0]} has no picture of the split {split}"
@@ -206,14 +215,62 @@ def make(data: dict[str, Any], root: Path, seed: int) -> LabelledFaces:
 
 def _rows(folder: Path) -> list[Row]:
     path = folder / "labels.csv"
-    if not path.is_file() and (folder / WITH).is_dir():
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))
+    if (folder / LIST).is_file():
+        return _listed(folder)
+    if (folder / WITH).is_dir():
         return _examples(folder)
-    if not path.is_file():
-        raise DataError(
-            f"There is no labels.csv in {folder}, and no folders “{WITH}” and “{WITHOUT}”."
-        )
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    if found := _classes(folder):
+        return found
+    raise DataError(
+        f"There is no labels.csv and no {LIST} in {folder}, and no folders “{WITH}” and "
+        f"“{WITHOUT}” or of classes."
+    )
+
+
+def _listed(folder: Path) -> list[Row]:
+    """As CelebA lists them (Liu et al. 2015): how many, the names of the attributes, then a line
+    for each picture: its name, 1 or -1 for each. Splits by the partition's 0, 1, 2; else all of
+    them are for training."""
+    _, names, *lines = (folder / LIST).read_text(encoding="utf-8").splitlines()
+    splits = dict(line.split() for line in _lines(folder / PARTITION))
+    place = next((f"{n}/" for n in PLACES if (folder / n).is_dir()), "./")
+    rows: list[Row] = []
+    for line in filter(str.strip, lines):
+        name, *values = line.split()
+        if len(values) != len(names.split()):
+            raise DataError(f"{LIST} has {len(values)} values for {name}, not as many as names.")
+        told = dict(zip(names.split(), values))
+        rows.append({"file": place + name, "split": SPLITS[splits.get(name, "0")], **told})
+    return rows
+
+
+def _lines(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def _classes(folder: Path) -> list[Row]:
+    """A folder for each class, or such folders for each split: pictures have the attribute that
+    their folder is named after and lack those of the others."""
+    splits = {s: folder / s for s in SPLITS.values() if (folder / s).is_dir()} or {"train": folder}
+    found = [
+        (split, file)
+        for split, place in splits.items()
+        for file in sorted(place.glob("*/*"))
+        if file.suffix.lower() in SUFFIXES
+    ]
+    names = {file.parent.name for _, file in found}
+    return [
+        {
+            "file": file.relative_to(folder).as_posix(),
+            "split": split,
+            **{name: "yes" if name == file.parent.name else "no" for name in names},
+        }
+        for split, file in found
+    ]
 
 
 def _examples(folder: Path) -> list[Row]:

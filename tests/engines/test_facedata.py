@@ -121,3 +121,55 @@ def test_a_folder_without_labels_is_named(tmp_path: Path) -> None:
         LabelledFaces(tmp_path)
     with pytest.raises(DataError, match="unknown"):
         make_dataset({"kind": "faces", "wings": 2}, tmp_path, 0)
+
+
+# ---- other people's sets -------------------------------------------------------------------------
+
+
+def grey(path: Path, level: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (12, 16), (level, level, level)).save(path)
+
+
+def celeba(home: Path, partition: bool = True) -> Path:
+    lines = ["3", "Smiling Black_Hair Young"]
+    for n, values in enumerate((" 1 -1  1", "-1  1  1", " 1  1 -1"), 1):
+        grey(home / "img_align_celeba" / f"00000{n}.png", 40 * n)
+        lines.append(f"00000{n}.png {values}")
+    (home / "list_attr_celeba.txt").write_text("\n".join(lines) + "\n")
+    if partition:
+        told = "000001.png 0\n000002.png 0\n000003.png 2\n"
+        (home / "list_eval_partition.txt").write_text(told)
+    return home
+
+
+def test_the_list_of_celeba_is_read_with_its_partition(tmp_path: Path) -> None:
+    names = ("Smiling", "Black_Hair")
+    train = LabelledFaces(celeba(tmp_path), attributes=names)
+    assert train.labels.tolist() == [[1, 0], [0, 1]] and train.known.all()
+    assert [int(photo[0, 0, 0]) for photo in train.photos] == [40, 80]
+    test = LabelledFaces(tmp_path, attributes=names, split="test")
+    assert test.labels.tolist() == [[1, 1]] and int(test.photos[0][0, 0, 0]) == 120
+
+
+def test_without_a_partition_the_whole_list_is_for_training(tmp_path: Path) -> None:
+    faces = LabelledFaces(celeba(tmp_path, partition=False), attributes=("Young",))
+    assert faces.labels.ravel().tolist() == [1, 1, 0]
+    few = LabelledFaces(tmp_path, attributes=("Young",), limit=2)
+    assert few.labels.ravel().tolist() == [1, 1] and len(few.photos) == 2
+
+
+def test_a_broken_line_of_a_list_is_named(tmp_path: Path) -> None:
+    path = celeba(tmp_path) / "list_attr_celeba.txt"
+    path.write_text(path.read_text().replace("000002.png -1", "000002.png"))
+    with pytest.raises(DataError, match="2 values for 000002"):
+        LabelledFaces(tmp_path, attributes=("Young",))
+
+
+@pytest.mark.parametrize("split", ["", "train"])
+def test_folders_of_classes_are_labels_that_exclude_one_another(tmp_path: Path, split: str) -> None:
+    for n, name in enumerate(("angry", "happy", "happy")):
+        grey(tmp_path / split / name / f"{n}.png", 10 * n)
+    grey(tmp_path / "test" / "sad" / "9.png", 90) if split else None
+    faces = LabelledFaces(tmp_path, attributes=("angry", "happy"))
+    assert faces.labels.tolist() == [[1, 0], [0, 1], [0, 1]] and faces.known.all()
