@@ -263,6 +263,7 @@ class Portrait(Table):
         job, photo, collage = self.studio.job(drawings=False), self.photo, self._collage
         if job is None or photo is None or collage is None:
             return
+        self._mark(self.faces)
         for number, face in enumerate(self.faces):
             places: dict[str, Value] = {POINTS: list(face.spot.points), OUTPUT: "photo"}
             face.values = {**job.values, **places, **({BOX: []} if BOX in job.values else {})}

@@ -296,6 +296,7 @@ def test_one_edit_on_every_face_then_each_has_its_own(window: MainWindow, qtbot:
 
     QTest.mouseClick(room(window).photo, LEFT, pos=room(window).photo.frame(1).center().toPoint())
     assert desk.active == 1 and studio.values["output"] == "photo"
+    assert all(face.spot.edited for face in desk.faces)
     qtbot.waitUntil(
         lambda: current(window) and studio.shown.picture == every, timeout=60_000
     )  # the other face's change was made behind this one
