@@ -6,6 +6,7 @@ the truth is known. Knows no network.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -111,12 +112,14 @@ class Scene:
     relation: str = ""
 
 
-def random_scene(rng: np.random.Generator, pair: float = 0.6) -> Scene:
+def random_scene(
+    rng: np.random.Generator, pair: float = 0.6, shapes: Sequence[str] = SHAPES
+) -> Scene:
     """A scene of one thing or, with the chance `pair`, of two of different shape and colour."""
     count = 2 if rng.random() < pair else 1
-    shapes = rng.choice(SHAPES, count, replace=False)
+    chosen = rng.choice(shapes, count, replace=False)
     colours = rng.choice(list(COLOURS), count, replace=False)
-    things = tuple(Thing(str(s), str(c), bool(rng.random() < 0.5)) for s, c in zip(shapes, colours))
+    things = tuple(Thing(str(s), str(c), bool(rng.random() < 0.5)) for s, c in zip(chosen, colours))
     relation = str(rng.choice(list(RELATIONS))) if count == 2 else ""
     return Scene(things, str(rng.choice(list(GROUNDS))), relation)
 
@@ -131,10 +134,14 @@ def split_of(scene: Scene) -> str:
 def captions(scene: Scene) -> tuple[str, ...]:
     """What can be said of a scene, the fullest first."""
     full = [f"a {'large' if t.large else 'small'} {t.colour} {t.shape}" for t in scene.things]
-    plain = [f"{'an' if t.colour[0] == 'o' else 'a'} {t.colour} {t.shape}" for t in scene.things]
+    plain = [_a(f"{t.colour} {t.shape}") for t in scene.things]
     between = f" {scene.relation} "
     said = (between.join(full), between.join(plain))
     return (f"{said[0]} on a {scene.ground} background", *said)
+
+
+def _a(words: str) -> str:
+    return f"{'an' if words[0] == 'o' else 'a'} {words}"
 
 
 def vocabulary() -> tuple[str, ...]:
@@ -163,12 +170,15 @@ def parse(caption: str) -> Scene:
 # ---- drawing -------------------------------------------------------------------------------------
 
 
-def draw(scene: Scene, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """The scene (H, W, 3) uint8, its things placed and shaded a little differently each time."""
+def draw(
+    scene: Scene, size: tuple[int, int], rng: np.random.Generator, spread: float = 0.2
+) -> np.ndarray:
+    """The scene (H, W, 3) uint8, its things placed and shaded a little differently each time; one
+    alone lies up to `spread` of the sides away from the middle."""
     width, height = size
     picture = np.empty((height, width, 3), np.float32)
     picture[:] = np.array(GROUNDS[scene.ground]) + rng.normal(0, 3, 3)
-    for thing, centre in zip(scene.things, _places(scene, rng)):
+    for thing, centre in zip(scene.things, _places(scene, rng, spread)):
         radius = rng.uniform(*(LARGE if thing.large else SMALL))
         mask = _mask(thing.shape, size, centre, radius, rng.uniform(-6, 6))[..., None]
         colour = np.array(COLOURS[thing.colour]) + rng.normal(0, 5, 3)
@@ -176,10 +186,10 @@ def draw(scene: Scene, size: tuple[int, int], rng: np.random.Generator) -> np.nd
     return np.clip(picture.round(), 0, 255).astype(np.uint8)
 
 
-def _places(scene: Scene, rng: np.random.Generator) -> list[np.ndarray]:
+def _places(scene: Scene, rng: np.random.Generator, spread: float) -> list[np.ndarray]:
     """Centres (x, y) in shares of the sides."""
     if len(scene.things) == 1:
-        return [0.5 + rng.uniform(-0.2, 0.2, 2)]
+        return [0.5 + rng.uniform(-spread, spread, 2)]
     away = np.array(RELATIONS[scene.relation]) * 0.25
     return [0.5 + side * away + rng.uniform(-0.02, 0.02, 2) for side in (1, -1)]
 
@@ -293,20 +303,24 @@ def drawn(
     seed: int = 0,
     split: str = "train",
     pair: float = 0.6,
+    shapes: Sequence[str] = SHAPES,
+    spread: float = 0.2,
     **options: Any,
 ) -> Captioned:
-    """`count` scenes with their captions; splits share no caption, and the vocabulary is the whole
-    grammar's. A scene of two things comes up with the chance `pair`."""
+    """`count` scenes of these shapes with their captions; splits share no caption, and the
+    vocabulary is the whole grammar's. A scene of two things comes up with the chance `pair`; one
+    alone lies up to `spread` of the sides from the middle."""
     rng = np.random.default_rng([seed, ("train", "val", "test").index(split)])
     made: list[Scene] = []
     while len(made) < count:
-        scene = random_scene(rng, pair)
+        scene = random_scene(rng, pair, shapes)
         made += [scene] if split_of(scene) == split else []
+
     entries = [
         Entry(Path(f"scene-{k:05d}"), s.things[0].shape, captions(s), False)
         for k, s in enumerate(made)
     ]
-    pictures = [draw(scene, size, rng) for scene in made]
+    pictures = [draw(scene, size, rng, spread) for scene in made]
     words = (END, *vocabulary())
     return Captioned(entries, size, words, seed, pictures=pictures, known=SHAPES, **options)
 

@@ -241,6 +241,18 @@ def test_the_vocabulary_of_scenes_is_the_same_in_every_split(tmp_path: Path) -> 
     assert (batch["lengths"] > 2).all()
 
 
+def test_fewer_shapes_in_the_middle_are_an_easier_set(tmp_path: Path) -> None:
+    options = {"kind": "shapes", "count": 30, "size": [64, 64], "pair": 0.0}
+    easy = make(tmp_path, **options, shapes=["star", "ring"], spread=0.0)
+    told = [scenes.parse(texts[0]).things for texts in easy.captions]
+    assert {thing.shape for things in told for thing in things} == {"star", "ring"}
+    assert easy.vocabulary == make(tmp_path, **options).vocabulary
+    for photo in easy.photos:
+        ground = photo[0, 0].astype(int)
+        rows, columns = np.nonzero(np.abs(photo.astype(int) - ground).max(2) > 45)
+        assert abs(rows.min() + rows.max() - 63) <= 6 and abs(columns.mean() - 31.5) < 3
+
+
 def test_a_misspelt_entry_is_refused_in_a_sentence(clothing: Path) -> None:
     with pytest.raises(DataError, match="unknown"):
         make(clothing.parent, kind="captions", folder="clothing", sice=3)
