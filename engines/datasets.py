@@ -8,7 +8,7 @@ Knows no network.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -349,7 +349,7 @@ class Prefetch:
         self._pool = ThreadPoolExecutor(workers)
         self._ahead = ahead
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Generator[Batch]:
         waiting: list[Future[Any]] = []
         try:
             for step in self._steps:

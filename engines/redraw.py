@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 
@@ -143,16 +143,15 @@ def _mapped(template: FaceTemplate, left: int, top: int, side: int, size: int) -
 
 # ---- every face of a photo -----------------------------------------------------------------------
 
-FamilyT = TypeVar("FamilyT", bound=Family)
-Run = Callable[[FamilyT, Model, Job], Iterator[Event]]
+RunT = TypeVar("RunT", bound=Callable[..., Iterator[Event]])
 
 
-def every_face(run: Run[FamilyT]) -> Run[FamilyT]:
+def every_face(run: RunT) -> RunT:
     """A family's `run` that edits one face, as one that edits every face of the photo where the job
     asks for it: each is found, aligned, edited and blended back as if it were alone."""
 
     @wraps(run)
-    def one_or_all(self: FamilyT, model: Model, job: Job) -> Iterator[Event]:
+    def one_or_all(self: Family, model: Model, job: Job) -> Iterator[Event]:
         if job.values["output"] != "every":
             yield from run(self, model, job)
             return
@@ -173,7 +172,7 @@ def every_face(run: Run[FamilyT]) -> Run[FamilyT]:
             yield now
         yield _joined(job.images["face"], results, time.perf_counter() - start)
 
-    return one_or_all
+    return cast(RunT, one_or_all)
 
 
 def _found(model: Model, photo: Picture) -> Sequence[faces.Face]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,7 +56,7 @@ class Replay:
     ) -> None:
         self._learn, self._source, self._turn = learn, source, turn
         self._stream = torch.cuda.Stream()
-        self._pool: tuple[int, int] | None = None
+        self._pool: Any = None
         self._warm: dict[Hashable, int] = {}
         self._recordings: dict[Hashable, _Recording] = {}
 
