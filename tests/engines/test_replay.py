@@ -2,51 +2,23 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from engines import datasets, replay, training
+from tests.engines.test_training import PAIRED, photos, recipe
 
-PAIRED = """
-name = "tiny-unet"
-trainer = "pix2pix.train:Pix2PixTrainer"
-seed = 3
-[data]
-kind = "pairs"
-folder = "."
-maker = "grey"
-[network]
-generator = "unet"
-depth = 5
-width = 8
-[[stage]]
-size = [32, 32]
-batch = 2
-steps = 12
-"""
-
+__all__ = ["photos"]  # a fixture
 
 needs_card = pytest.mark.skipif(not torch.cuda.is_available(), reason="There is no CUDA card here.")
 
 
-def _photos(folder: Path) -> Path:
-    from PIL import Image
-
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for index in range(4):
-        picture = rng.integers(0, 255, (32, 32, 3)).astype(np.uint8)
-        Image.fromarray(picture).save(folder / f"{index}.png")
-    return folder
-
-
-def _losses(tmp_path: Path, recorded: bool) -> list[dict[str, float]]:
-    file = tmp_path / "recipe.toml"
-    file.write_text(PAIRED.replace("seed = 3", f"seed = 3\nrecorded = {str(recorded).lower()}"))
-    recipe = training.load_recipe(file)
-    data = datasets.make_dataset(dict(recipe.data), tmp_path / "photos", recipe.seed)
-    run = training._Run(recipe, tmp_path / "run", data, "cuda", 1)
+def _losses(tmp_path: Path, photos: Path, recorded: bool) -> list[dict[str, float]]:
+    text = PAIRED.replace("steps = 6", "steps = 12")
+    file = recipe(tmp_path, f"recorded = {str(recorded).lower()}\n{text}")
+    read = training.load_recipe(file)
+    data = datasets.make_dataset(dict(read.data), photos, read.seed)
+    run = training._Run(read, tmp_path / "run", data, "cuda", 1)
     assert (run.replay is not None) == recorded
     found = [run.step(step) for step in run.batches(0)]
     return [{name: float(loss) for name, loss in row.items()} for row in found[-1:]]
@@ -54,10 +26,9 @@ def _losses(tmp_path: Path, recorded: bool) -> list[dict[str, float]]:
 
 @pytest.mark.gpu
 @needs_card
-def test_recorded_steps_do_what_steps_do(tmp_path: Path) -> None:
+def test_recorded_steps_do_what_steps_do(tmp_path: Path, photos: Path) -> None:
     """Batches, dropout, learning rate, optimisers and averages alike."""
-    _photos(tmp_path / "photos")
-    plain, again = _losses(tmp_path, False)[0], _losses(tmp_path, True)[0]
+    plain, again = (_losses(tmp_path, photos, recorded)[0] for recorded in (False, True))
     assert plain.keys() == again.keys()
     for name, loss in plain.items():
         assert again[name] == pytest.approx(loss, rel=0.02)
