@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
+from app.burst import PAUSE_MS
 from app.history import History
 from app.tasks import Tasks
 from engines.job import Cancelled, Event, Failed, Job, Picture, Preview, Progress, Result
@@ -97,6 +98,8 @@ class Results(QObject):
         self._settled = False
         self._paused = False
         self._asked = False  # for the exact picture of this revision
+        self._draft_age = QTimer(self, singleShot=True, interval=PAUSE_MS)
+        self._draft_age.timeout.connect(self._rest)
 
     def edited(self, keep: bool = True) -> None:
         """The desk changed; with keep=False its result is nothing new for the history."""
@@ -134,7 +137,7 @@ class Results(QObject):
         if not shown.result.draft:
             self._paused = False
             self.rested.emit(shown)
-        elif not self._asked:
+        elif not self._asked and not self._draft_age.isActive():
             self._asked = True
             self.exact_wanted.emit(shown)
 
@@ -239,6 +242,7 @@ class Results(QObject):
         self.shown_changed.emit(self.shown)
         if result.draft:  # also where a picture of an earlier session was shown until now
             self._asked = False
+            self._draft_age.start()  # whoever waited for it goes on now: an exact pass would be late
         self._rest()
         if self._settled:
             self._keep_settled(sent.title)

@@ -77,11 +77,10 @@ def _started(began: float) -> dict[str, float]:
 
 
 def _resident() -> int:
-    """The most bytes that this process has had in memory so far."""
-    import resource
+    """Bytes that this process has in memory."""
+    import psutil
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak << 10
+    return psutil.Process().memory_info().rss
 
 
 def _is_exposed(window: Any) -> bool:

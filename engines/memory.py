@@ -116,6 +116,7 @@ def pass_bytes(
     watch = _Watch()
     try:
         with (
+            torch.inference_mode(False),  # which would hide convolutions in larger operations
             torch.set_grad_enabled(gradients),
             FakeTensorMode(allow_non_fake_inputs=True),
         ):
