@@ -1,10 +1,12 @@
 """Numbers of a captioner, from held-out pictures only.
 
     python -m engines.captionscore caption-clothes --data ../shared/data [--model FILE] [--write]
+    python -m engines.captionscore caption-clothes --data ../shared/data --sheet FILE
 
 Beside every number stands that of a trivial baseline: the captions of the training picture that
 looks most alike. BLEU and CIDEr are those of pycocoevalcap (the field's own; a development
-dependency). `--write` stores the numbers in the model's metadata.
+dependency). `--write` stores the numbers in the model's metadata. `--sheet` writes a sample sheet
+instead, of pictures that are ours to show: held-out outlines painted by edges-to-clothes.
 """
 
 from __future__ import annotations
@@ -12,20 +14,23 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
+from colorsys import hsv_to_rgb
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 
-from engines import captiondata, checkpoint, colournames, training
+from engines import captiondata, checkpoint, colournames, datasets, edges, images, training
 from engines.captiondata import GARMENTS, Captioned
 from engines.families.captioning.config import Config, recognise
 from engines.families.captioning.net import Captioner
+from engines.job import Picture
 from engines.wording import words_of
 
 ROOT = Path(__file__).resolve().parent.parent
 BEAMS = 5
+PAINTED = (192, 256)  # (width, height) of a garment on the sample sheet
 LOOKED = 16  # side in pixels at which two pictures are compared
 
 
@@ -124,16 +129,42 @@ def sets(
     return known, held
 
 
+def sheet(net: Captioner, data: Path, count: int = 20) -> Picture:
+    """Held-out outlines, every so-many-th, each with a stroke of colour of its own, painted by the
+    shipped edges-to-clothes, and what the net says of them."""
+    from engines import evaluate
+
+    painter = evaluate.load_generator(ROOT / "resources" / "models" / "edges-to-clothes.safetensors")
+    files = datasets.photo_files(data / "clothing" / "test")
+    files = [files[n] for n in np.linspace(0, len(files) - 1, count).round().astype(int)]
+    outlines = [edges.photo_to_edges(datasets.read_photo(file, PAINTED)) for file in files]
+    hints = np.zeros((count, PAINTED[1], PAINTED[0], 4), np.uint8)
+    for n, hint in enumerate(hints):
+        colour = tuple(round(255 * c) for c in hsv_to_rgb(n * 0.382 % 1, 0.75, 0.2 + n % 4 * 0.2))
+        cv2.line(hint, (75, 122), (117, 134), (*colour, 255), 10)
+    ink = np.stack(outlines)
+    made = evaluate.paint(painter, ink, list(range(count)), 1.0, hints)
+    drawn = np.where(hints[..., 3:] > 0, hints[..., :3], ink[..., None])
+    fitted = np.stack([captiondata.padded(photo, net.config.size) for photo in made])
+    titles = [caption.removesuffix(" background") for caption in told_by(net, fitted)]
+    pairs = [Picture(np.concatenate(pair, 1)) for pair in zip(drawn, made)]
+    return images.contact_sheet(pairs, titles, 4)
+
+
 def main(argv: list[str] | None = None, say: Callable[[str], object] = print) -> int:
     parser = argparse.ArgumentParser("python -m engines.captionscore", description=__doc__)
     parser.add_argument("name", help="of the recipe")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--model", type=Path)
     parser.add_argument("--write", action="store_true", help="store the numbers in the model")
+    parser.add_argument("--sheet", type=Path, help="write the sample sheet there, no numbers")
     options = parser.parse_args(argv)
     recipe = training.load_recipe(ROOT / "resources" / "recipes" / f"{options.name}.toml")
     model = options.model or ROOT / "resources" / "models" / f"{options.name}.safetensors"
     net = load(model)
+    if options.sheet:
+        images.save_picture(sheet(net, options.data), options.sheet, 88)
+        return 0
     asked = recipe.data["folder"]
     found: dict[str, Mapping[str, float]] = {}
     for folder in [asked] if isinstance(asked, str) else asked:
