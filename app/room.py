@@ -9,6 +9,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
+    QLayout,
     QScrollArea,
     QSplitter,
     QStackedWidget,
@@ -67,8 +68,9 @@ class Room(QSplitter):
         say(self.viewer, "setAccessibleName", "Photo")
         self.side = self._side(gauge_title)
 
-    def add_parts(self, given: QWidget, below: QWidget | None = None) -> None:
-        """`given` is the input with its head; `below` lies under the result."""
+    def add_parts(self, given: QWidget, below: QWidget | QLayout | None = None) -> None:
+        """`given` is the input with its head; `below` lies under the result; of a layout nothing is
+        left where all its parts are hidden."""
         photo = QWidget()
         box = QVBoxLayout(photo)
         box.setContentsMargins(0, 6, 0, 12)
@@ -77,7 +79,9 @@ class Room(QSplitter):
         box.addWidget(self.notice)
         box.addWidget(well(self.viewer), 1)
         box.addWidget(self.caption)
-        if below is not None:
+        if isinstance(below, QLayout):
+            box.addLayout(below)
+        elif below is not None:
             box.addWidget(below)
         for part, share in ((given, 1), (photo, 1), (self.side, 0)):
             self.addWidget(part)

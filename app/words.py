@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QGridLayout, QLayout, QVBoxLayout, QWidget
 
 from app.actions import Actions
 from app.i18n import say
@@ -29,7 +29,7 @@ LAST = "last"  # the stage that is the result
 class WordsRoom(Room):
     says_notes = True
     acts_itself = True
-    samples = "landscape*.jpg"
+    samples = "garment-*.jpg"
 
     caption_edited = Signal(str)
     caption_wanted = Signal()  # an example
@@ -105,7 +105,7 @@ class WordsRoom(Room):
         box.addWidget(self.match_part)
         return self.caption_part
 
-    def _below(self) -> QWidget:
+    def _below(self) -> QLayout:
         """Stages and overlay in one line, and the strip."""
         self.word = label("", "quiet")
         self.opacity = Slider(0.0, 1.0, 0.01, DIMMED)
@@ -116,14 +116,12 @@ class WordsRoom(Room):
         self._views_box = row(None, self.word, self.opacity, space=8)
         self.views.setLayout(self._views_box)
         self.views.setFixedHeight(30)
-        below = QWidget()
-        box = QVBoxLayout(below)
-        box.setContentsMargins(0, 0, 0, 0)
+        box = QVBoxLayout()
         box.setSpacing(6)
         box.addWidget(self.views)
         box.addWidget(self.strip)
         self.show_word("")
-        return below
+        return box
 
     def _add_buttons(self) -> None:
         self.seeds, self.way = button("Six seeds"), button("Strip")
