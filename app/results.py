@@ -242,7 +242,7 @@ class Results(QObject):
         self.shown_changed.emit(self.shown)
         if result.draft:  # also where a picture of an earlier session was shown until now
             self._asked = False
-            self._draft_age.start()  # whoever waited for it goes on now: an exact pass would be late
+            self._draft_age.start()  # who waited for it goes on: no exact pass yet
         self._rest()
         if self._settled:
             self._keep_settled(sent.title)

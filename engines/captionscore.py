@@ -134,7 +134,9 @@ def sheet(net: Captioner, data: Path, count: int = 20) -> Picture:
     shipped edges-to-clothes, and what the net says of them."""
     from engines import evaluate
 
-    painter = evaluate.load_generator(ROOT / "resources" / "models" / "edges-to-clothes.safetensors")
+    painter = evaluate.load_generator(
+        ROOT / "resources" / "models" / "edges-to-clothes.safetensors"
+    )
     files = datasets.photo_files(data / "clothing" / "test")
     files = [files[n] for n in np.linspace(0, len(files) - 1, count).round().astype(int)]
     outlines = [edges.photo_to_edges(datasets.read_photo(file, PAINTED)) for file in files]

@@ -1,5 +1,5 @@
-"""Paints the garments that the Words room offers as samples: outlines of ours and a stroke of colour
-through the shipped edges-to-clothes.
+"""Paints the garments that the Words room offers as samples: outlines of ours with a stroke of
+colour, through the shipped edges-to-clothes.
 
 `python resources/samples/garments.py` writes garment-*.jpg beside this file. Free for any use.
 """
