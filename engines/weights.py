@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engines.catalogue import Catalogue, Entry, split_reference
+from engines.catalogue import SHIPPED, Catalogue, Entry, split_reference
 from engines.checkpoint import Checkpoint, CheckpointError, file_digest, may_be_weights
 from engines.controls import ModelCard, SketchStats
 from engines.errors import EngineError
 from engines.folders import cache_folder
 
+SHIPPED_LOADED = SHIPPED / "loaded.json"
 _SENTENCES = ("title", "summary", "data", "paper", "licence", "sheet")
 
 
@@ -99,12 +100,13 @@ class Shelf:
 
 class Loaded:
     """What loading a model told beyond its card, kept on disk: it opens without torch next time.
+    For the starters it ships.
 
     A card is made anew each time, so that it is never older than this program.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder or cache_folder() / "loaded"
+    def __init__(self, folder: Path | None = None, shipped: Path = SHIPPED_LOADED) -> None:
+        self._folder, self._shipped = folder or cache_folder() / "loaded", shipped
 
     def keep(self, card: ModelCard, digest: str) -> None:
         body = {"parameters": card.parameters, "notes": list(card.notes)}
@@ -117,12 +119,18 @@ class Loaded:
 
     def completed(self, card: ModelCard, weights: Weights) -> ModelCard | None:
         """The card as it was after loading; None where these weights were never loaded."""
-        try:
-            body = json.loads(self._path(weights.digest, card.family).read_text("utf-8"))
-            count, notes = int(body["parameters"]), tuple(str(note) for note in body["notes"])
-        except (OSError, ValueError, TypeError, KeyError):
-            return None
-        return replace(card, checkpoint=weights.reference, parameters=count, notes=notes)
+        for read in (self._kept, self._from_the_start):
+            with suppress(OSError, ValueError, TypeError, KeyError):
+                body = read(weights.digest, card.family)
+                count, notes = int(body["parameters"]), tuple(str(note) for note in body["notes"])
+                return replace(card, checkpoint=weights.reference, parameters=count, notes=notes)
+        return None
+
+    def _kept(self, digest: str, family: str) -> Any:
+        return json.loads(self._path(digest, family).read_text("utf-8"))
+
+    def _from_the_start(self, digest: str, family: str) -> Any:
+        return json.loads(self._shipped.read_text("utf-8"))[f"{digest}-{family}"]
 
     def _path(self, digest: str, family: str) -> Path:
         return self._folder / f"{digest}-{family}.json"

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog
 
 import app
 from app import i18n, theme
+from app.lastpicture import FIRST
 from app.widgets.controls import SliderField
 from engines.catalogue import Catalogue
 from engines.job import Job, Picture, job_from_png
@@ -161,3 +162,26 @@ def test_the_desk_survives_and_the_language_changes_with_the_real_engine(qtbot, 
     later.studio.settings.set("language", "en")
     later.studio.settings.set("theme", "dark")
     later.close()
+
+
+@pytest.mark.slow
+def test_the_very_first_start_shows_the_starter_s_picture_before_it_is_computed(qtbot, qapp):
+    """resources/samples/first.png is of the default starter and of its example, and no other than
+    what the engine makes of them; resources/samples/first.py writes it anew."""
+    default = Catalogue().default()
+    assert default is not None and FIRST.exists()
+    window = app.open_window()
+    qtbot.addWidget(window)
+    studio, told = window.studio, []
+    studio.result_shown.connect(told.append)
+    window.show()
+    app._begin(window, [])
+    qtbot.waitUntil(lambda: bool(told), timeout=60_000)
+    shipped, kept = Picture.from_png(FIRST.read_bytes()), job_from_png(FIRST)
+    assert told[0].picture == shipped and told[0].result.draft
+    assert told[0].job.digest == kept.digest and kept.checkpoint == default.reference
+    qtbot.waitUntil(lambda: studio.final is not None, timeout=60_000)
+    apart = np.abs(studio.final.picture.pixels.astype(int) - shipped.pixels.astype(int))
+    assert studio.final.job.digest == kept.digest and apart.mean() < 1
+    window.close()
+    qtbot.waitUntil(lambda: not studio.worker.isRunning(), timeout=60_000)

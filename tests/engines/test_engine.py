@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 import weakref
@@ -668,6 +669,23 @@ def test_import_and_tools_do_without_torch() -> None:
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_starter_is_described_without_torch_at_the_very_first_start(tmp_path: Path) -> None:
+    """resources/loaded.json knows them all; resources/samples/first.py writes it anew."""
+    code = (
+        "import sys; from engines import Engine; from engines.catalogue import Catalogue\n"
+        "engine = Engine('cpu')\n"
+        "for entry in Catalogue().entries():\n"
+        "    print(engine.describe(entry.reference, entry.family).parameters)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    home = {**os.environ, "GANVAS_HOME": str(tmp_path)}
+    call = [sys.executable, "-c", code]
+    told = subprocess.run(call, check=True, env=home, capture_output=True, text=True).stdout.split()
+    loaded = [Engine("cpu").load(e.reference, e.family).card for e in Catalogue().entries()[:2]]
+    assert [int(count) for count in told[:2]] == [card.parameters for card in loaded]
+    assert not any(card.notes for card in loaded)
 
 
 # ---- on a card -----------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ _LOSSES: dict[str, Any] = {
     "smooth": (4.0, 5.0, 10.0),
     "even": True,
     "divergence": 0.1,
+    "pixel": 0.0,  # mean absolute difference to the photo, for captions that tell all of it
     "slope": 2.0,  # gamma of R1
     "slope_every": 4,  # steps
     "move": 0.125,  # what discriminators see: moves and holes, as shares of the side
@@ -203,7 +204,7 @@ class AttnGANTrainer:
         pictures = [p.float() for p in made.pictures]
         photos = [_sized(batch["photo"], p.shape[-1]) for p in pictures]
         found = self._discriminate(fabric, photos, pictures, said, same, noise)
-        return found | self._generate(fabric, made, pictures, said, same, noise)
+        return found | self._generate(fabric, made, pictures, photos, said, same, noise)
 
     def prepare(self, batch: dict[str, Tensor], noise: torch.Generator) -> dict[str, Tensor]:
         """The batch with its captions read, by the encoder as it was trained."""
@@ -273,6 +274,7 @@ class AttnGANTrainer:
         fabric: Fabric,
         made: Painted,
         pictures: list[Tensor],
+        photos: list[Tensor],
         said: Said,
         same: Tensor,
         noise: torch.Generator,
@@ -292,6 +294,8 @@ class AttnGANTrainer:
             "matching": told + whole,
             "divergence": losses.divergence(made.mean.float(), made.log_variance.float()),
         }
+        if self.losses["pixel"]:
+            parts["pixel"] = torch.stack([F.l1_loss(p, q) for p, q in zip(pictures, photos)]).sum()
         weights = {"gan": 1.0} | self.losses
         loss = torch.stack([float(weights[n]) * p for n, p in parts.items()]).sum()
         descend(fabric, loss, self._optimisers["generator"])
