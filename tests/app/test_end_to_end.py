@@ -181,7 +181,9 @@ def test_the_very_first_start_shows_the_starter_s_picture_before_it_is_computed(
     assert told[0].picture == shipped and told[0].result.draft
     assert told[0].job.digest == kept.digest and kept.checkpoint == default.reference
     qtbot.waitUntil(lambda: studio.final is not None, timeout=60_000)
-    apart = np.abs(studio.final.picture.pixels.astype(int) - shipped.pixels.astype(int))
-    assert studio.final.job.digest == kept.digest and apart.mean() < 1
+    final = studio.final
+    assert final is not None and final.job.digest == kept.digest
+    apart = np.abs(final.picture.pixels.astype(int) - shipped.pixels.astype(int))
+    assert apart.mean() < 1
     window.close()
     qtbot.waitUntil(lambda: not studio.worker.isRunning(), timeout=60_000)
