@@ -113,13 +113,19 @@ class Scene:
 
 
 def random_scene(
-    rng: np.random.Generator, pair: float = 0.6, shapes: Sequence[str] = SHAPES
+    rng: np.random.Generator,
+    pair: float = 0.6,
+    shapes: Sequence[str] = SHAPES,
+    large: float = 0.5,
 ) -> Scene:
-    """A scene of one thing or, with the chance `pair`, of two of different shape and colour."""
+    """A scene of one thing or, with the chance `pair`, of two of different shape and colour; each
+    is large with the chance `large`."""
     count = 2 if rng.random() < pair else 1
     chosen = rng.choice(shapes, count, replace=False)
     colours = rng.choice(list(COLOURS), count, replace=False)
-    things = tuple(Thing(str(s), str(c), bool(rng.random() < 0.5)) for s, c in zip(chosen, colours))
+    things = tuple(
+        Thing(str(s), str(c), bool(rng.random() < large)) for s, c in zip(chosen, colours)
+    )
     relation = str(rng.choice(list(RELATIONS))) if count == 2 else ""
     return Scene(things, str(rng.choice(list(GROUNDS))), relation)
 
@@ -305,15 +311,17 @@ def drawn(
     pair: float = 0.6,
     shapes: Sequence[str] = SHAPES,
     spread: float = 0.2,
+    large: float = 0.5,
     **options: Any,
 ) -> Captioned:
     """`count` scenes of these shapes with their captions; splits share no caption, and the
-    vocabulary is the whole grammar's. A scene of two things comes up with the chance `pair`; one
-    alone lies up to `spread` of the sides from the middle."""
+    vocabulary is the whole grammar's. A scene of two things comes up with the chance `pair`, a
+    large thing with the chance `large`; one alone lies up to `spread` of the sides from the
+    middle."""
     rng = np.random.default_rng([seed, ("train", "val", "test").index(split)])
     made: list[Scene] = []
     while len(made) < count:
-        scene = random_scene(rng, pair, shapes)
+        scene = random_scene(rng, pair, shapes, large)
         made += [scene] if split_of(scene) == split else []
 
     entries = [
