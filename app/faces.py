@@ -11,15 +11,14 @@ from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 from app.actions import Actions
 from app.i18n import say
 from app.room import HEAD, Room, well
+from app.widgets.brushes import Brushes
 from app.widgets.faces import FacePhoto
 from app.widgets.fit import FitGauge
-from app.widgets.parts import Slider, button, label, row, tool
+from app.widgets.parts import button, label, row, tool
 from app.widgets.strip import PictureStrip
 from app.widgets.toolbar import PhotoHead
 from engines.controls import ModelCard
 from engines.job import Result
-
-BRUSHES = (8.0, 160.0)  # logical pixels
 
 
 class FacesRoom(Room):
@@ -61,16 +60,8 @@ class FacesRoom(Room):
         self.example = tool("example", "A sample photo")
         for part in (self.adjust, self.paint):
             part.setEnabled(False)
-        self.brush_size = Slider(*BRUSHES, 1.0, self.photo.brush)
-        self.brush_size.setFixedWidth(110)
-        say(self.brush_size, "setAccessibleName", "Brush size")
-        say(self.brush_size, "setToolTip", "Brush size")
-        self.eraser = tool("eraser", "Eraser", checkable=True)
-        self.clear = tool("clear", "Nothing painted: everywhere")
-        words = label("Changes only where it is painted", "quiet")
-        self.brushes = QWidget()
-        self.brushes.setLayout(row(words, None, self.brush_size, self.eraser, self.clear, space=4))
-        self.brushes.hide()
+        self.brushes = Brushes(self.photo, "Changes only where it is painted")
+        self.brushes.cleared.connect(self.unpainted)
 
     def _given(self) -> QWidget:
         given = QWidget()
@@ -114,7 +105,7 @@ class FacesRoom(Room):
             (self.open, self.photo_wanted), (self.example, self.example_wanted),
             (self.reset, self.reset_wanted), (self.surprise, self.surprise_wanted),
             (self.copy, self.copy_wanted), (self.paste, self.paste_wanted),
-            (self.lineup, self.lineup_wanted), (self.clear, self.unpainted),
+            (self.lineup, self.lineup_wanted),
         ):  # fmt: skip
             part.clicked.connect(signal)
         self.photo.file_wanted.connect(self.photo_wanted)
@@ -122,8 +113,6 @@ class FacesRoom(Room):
         self.adjust.toggled.connect(lambda on: on and self.paint.setChecked(False))
         self.gauge.fix_wanted.connect(lambda: self.adjust.setChecked(True))
         self.paint.toggled.connect(self._on_paint)
-        self.brush_size.moved.connect(self._on_size)
-        self.eraser.toggled.connect(self._on_eraser)
         self.original.pressed.connect(lambda: self.viewer.hold(True))
         self.original.released.connect(lambda: self.viewer.hold(False))
 
@@ -161,10 +150,3 @@ class FacesRoom(Room):
         self.photo.set_painting(on)
         if on:
             self.adjust.setChecked(False)
-
-    def _on_size(self, pixels: float) -> None:
-        self.photo.brush = pixels
-        self.photo.update()
-
-    def _on_eraser(self, on: bool) -> None:
-        self.photo.erasing = on

@@ -18,6 +18,7 @@ from PySide6.QtCore import Slot
 
 from app.commands import Change
 from app.faces import FacesRoom
+from app.masking import FromFilter
 from app.patches import Collage
 from app.results import Shown
 from app.studio import Studio
@@ -73,6 +74,7 @@ class Portrait(Table):
         self._offered: tuple[Mapping[str, Value], ...] = ()  # what made the strip's pictures
         room.photo.set_message(EMPTY)
         room.viewer.set_message(WAITING)
+        self.from_filter = FromFilter(self, room.brushes, studio)
         self._wire()
 
     def _wire(self) -> None:
