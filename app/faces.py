@@ -14,7 +14,8 @@ from app.room import HEAD, Room, well
 from app.widgets.brushes import Brushes
 from app.widgets.faces import FacePhoto
 from app.widgets.fit import FitGauge
-from app.widgets.parts import button, label, row, tool
+from app.widgets.judged import JudgedView
+from app.widgets.parts import button, column, label, row, tool
 from app.widgets.strip import PictureStrip
 from app.widgets.toolbar import PhotoHead
 from engines.controls import ModelCard
@@ -37,15 +38,19 @@ class FacesRoom(Room):
     def __init__(self, actions: Actions) -> None:
         head = PhotoHead({id: actions[id] for id in HEAD}, title="Result")
         gauge = FitGauge(faces=True)
-        super().__init__(head, "How well this face fits", ("face", "mask"), gauge)
+        super().__init__(head, "How well this face fits", ("face", "mask", "explain"), gauge)
         self.zoomed = self.photo = FacePhoto()
         say(self.photo, "setAccessibleName", "Photo with faces")
         self.original = tool("eye", "Hold to see the original (Space)")
         head.add_tool(self.original)
+        self.explain = tool("learn", "Explain: what the discriminator sees", checkable=True)
+        head.add_tool(self.explain)
         self.viewer.icon = "faces"
-        self.strip = PictureStrip()
+        self.strip, self.judged = PictureStrip(), JudgedView()
+        below = QWidget()
+        below.setLayout(column(self.judged, self.strip, space=6))
         self._make_tools()
-        self.add_parts(self._given(), self.strip)
+        self.add_parts(self._given(), below)
         self._add_buttons()
         self.notes = label("", "small", wrap=True)
         self.notes.hide()

@@ -124,11 +124,12 @@ WIDGETS_SEE = ("app.widgets", "app.pictures", "app.theme", "app.i18n", "app.draw
 WORKER_SEES = ("engines",)
 STUDIO_IS_SEEN_BY = ("app", "app.window", "app.easel", "app.sheet", "app.mapsheet",
                      "app.portrait", "app.atelier", "app.reverie", "app.slide",
-                     "app.page", "app.offers", "app.table", "app.masking")  # fmt: skip
+                     "app.page", "app.offers", "app.table", "app.masking",
+                     "app.explaining")  # fmt: skip
 APP_SEES = ("engines", "engines.job", "engines.controls", "engines.errors", "engines.images",
             "engines.edges", "engines.family", "engines.catalogue", "engines.doctor",
             "engines.chain", "engines.folders", "engines.palettes", "engines.mapfiles",
-            "engines.animate", "engines.faces", "engines.journey",
+            "engines.beside", "engines.animate", "engines.faces", "engines.journey",
             "engines.stylefilm", "engines.thumbnails", "engines.videofile",
             "engines.wording")  # fmt: skip
 MAIN_SEES = ("app", "engines.cli")
