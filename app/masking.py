@@ -39,7 +39,7 @@ class FromFilter(QObject):
         if self._table.photo is None:
             self._studio.told.emit("A mask is taken from a photo: open one first.")
             return
-        self._before, self._made = self._table.room.photo.mask(), None
+        self._before, self._made = self._table.room.photo.painted(), None
         card = families()[TOOL].card(None)
         self.popover.offer(card, self._brushes, self._before is not None)
 

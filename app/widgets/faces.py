@@ -127,7 +127,7 @@ class FacePhoto(QWidget):
         self.setCursor(Qt.CursorShape.CrossCursor if on else Qt.CursorShape.ArrowCursor)
         self.update()
 
-    def mask(self) -> Picture | None:
+    def painted(self) -> Picture | None:
         """What is painted; None where nothing is."""
         return self._mask.picture() if self._mask is not None else None
 

@@ -359,7 +359,7 @@ def test_a_mask_comes_from_a_filter_and_is_undone_like_a_stroke(bench: DreamBenc
     bench.wait(lambda: popover.isVisible() and popover.use.isEnabled())
     form = popover.form.fields
     assert not form["join"].isVisible() and form["weakest"].isVisible()
-    edges = room.photo.mask()
+    edges = room.photo.painted()
     assert edges is not None and edges.pixels[30, 40] == 255 and not edges.pixels[:, :30].any()
     light = form["filter"].segments.part("lightness")  # type: ignore[attr-defined]
     QTest.mouseClick(light, LEFT)
@@ -367,7 +367,7 @@ def test_a_mask_comes_from_a_filter_and_is_undone_like_a_stroke(bench: DreamBenc
     assert form["darkest"].isVisible() and not form["weakest"].isVisible()
     assert bench.desk._mask is None  # only tried
     QTest.keyClick(popover, Qt.Key.Key_Escape)
-    assert not popover.isVisible() and room.photo.mask() is None
+    assert not popover.isVisible() and room.photo.painted() is None
 
     QTest.mouseClick(room.brushes.filter, LEFT)  # with the values of the last time
     QTest.mouseClick(form["invert"].switch, LEFT)  # type: ignore[attr-defined]
@@ -379,7 +379,7 @@ def test_a_mask_comes_from_a_filter_and_is_undone_like_a_stroke(bench: DreamBenc
     assert bench.dream().images["mask"] == mask
     bench.act("undo")
     bench.act("undo")
-    assert bench.desk._mask is None and room.photo.mask() is None
+    assert bench.desk._mask is None and room.photo.painted() is None
 
 
 def test_a_filter_that_holds_nothing_cannot_be_used(bench: DreamBench, tmp_path: Path):
