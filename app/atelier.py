@@ -12,6 +12,7 @@ from PySide6.QtGui import QImage
 
 from app.commands import Change
 from app.i18n import signals, tr
+from app.masking import FromFilter
 from app.models import reference
 from app.results import Shown
 from app.studio import Studio
@@ -61,6 +62,7 @@ class Atelier(Table):
         room.controls.picture_changed.connect(self._on_beside)
         room.photo.mask_painted.connect(self.paint)
         room.brushes.cleared.connect(lambda: self.paint(None))
+        self.from_filter = FromFilter(self, room.brushes, studio)
         room.refine_wanted.connect(self.refine)
         room.continue_wanted.connect(self.go_on)
         studio.recipe_restored.connect(self.take_back)

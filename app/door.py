@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.background import Background, sentence
 from app.export import What, export
-from app.opening import Folder, PaletteFile, Recipe, Video, open_file
+from app.opening import Folder, Pair, PaletteFile, Recipe, Video, open_file
 from app.tasks import Tasks
 from app.worker import EngineWorker
 from engines.folders import keep_finder
@@ -74,6 +74,7 @@ class Door(QObject):
         )
 
     def _on_opened(self, path: Path, answer: Any) -> None:
+        path = answer.folder if isinstance(answer, Pair) else path
         if isinstance(answer, Exception):
             self.failed.emit("drop", Failed("input", sentence(answer)))
         elif isinstance(answer, Recipe):

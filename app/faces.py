@@ -11,15 +11,15 @@ from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
 from app.actions import Actions
 from app.i18n import say
 from app.room import HEAD, Room, well
+from app.widgets.brushes import Brushes
 from app.widgets.faces import FacePhoto
 from app.widgets.fit import FitGauge
-from app.widgets.parts import Slider, button, label, row, tool
+from app.widgets.judged import JudgedView
+from app.widgets.parts import button, column, label, row, tool
 from app.widgets.strip import PictureStrip
 from app.widgets.toolbar import PhotoHead
 from engines.controls import ModelCard
 from engines.job import Result
-
-BRUSHES = (8.0, 160.0)  # logical pixels
 
 
 class FacesRoom(Room):
@@ -38,15 +38,19 @@ class FacesRoom(Room):
     def __init__(self, actions: Actions) -> None:
         head = PhotoHead({id: actions[id] for id in HEAD}, title="Result")
         gauge = FitGauge(faces=True)
-        super().__init__(head, "How well this face fits", ("face", "mask"), gauge)
+        super().__init__(head, "How well this face fits", ("face", "mask", "explain"), gauge)
         self.zoomed = self.photo = FacePhoto()
         say(self.photo, "setAccessibleName", "Photo with faces")
         self.original = tool("eye", "Hold to see the original (Space)")
         head.add_tool(self.original)
+        self.explain = tool("learn", "Explain: what the discriminator sees", checkable=True)
+        head.add_tool(self.explain)
         self.viewer.icon = "faces"
-        self.strip = PictureStrip()
+        self.strip, self.judged = PictureStrip(), JudgedView()
+        below = QWidget()
+        below.setLayout(column(self.judged, self.strip, space=6))
         self._make_tools()
-        self.add_parts(self._given(), self.strip)
+        self.add_parts(self._given(), below)
         self._add_buttons()
         self.notes = label("", "small", wrap=True)
         self.notes.hide()
@@ -61,16 +65,8 @@ class FacesRoom(Room):
         self.example = tool("example", "A sample photo")
         for part in (self.adjust, self.paint):
             part.setEnabled(False)
-        self.brush_size = Slider(*BRUSHES, 1.0, self.photo.brush)
-        self.brush_size.setFixedWidth(110)
-        say(self.brush_size, "setAccessibleName", "Brush size")
-        say(self.brush_size, "setToolTip", "Brush size")
-        self.eraser = tool("eraser", "Eraser", checkable=True)
-        self.clear = tool("clear", "Nothing painted: everywhere")
-        words = label("Changes only where it is painted", "quiet")
-        self.brushes = QWidget()
-        self.brushes.setLayout(row(words, None, self.brush_size, self.eraser, self.clear, space=4))
-        self.brushes.hide()
+        self.brushes = Brushes(self.photo, "Changes only where it is painted")
+        self.brushes.cleared.connect(self.unpainted)
 
     def _given(self) -> QWidget:
         given = QWidget()
@@ -114,7 +110,7 @@ class FacesRoom(Room):
             (self.open, self.photo_wanted), (self.example, self.example_wanted),
             (self.reset, self.reset_wanted), (self.surprise, self.surprise_wanted),
             (self.copy, self.copy_wanted), (self.paste, self.paste_wanted),
-            (self.lineup, self.lineup_wanted), (self.clear, self.unpainted),
+            (self.lineup, self.lineup_wanted),
         ):  # fmt: skip
             part.clicked.connect(signal)
         self.photo.file_wanted.connect(self.photo_wanted)
@@ -122,8 +118,6 @@ class FacesRoom(Room):
         self.adjust.toggled.connect(lambda on: on and self.paint.setChecked(False))
         self.gauge.fix_wanted.connect(lambda: self.adjust.setChecked(True))
         self.paint.toggled.connect(self._on_paint)
-        self.brush_size.moved.connect(self._on_size)
-        self.eraser.toggled.connect(self._on_eraser)
         self.original.pressed.connect(lambda: self.viewer.hold(True))
         self.original.released.connect(lambda: self.viewer.hold(False))
 
@@ -161,10 +155,3 @@ class FacesRoom(Room):
         self.photo.set_painting(on)
         if on:
             self.adjust.setChecked(False)
-
-    def _on_size(self, pixels: float) -> None:
-        self.photo.brush = pixels
-        self.photo.update()
-
-    def _on_eraser(self, on: bool) -> None:
-        self.photo.erasing = on

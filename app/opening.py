@@ -44,11 +44,21 @@ class Folder:
 
 
 @dataclass(frozen=True)
+class Pair:
+    """The folder in which a weights file and the one that belongs to it lie together."""
+
+    folder: Path
+
+
+@dataclass(frozen=True)
 class Video:
     clip: Clip
 
 
-def open_file(path: Path) -> Recipe | Picture | PaletteFile | Folder | Video | None:
+Opened = Recipe | Picture | PaletteFile | Folder | Pair | Video
+
+
+def open_file(path: Path) -> Opened | None:
     """None: neither picture, film nor recipe, so perhaps weights. Raises ValueError with one
     sentence."""
     if path.is_dir():
@@ -67,7 +77,7 @@ def open_file(path: Path) -> Recipe | Picture | PaletteFile | Folder | Video | N
     if suffix in VIDEOS:
         return Video(_look(path))
     if suffix not in PICTURES:
-        return None
+        return _with_partner(path)
     if suffix == ".png":
         try:
             job = job_from_png(path)
@@ -77,6 +87,14 @@ def open_file(path: Path) -> Recipe | Picture | PaletteFile | Folder | Video | N
         except NoRecipe:
             pass
     return open_picture(path)
+
+
+def _with_partner(path: Path) -> Pair | None:
+    from engines.beside import together
+    from engines.folders import data_folder
+
+    made = together(path, data_folder() / "models")
+    return Pair(made) if made != path else None
 
 
 def open_picture(path: Path) -> Picture:

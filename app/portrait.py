@@ -17,7 +17,9 @@ import numpy as np
 from PySide6.QtCore import Slot
 
 from app.commands import Change
+from app.explaining import Explaining
 from app.faces import FacesRoom
+from app.masking import FromFilter
 from app.patches import Collage
 from app.results import Shown
 from app.studio import Studio
@@ -73,6 +75,8 @@ class Portrait(Table):
         self._offered: tuple[Mapping[str, Value], ...] = ()  # what made the strip's pictures
         room.photo.set_message(EMPTY)
         room.viewer.set_message(WAITING)
+        self.explaining = Explaining(room, studio)
+        self.from_filter = FromFilter(self, room.brushes, studio)
         self._wire()
 
     def _wire(self) -> None:
@@ -97,6 +101,7 @@ class Portrait(Table):
 
     def adopt(self, card: ModelCard | None) -> None:
         """Another model: it is given the same face."""
+        self.explaining.adopt(card)
         if card is None:
             return
         inputs = (c.role for c in card.inputs() if isinstance(c, ImageInput))

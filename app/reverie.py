@@ -10,6 +10,7 @@ from PySide6.QtCore import QPointF
 
 from app.commands import Change
 from app.dream import LAYERS, DreamRoom
+from app.masking import FromFilter
 from app.pictures import to_qimage
 from app.results import Shown
 from app.studio import Studio
@@ -44,6 +45,7 @@ class Reverie(Table):
         room.guide.changed.connect(self._on_guide)
         room.photo.mask_painted.connect(self.paint)
         room.brushes.cleared.connect(lambda: self.paint(None))
+        self.from_filter = FromFilter(self, room.brushes, studio)
         room.dream_wanted.connect(studio.run)
         room.stop_wanted.connect(studio.cancel_all)
         room.continue_wanted.connect(self.go_on)

@@ -10,6 +10,7 @@ from PySide6.QtCore import Signal, Slot
 
 from app.camera import Camera
 from app.commands import Change
+from app.masking import FromFilter
 from app.results import Shown
 from app.studio import Studio
 from app.table import Table
@@ -61,6 +62,7 @@ class Slide(Table):
         self.camera.refused.connect(self._on_refused)
         room.photo.mask_painted.connect(self.paint)
         room.unpainted.connect(lambda: self.paint(None))
+        self.from_filter = FromFilter(self, room.brushes, studio)
         room.truth.changed.connect(self._on_truth)
         studio.register_source(TRUTH, room.truth.picture)
         studio.tool_result.connect(self._on_tool)

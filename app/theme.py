@@ -192,7 +192,7 @@ _GLYPHS = {  # our names -> the line set's
     "apart": "circles-three", "enlarge": "arrows-out", "translate": "arrows-left-right",
     "eye": "eye", "brush": "paint-brush", "style": "palette", "turn": "arrows-clockwise",
     "words": "chat-centered-text", "learn": "lightbulb", "film": "film-strip",
-    "dream": "moon-stars", "camera": "video-camera",
+    "dream": "moon-stars", "camera": "video-camera", "filter": "funnel",
 }  # fmt: skip
 _DRAWN = {  # ours, on a 20 x 20 grid: polylines, stroked
     "symmetry": (((10, 2.5), (10, 5)), ((10, 7.5), (10, 12.5)), ((10, 15), (10, 17.5)),

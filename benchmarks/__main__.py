@@ -14,6 +14,7 @@ AREAS = {
     "engine": "Engine against plain eager",
     "lanes": "Converted networks against plain eager",
     "studio": "The studio, through the real window",
+    "faces": "Faces, through the real window",
     "canvas": "Canvas",
     "style": "Neural style",
     "dream": "DeepDream",

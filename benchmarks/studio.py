@@ -180,20 +180,23 @@ class Desk:
     def prepare(self) -> str:
         """Ask for the same picture until its lane is there, or will not come; what it then is."""
         end = time.perf_counter() + 3 * PATIENCE
+        lane = ""
         while time.perf_counter() < end:
-            self.studio.touch()
-            self.wait(self._is_settled)
+            self._once_more()
             lane, _, why = self.studio.status.lane.partition(": ")
             if why:
                 return lane
-            if lane.startswith("OpenVINO"):
+            if lane != "PyTorch":  # it is being made, and nothing else runs meanwhile; or is here
                 self.studio.worker._engine._workshop.wait()  # type: ignore[union-attr]
-                self.studio.touch()
-                self.wait(self._is_settled)
-                return self.studio.status.lane
-            until = time.perf_counter() + 1.0
-            self.wait(lambda until=until: time.perf_counter() > until)
-        return "PyTorch"
+                self._once_more()
+                return self.studio.status.lane.partition(": ")[0]
+        return lane
+
+    def _once_more(self) -> None:
+        """The photo of the desk as it is, computed anew."""
+        before = self.studio.shown
+        self.studio.touch()
+        self.wait(lambda: self.studio.shown is not before and self._is_settled())
 
     def _is_settled(self) -> bool:
         return self._is_current() and not self.studio._results.under_way()

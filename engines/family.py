@@ -134,7 +134,8 @@ class Family:
 
         with torch.device("meta"):
             module = self.build(config)
-        return (*checkpoint.notes, *fitting(module, self.renamed(checkpoint)).notes)
+        renamed = self.renamed(checkpoint)
+        return (*renamed.notes, *fitting(module, renamed).notes)
 
     def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
         """The checkpoint under the key names of our network, for load() and examine()."""

@@ -295,13 +295,30 @@ class Preview:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """What a discriminator with two heads sees in a picture.
+
+    source   its map of how real each part looks, in rows, higher where more; only differences
+             count (Arjovsky et al. 2017). () where the net has no such head
+    classes  label -> how sure it is that the picture shows it, in [0, 1]
+    asked    label -> what the picture was said to show or was to be made of it, mostly in [0, 1]
+    """
+
+    picture: Picture
+    source: tuple[tuple[float, ...], ...]
+    classes: Mapping[str, float]
+    asked: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Result:
     """The one success event, always last. `seconds` is engine time; `notes` are sentences (for
     example repairs); `sheet` shows several pictures together; `region` (x, y, width, height) is
     what the model attended to, in pixels of its photo; `values` are for each picture those of a
     job that makes it alone, where there are such; `numbers` is what was measured of the pictures,
-    by name; `beside` are pictures, by title, that explain the result and are none; a `draft` was
-    computed in a faster and less exact way, to be seen and not to be kept."""
+    by name; `beside` are pictures, by title, that explain the result and are none; `judged` is what
+    the discriminator sees in the input and then in each picture; a `draft` was computed in a faster
+    and less exact way, to be seen and not to be kept."""
 
     pictures: tuple[Picture, ...] = ()
     texts: tuple[str, ...] = ()
@@ -313,6 +330,7 @@ class Result:
     values: tuple[Mapping[str, Value], ...] = ()
     numbers: Mapping[str, float] = field(default_factory=dict[str, float])
     beside: Mapping[str, Picture] = field(default_factory=dict[str, Picture])
+    judged: tuple[Judged, ...] = ()
     draft: bool = False
 
     @property

@@ -93,10 +93,12 @@ MARKS: tuple[Mark, ...] = (
     ),
     _mark(
         "stargan",
-        "a StarGAN discriminator, of use only to go on training (its generator is named …-G.ckpt)",
+        "a StarGAN discriminator",
         ("main.0.weight", (N, 3, 4, 4)),
         ("conv1.weight", (1, N, 3, 3)),
         "conv2.weight",
+        advice="; put it beside its generator, which is named alike but for a G (200000-G.ckpt), "
+        "and open it again",
     ),
     _mark(
         "attngan",

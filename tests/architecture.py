@@ -116,18 +116,20 @@ REGISTRY = ("engines.family", "engines.families")  # asks for the families, so t
 SEES_WIDGETS = ("app.widgets", "app.window", "app.draw", "app.sheet", "app.asking", "app.actions",
                 "app.room", "app.faces", "app.portrait", "app.paint", "app.easel", "app.mapsheet",
                 "app.mapping", "app.style", "app.atelier", "app.dream", "app.reverie",
-                "app.translate", "app.slide", "app.words", "app.page", "app.offers")  # fmt: skip
+                "app.translate", "app.slide", "app.words", "app.page", "app.offers",
+                "app.masking")  # fmt: skip
 WIDGETS_SEE = ("app.widgets", "app.pictures", "app.theme", "app.i18n", "app.drawing",
                "app.raster", "app.tiles", "app.labels", "app.attending", "engines.job",
                "engines.controls")  # fmt: skip
 WORKER_SEES = ("engines",)
 STUDIO_IS_SEEN_BY = ("app", "app.window", "app.easel", "app.sheet", "app.mapsheet",
                      "app.portrait", "app.atelier", "app.reverie", "app.slide",
-                     "app.page", "app.offers", "app.table")  # fmt: skip
+                     "app.page", "app.offers", "app.table", "app.masking",
+                     "app.explaining")  # fmt: skip
 APP_SEES = ("engines", "engines.job", "engines.controls", "engines.errors", "engines.images",
             "engines.edges", "engines.family", "engines.catalogue", "engines.doctor",
             "engines.chain", "engines.folders", "engines.palettes", "engines.mapfiles",
-            "engines.animate", "engines.faces", "engines.journey",
+            "engines.beside", "engines.animate", "engines.faces", "engines.journey",
             "engines.stylefilm", "engines.thumbnails", "engines.videofile",
             "engines.wording")  # fmt: skip
 MAIN_SEES = ("app", "engines.cli")

@@ -1,4 +1,5 @@
-"""What a region is painted on a photo with: size, eraser, and a button that takes it all away."""
+"""What a region is painted on a photo with: size, eraser, a filter, and a button that takes it all
+away."""
 
 from __future__ import annotations
 
@@ -25,15 +26,18 @@ class Brushes(QWidget):
         self.size_.moved.connect(self._on_size)
         self.eraser = tool("eraser", "Eraser", checkable=True)
         self.eraser.toggled.connect(self._on_eraser)
+        self.filter = tool("filter", "From filter…: a mask of edges, stripes or lightness")
         self.clear = tool("clear", "Nothing painted")
         self.clear.clicked.connect(self.cleared)
         self.said = label(words, "quiet")
-        self.parts = row(self.said, None, self.size_, self.eraser, self.clear, space=4)
+        tools = self.size_, self.eraser, self.filter, self.clear
+        self.parts = row(self.said, None, *tools, space=4)
         self.setLayout(self.parts)
         self.hide()
 
     def _on_size(self, pixels: float) -> None:
         self._photo.brush = pixels
+        self._photo.update()
 
     def _on_eraser(self, on: bool) -> None:
         self._photo.erasing = on

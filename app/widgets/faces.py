@@ -127,6 +127,10 @@ class FacePhoto(QWidget):
         self.setCursor(Qt.CursorShape.CrossCursor if on else Qt.CursorShape.ArrowCursor)
         self.update()
 
+    def painted(self) -> Picture | None:
+        """What is painted; None where nothing is."""
+        return self._mask.picture() if self._mask is not None else None
+
     def show_mask(self, picture: Picture | None) -> None:
         """What was painted, as it was given out before or comes from elsewhere."""
         if self._mask is not None:

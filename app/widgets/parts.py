@@ -390,13 +390,18 @@ class Popover(QFrame):
         super().__init__(parent, Qt.WindowType.Popup | Qt.WindowType.FramelessWindowHint)
         self.setObjectName("Popover")
 
-    def open_at(self, anchor: QWidget, above: bool = False, right: bool = False) -> None:
-        """Under the anchor (or above it), left or right edges in line, inside the screen."""
+    def open_at(
+        self, anchor: QWidget, above: bool = False, right: bool = False, beside: bool = False
+    ) -> None:
+        """Under the anchor (or above it), left or right edges in line, or at its right side; inside
+        the screen."""
         self.adjustSize()
         size = self.size()
         at = anchor.mapToGlobal(QPoint(0, anchor.height() + 4))
         if above:
             at = anchor.mapToGlobal(QPoint(0, -size.height() - 4))
+        if beside:
+            at = anchor.mapToGlobal(QPoint(anchor.width() + 4, 4))
         if right:
             at.setX(at.x() + anchor.width() - size.width())
         screen = anchor.screen().availableGeometry()

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from engines import edges, images, measure, scans
-from engines.controls import Choice, ImageInput, ModelCard, Slider
+from engines import edges, images, masks, measure, scans
+from engines.controls import Choice, ImageInput, ModelCard, Slider, Toggle
 from engines.family import Family, Model, register
 from engines.job import Event, Job, Picture, Progress, Result
 
@@ -139,6 +139,59 @@ class Difference(Family):
         yield Result((measure.error_map(found),), numbers=numbers)
 
 
+class Mask(Family):
+    """A mask (H, W) of a photo by a classic filter (engines/masks.py), 255 where it holds; the
+    number "share" says how much of the photo that is, in [0, 1]."""
+
+    id, title, tool = "mask", "Mask from a filter", True
+
+    def card(self, config: Any) -> ModelCard:
+        edges_, stripes, light = (("filter", name) for name in ("edges", "stripes", "lightness"))
+        return ModelCard(
+            self.id,
+            self.title,
+            controls=(
+                ImageInput("photo", "Photo"),
+                ImageInput("painted", "What is painted", optional=True, over=True),
+                Choice("filter", "What it holds",
+                       (("edges", "Edges"), ("stripes", "Stripes"), ("lightness", "Lightness")),
+                       "edges",
+                       help="Edges: where colours change (Sobel). Stripes: a pattern of one "
+                       "direction and width (Gabor). Lightness: between two limits."),
+                Slider("weakest", "Weakest edge", 1, 60, 0.5, 10, unit="%", when=edges_,
+                       help="How much of black to white a colour must change."),
+                Slider("smooth", "Width of an edge", 0.05, 3, 0.05, 0.3, unit="%", when=edges_,
+                       help="Finer changes are smoothed away; a share of the photo's size."),
+                Slider("direction", "Direction", 0, 180, 1, 0, unit="°", when=stripes,
+                       help="Of the stripes: 0 is level, 90 upright."),
+                Slider("wavelength", "From stripe to stripe", 0.3, 12, 0.1, 1.5, unit="%",
+                       when=stripes, help="A share of the photo's size."),
+                Slider("faintest", "Faintest stripe", 1, 40, 0.5, 6, unit="%", when=stripes,
+                       help="How much of black to white the stripes must differ."),
+                Slider("darkest", "Not darker than", 0, 100, 1, 60, when=light),
+                Slider("lightest", "Not lighter than", 0, 100, 1, 100, when=light),
+                Slider("blur", "Blur", 0, 5, 0.1, 0, unit="%",
+                       help="Softens the mask; a share of the photo's size."),
+                Toggle("invert", "Everything else instead", False),
+                Choice("join", "What is painted already",
+                       (("replace", "Replace"), ("add", "Add to"), ("within", "Only in it")),
+                       "replace"),
+            ),
+            half_ok=False,
+            summary="Makes a mask of a photo's edges, its pattern or its lightness.",
+            paper="Sobel and Feldman 1968; Lindeberg 1998, Edge Detection and Ridge Detection with "
+            "Automatic Scale Selection; Daugman 1985, Uncertainty Relation for Resolution in Space",
+        )  # fmt: skip
+
+    def run(self, model: Model | None, job: Job) -> Iterator[Event]:
+        yield Progress(0, 1)
+        values: dict[str, Any] = dict(job.values)
+        photo, painted = job.images["photo"], job.images.get("painted")
+        made = masks.from_photo(photo, painted=painted, **values)
+        yield Result((made,), numbers={"share": float(made.pixels.mean()) / 255})
+
+
 register(Edges())
 register(Faces())
 register(Difference())
+register(Mask())

@@ -24,6 +24,7 @@ from app.window import MainWindow
 from app.worker import EngineWorker
 from engines.catalogue import Catalogue
 from engines.controls import ClassChoice, ImageInput, ModelCard, Slider, Text
+from engines.family import families
 from engines.job import Event, Job, Picture, Preview, Progress, Result
 from tests.app.test_window import CLOTHES, Bench, negative, photo, urls
 
@@ -65,7 +66,10 @@ def counted(job: Job) -> Iterator[Event]:
 
 
 class DreamBench(Bench):
-    scripts: ClassVar = {"pix2pix": negative, "dream": counted}
+    scripts: ClassVar = {
+        "pix2pix": negative, "dream": counted,
+        "mask": lambda job: families()["mask"].run(None, job),  # type: ignore[arg-type]
+    }  # fmt: skip
     cards: ClassVar = (CLOTHES, DREAM)
 
     def shown(self) -> Shown:
@@ -339,3 +343,52 @@ def test_a_tiny_network_dreams_in_the_window(qtbot, tmp_path: Path, qapp, monkey
     assert window.room is room
     window.close()
     wait(lambda: not worker.isRunning())
+
+
+def test_a_mask_comes_from_a_filter_and_is_undone_like_a_stroke(bench: DreamBench, tmp_path: Path):
+    room, popover = bench.room, bench.desk.from_filter.popover
+    QTest.mouseClick(room.brush, LEFT)
+    QTest.mouseClick(room.brushes.filter, LEFT)
+    assert not popover.isVisible()  # of no photo
+    half = np.full((60, 80, 3), 20, np.uint8)
+    half[:, 40:] = 240
+    (tmp_path / "half.png").write_bytes(Picture(half).to_png())
+    bench.drop(room.photo, urls(tmp_path / "half.png"))
+    bench.wait(lambda: bench.desk.photo == Picture(half))
+    QTest.mouseClick(room.brushes.filter, LEFT)
+    bench.wait(lambda: popover.isVisible() and popover.use.isEnabled())
+    form = popover.form.fields
+    assert not form["join"].isVisible() and form["weakest"].isVisible()
+    edges = room.photo.painted()
+    assert edges is not None and edges.pixels[30, 40] == 255 and not edges.pixels[:, :30].any()
+    light = form["filter"].segments.part("lightness")  # type: ignore[attr-defined]
+    QTest.mouseClick(light, LEFT)
+    bench.wait(lambda: popover.share.text() == "Holds 50 % of the photo")
+    assert form["darkest"].isVisible() and not form["weakest"].isVisible()
+    assert bench.desk._mask is None  # only tried
+    QTest.keyClick(popover, Qt.Key.Key_Escape)
+    assert not popover.isVisible() and room.photo.painted() is None
+
+    QTest.mouseClick(room.brushes.filter, LEFT)  # with the values of the last time
+    QTest.mouseClick(form["invert"].switch, LEFT)  # type: ignore[attr-defined]
+    bench.wait(lambda: popover.use.isEnabled() and bench.desk.from_filter._asked is None)
+    QTest.mouseClick(popover.use, LEFT)
+    mask = bench.desk._mask
+    assert mask is not None and mask.pixels[30, 10] == 255 and mask.pixels[30, 70] == 0
+    bench.studio.set_value("steps", 2)
+    assert bench.dream().images["mask"] == mask
+    bench.act("undo")
+    bench.act("undo")
+    assert bench.desk._mask is None and room.photo.painted() is None
+
+
+def test_a_filter_that_holds_nothing_cannot_be_used(bench: DreamBench, tmp_path: Path):
+    flat = Picture(np.full((60, 80, 3), 90, np.uint8))
+    (tmp_path / "flat.png").write_bytes(flat.to_png())
+    bench.drop(bench.room.photo, urls(tmp_path / "flat.png"))
+    bench.wait(lambda: bench.desk.photo == flat)
+    QTest.mouseClick(bench.room.brush, LEFT)
+    QTest.mouseClick(bench.room.brushes.filter, LEFT)
+    popover = bench.desk.from_filter.popover
+    bench.wait(lambda: popover.share.text().startswith("Nothing in the photo"))
+    assert not popover.use.isEnabled()

@@ -376,3 +376,49 @@ def test_the_edit_goes_to_all_faces_of_other_photos(
         x, y, width, height = (round(n) for n in face.box)
         assert changed[y : y + height, x : x + width].any() == (faces == "every" or n == 0)
     assert job_from_png(out / "group.png").images["face"] == given["group"]
+
+
+@pytest.mark.slow
+def test_what_the_discriminator_sees_is_shown_where_it_is_beside_its_generator(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    import torch
+
+    from app.explaining import MISSING
+    from engines.families.stargan.config import Config, DiscriminatorConfig
+    from engines.families.stargan.net import Discriminator, Generator
+
+    studio, desk, view = window.studio, desk_of(window), room(window).judged
+    studio.open_path(SAMPLE)
+    qtbot.waitUntil(lambda: len(desk.faces) == 2 and current(window), timeout=60_000)
+    QTest.mouseClick(room(window).explain, LEFT)  # of a file that holds the generator alone
+    assert view.isVisible() and view.sentence.text() == MISSING and not view.maps.isVisible()
+
+    folder = tmp_path / "celeba" / "models"
+    folder.mkdir(parents=True)
+    torch.manual_seed(5)
+    weights = Generator(Config(width=4, blocks=1)).state_dict()
+    weights["main.0.weight"][:, 3:] *= 50  # so that a label is seen
+    torch.save(weights, folder / "1-G.ckpt")
+    critic = Discriminator(DiscriminatorConfig(5, 2, 6, 128))
+    torch.save(critic.state_dict(), folder / "1-D.ckpt")
+    studio.open_path(folder / "1-G.ckpt")
+    qtbot.waitUntil(lambda: studio.card.checkpoint.startswith("celeba-1@"), timeout=60_000)
+    qtbot.waitUntil(lambda: view.maps.isVisible(), timeout=60_000)
+    photo, made = view.maps._judged
+    assert [len(line) for line in made.source] == [2, 2] and view.sentence.isHidden()
+    assert photo.picture.size == made.picture.size == (128, 128)
+    assert [name for name, *_ in view.classes.lines()] == list(studio.card.control("has").labels)
+    assert "explain" not in room(window).controls.fields
+    low, high = view.maps.ends()
+    assert low < high and view.maps.tint(low) != view.maps.tint(high)
+    assert all(low <= mean <= high for mean in view.maps.means())
+
+    index, name = next((n, label) for n, label in enumerate(photo.asked) if not photo.asked[label])
+    slide(window, index, 0.75)  # to about 1
+    qtbot.waitUntil(lambda: view.maps._judged[1].asked[name] > 0.9, timeout=60_000)
+    assert view.maps._judged[0] == photo and view.maps._judged[1].picture != made.picture
+    assert current(window) and studio.values["explain"] is False  # nothing of it in the recipe
+    view.grab()
+    QTest.mouseClick(view.close_, LEFT)
+    assert not view.isVisible() and not room(window).explain.isChecked()

@@ -19,9 +19,11 @@ from app import theme
 from app.atelier import Atelier
 from app.results import Shown
 from app.style import StyleRoom
+from app.widgets.controls import SegmentsField
 from app.widgets.gallery import PATH
 from app.widgets.regions import RegionPhoto
 from engines.controls import ImageInput, ModelCard, Slider
+from engines.family import families
 from engines.job import Event, Job, Picture, Preview, Progress, Result
 from tests.app.test_window import CLOTHES, Bench, negative, photo, urls
 
@@ -72,7 +74,10 @@ def counted(job: Job) -> Iterator[Event]:
 
 
 class StyleBench(Bench):
-    scripts: ClassVar = {"pix2pix": negative, "any_style": halved, "neural_style": counted}
+    scripts: ClassVar = {
+        "pix2pix": negative, "any_style": halved, "neural_style": counted,
+        "mask": lambda job: families()["mask"].run(None, job),  # type: ignore[arg-type]
+    }  # fmt: skip
     cards: ClassVar = (CLOTHES, ANY, STEPS)
 
     def choose(self, card: ModelCard) -> None:
@@ -375,3 +380,38 @@ def test_a_broken_film_is_told_in_a_sentence(bench: StyleBench, tmp_path: Path):
     bench.wait(lambda: bench.window.notice.isVisible())
     assert bench.window.notice.text().startswith("broken.mov is damaged, or no film")
     assert bench.desk.clip is None
+
+
+def test_a_filter_makes_the_region_of_the_chosen_style_and_joins_what_is_painted(
+    bench: StyleBench, tmp_path: Path
+):
+    room, desk = bench.room, bench.desk
+    half = np.full((36, 48, 3), 20, np.uint8)
+    half[:, 24:] = 240
+    (tmp_path / "half.png").write_bytes(Picture(half).to_png())
+    bench.drop(bench.window, urls(tmp_path / "half.png", saved(tmp_path, "b.png", 200)))
+    bench.settled()
+    bench.choose(STEPS)
+    QTest.mouseClick(room.brush, LEFT)
+    wells, popover = room.controls.wells, desk.from_filter.popover
+    wells["style2"].set_picture(photo(50))
+    QTest.mouseClick(room.brushes.numbers[1], LEFT)
+    middle = room.photo.rect().center()
+    room.photo.brush = 400  # more than the photo is wide
+    drag(room.photo, middle, middle + QPoint(2, 0))
+    painted = wells["mask2"].picture()
+    assert painted is not None
+
+    QTest.mouseClick(room.brushes.filter, LEFT)
+    fields = popover.form.fields
+    assert popover.isVisible() and fields["join"].isVisible()
+    for name, part in (("filter", "lightness"), ("join", "within")):
+        QTest.mouseClick(cast(SegmentsField, fields[name]).segments.part(part), LEFT)
+    bench.wait(lambda: popover.use.isEnabled() and desk.from_filter._asked is None)
+    assert wells["mask2"].picture() == painted  # only tried
+    QTest.mouseClick(popover.use, LEFT)
+    made = wells["mask2"].picture()
+    assert made is not None and wells["mask"].picture() is None and not popover.isVisible()
+    assert not made.pixels[:, :20].any() and made.pixels[18, 26] == painted.pixels[18, 26] > 0
+    bench.act("undo")
+    assert wells["mask2"].picture() == painted

@@ -16,7 +16,7 @@ TABLES = {"PALETTE", "SYMMETRIES", "ROOMS", "STATES", "DEVICES", "WHAT", "OPTION
           "NAMES_OF_TOOLS", "GESTURES", "LOCKED", "FITTED", "EASINGS", "LINEUP", "TARGETS",
           "EMPTY", "WAITING", "GIVEN", "empty", "invitation", "TITLES", "GROUPS", "VIEWS", "DOMAIN",
           "MEANINGS", "SHARING", "REGIONS", "WORD", "SEEDS", "WAY", "LOOP",
-          "TRUTH", "UNKNOWN", "CHIP"}  # fmt: skip
+          "TRUTH", "UNKNOWN", "CHIP", "MISSING", "CLASSES"}  # fmt: skip
 SAME = {"AtoB", "BtoA", "WebP"}  # values, and a name that is the same everywhere
 PLAIN = SAME | {"setText", "setToolTip", "setAccessibleName", "setPlaceholderText",
                 "setWindowTitle", "set_words"}  # fmt: skip

@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from engines import checkpoint, doctor, training
+from engines import checkpoint, doctor, tensors, training
+from engines.beside import together
 from engines.checkpoint import open_checkpoint
 from engines.engine import Engine
 from engines.facedata import LabelledFaces
@@ -104,8 +105,59 @@ def test_a_generator_and_its_discriminator_in_one_folder_are_one_model(tmp_path:
     body = {"family": "stargan", "config": configs.to_dict(config)}
     checkpoint.save(tmp_path / "joined.safetensors", module.state_dict(), body)
     assert recognise(open_checkpoint(tmp_path / "joined.safetensors")) == config
-    torch.save(state, folder / "100000-G.ckpt")  # two generators: nobody can tell which
+    torch.save(state, folder / "model-G.ckpt")  # two generators: nobody can tell which
     assert recognise(open_checkpoint(folder)) is None
+
+
+def saved_pair(folder: Path, step: str, seed: int) -> tuple[Net, Discriminator]:
+    torch.manual_seed(seed)
+    pair = Net(Config(CELEBA, width=4, blocks=1)), Discriminator(DiscriminatorConfig(5, 2, 5, 64))
+    for net, letter in zip(pair, "GD"):
+        torch.save(net.state_dict(), folder / f"{step}-{letter}.ckpt")
+    return pair
+
+
+def test_of_several_pairs_in_a_folder_the_latest_whole_one_is_taken(tmp_path: Path) -> None:
+    saved_pair(tmp_path, "90000", 1)
+    generator, critic = saved_pair(tmp_path, "200000", 2)
+    torch.save(generator.state_dict(), tmp_path / "210000-G.ckpt")  # training was cut
+    opened = open_checkpoint(tmp_path)
+    ((family, config),) = [(f, c) for f, c in candidates(opened) if f.id == "stargan"]
+    module, notes = family.load(config, opened)
+    x, label = torch.rand(1, 3, 64, 64), torch.rand(1, 5)
+    assert torch.equal(module(x, label), generator(x, label))
+    assert all(map(torch.equal, module(x, heads=True), critic(x)))
+    assert any("200000" in note for note in notes)
+    assert any("200000" in note for note in doctor.inspect(tmp_path).notes)
+
+
+@pytest.mark.parametrize("dropped", ["90000-G.ckpt", "90000-D.ckpt"])
+def test_a_file_and_its_partner_beside_it_open_as_one(dropped: str, tmp_path: Path) -> None:
+    folder = tmp_path / "stargan_celeba_128" / "models"
+    folder.mkdir(parents=True)
+    generator, critic = saved_pair(folder, "90000", 1)
+    saved_pair(folder, "200000", 2)  # not these
+    made = together(folder / dropped, tmp_path / "own")
+    assert made.name == "stargan_celeba_128-90000" and made.is_relative_to(tmp_path / "own")
+    assert together(folder / dropped, tmp_path / "own") == made
+    opened = open_checkpoint(made)
+    module, _ = families()["stargan"].load(recognise(opened), opened)
+    x, label = torch.rand(1, 3, 64, 64), torch.rand(1, 5)
+    assert torch.equal(module(x, label), generator(x, label))
+    assert all(map(torch.equal, module(x, heads=True), critic(x)))
+    assert len(list(folder.iterdir())) == 4
+
+
+def test_files_that_are_no_pair_stay_what_they_are(tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    saved_pair(tmp_path, "1", 1)
+    (tmp_path / "1-D.ckpt").rename(tmp_path / "2-D.ckpt")
+    torch.save({"weight": torch.ones(2)}, tmp_path / "3-G.pth")
+    torch.save({"weight": torch.ones(2)}, tmp_path / "3-D.pth")
+    (tmp_path / "4-G.txt").write_text("x")
+    for name in ("1-G.ckpt", "2-D.ckpt", "3-G.pth", "4-G.txt", "gone-G.ckpt"):
+        assert together(tmp_path / name, own) == tmp_path / name
+    assert not [p for p in own.rglob("*") if p.is_file()]
 
 
 @pytest.mark.parametrize(
@@ -286,6 +338,52 @@ def test_a_labeller_says_what_the_photo_has(tmp_path: Path) -> None:
     assert bench.run(own="told", has=other).pictures != seen.pictures
 
 
+def test_both_heads_of_the_discriminator_are_told(tmp_path: Path) -> None:
+    bench = Bench(replace(SMALL, judge=(2, 6, 128)), tmp_path)
+    has, wish = [0, 0, 1, 0, 1], [1, 0, 0, 0, 0]
+    plain = bench.run(own="told", has=has, attributes=wish)
+    made = bench.run(own="told", has=has, attributes=wish, explain=True)
+    assert plain.judged == () and plain.pictures == made.pictures
+    photo, result = made.judged
+    assert photo.picture == bench.photo and result.picture == made.picture
+    critic = Discriminator(DiscriminatorConfig(5, 2, 6, 128)).eval()
+    weights = open_checkpoint(tmp_path / "model.safetensors").tensors()
+    critic.load_state_dict({k[9:]: v for k, v in weights.items() if k.startswith("labeller.")})
+    with torch.inference_mode():
+        source, logits = critic(tensors.to_tensor(bench.photo, 3, torch.device("cpu")))
+    assert np.allclose(photo.source, source[0, 0], atol=1e-5)
+    assert list(photo.classes.values()) == pytest.approx(logits[0].sigmoid().tolist(), abs=1e-5)
+    assert photo.asked == dict(zip(CELEBA, has))
+    assert result.asked == dict(zip(CELEBA, [1, 0, 0, 0, 1]))  # black hair clears brown
+    for judged in made.judged:
+        assert [len(row) for row in judged.source] == [2, 2]
+        assert list(judged.classes) == list(CELEBA)
+        assert all(0 < p < 1 for p in judged.classes.values())
+    many = bench.run(own="told", has=has, targets="all", explain=True)
+    assert [j.picture for j in many.judged] == [bench.photo, *many.pictures]
+    assert many.judged[4].asked["Male"] == 1
+    back = bench.run(own="told", has=has, attributes=wish, targets="back", explain=True)
+    assert back.judged[2].asked == photo.asked
+
+
+def test_what_a_labeller_sees_has_no_source_map(tmp_path: Path) -> None:
+    bench = Bench(replace(SMALL, labeller=(4, 8)), tmp_path)
+    photo, result = bench.run(explain=True).judged
+    assert photo.source == result.source == () and set(photo.classes) == set(CELEBA)
+    seen = [label for label, sure in photo.classes.items() if sure > 0.5]
+    assert {label for label, on in photo.asked.items() if on} <= set(seen)
+    (tmp_path / "blind").mkdir()
+    assert Bench(SMALL, tmp_path / "blind").card.control("explain") is None
+
+
+def test_probabilities_are_those_that_the_class_head_was_trained_for() -> None:
+    logits = [0.0, 2.0, -40.0, 800.0, -1.0, *(float(n) for n in range(8))]
+    made = configs.probabilities(JOINT, logits)
+    given = torch.tensor(logits)
+    wanted = torch.cat((given[:5].sigmoid(), given[5:].softmax(0)))
+    assert made == pytest.approx(wanted.tolist(), abs=1e-6)
+
+
 def test_labels_of_two_sets_take_two_passes(tmp_path: Path) -> None:
     config = replace(JOINT, size=128)
     happy = [0.0] * 5 + [float(label == "Happy") for label in RAFD]
@@ -310,7 +408,7 @@ def test_a_discriminator_alone_is_named(tmp_path: Path) -> None:
     )
     verdict = doctor.inspect(tmp_path / "200000-D.ckpt")
     assert verdict.kind == "other" and verdict.family == "stargan"
-    assert "discriminator" in verdict.message and "-G.ckpt" in verdict.message
+    assert "discriminator" in verdict.message and "200000-G.ckpt" in verdict.message
 
 
 # ---- losses --------------------------------------------------------------------------------------
@@ -441,6 +539,20 @@ def test_two_sets_are_told_apart_by_the_mask(tmp_path: Path) -> None:
     assert recognise(open_checkpoint(events[-1].texts[0])) == replace(
         JOINT, labels=("Smile", "Happy", "Sad"), joint=1, size=16
     )
+
+
+def test_a_training_may_keep_its_discriminator(smiles: LabelledFaces, tmp_path: Path) -> None:
+    told = recipe()
+    told = replace(told, network={**told.network, "keep_discriminator": True})
+    told = replace(told, stages=(training.Stage(1, (32, 32), 8),))  # larger than it judges
+    path = Path(list(training.train(told, tmp_path / "run", smiles, "cpu"))[-1].texts[0])  # type: ignore[union-attr]
+    opened = open_checkpoint(path)
+    config = recognise(opened)
+    assert config is not None and config.judge == (4, 3, 16) and not config.labeller
+    assert config.size == 32 and config == configs.from_dict(opened.metadata["config"])
+    module, _ = families()["stargan"].load(config, opened)
+    source, logits = module(torch.rand(1, 3, 32, 32), heads=True)
+    assert source.shape == (1, 1, 4, 4) and logits.shape == (1, 2)
 
 
 def test_a_trained_pair_goes_on_with_more_labels(smiles: LabelledFaces, tmp_path: Path) -> None:

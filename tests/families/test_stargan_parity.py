@@ -18,6 +18,7 @@ from engines.families.stargan.config import (
 from engines.families.stargan.net import (
     Discriminator,
     Generator,
+    LabelledStarGAN,
     class_loss,
     discriminator_losses,
 )
@@ -77,9 +78,12 @@ def test_the_discriminator() -> None:
     parity.fill(module, manifest["discriminator"]["fill"])
     manifest["inputs"].pop("labels")
     given = parity.inputs(manifest)
+    whole = LabelledStarGAN(Config(CELEBA, width=4, blocks=1, judge=(64, 6, 128)))
+    whole.labeller = module  # as it explains a picture
     for name in ("x", "u"):
         with torch.inference_mode():
-            realness, logits = module(given[f"sg5.{name}"])
+            realness, logits = whole(given[f"sg5.{name}"], heads=True)
+        assert realness.shape[2:] == (2, 2) and logits.shape[1] == 5
         parity.check(realness, f"D.{name}.src", manifest, golden)
         parity.check(logits, f"D.{name}.cls", manifest, golden)
 

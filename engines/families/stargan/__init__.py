@@ -20,11 +20,12 @@ from engines.controls import (
     FaceTemplate,
     ModelCard,
     SizeRule,
+    Toggle,
 )
 from engines.families.stargan import config as configs
 from engines.families.stargan.config import RAFD, Config
 from engines.family import Family, Model, register
-from engines.job import Event, Job, Result, Value
+from engines.job import Event, Job, Judged, Result, Value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,17 +89,21 @@ class StarGAN(Family):
         texts, values = (), ()
         if job.values["targets"] == "all":
             made, texts = _all(model, seen.x, own, mask), config.labels
+            asked = configs.all_targets(config, own)
             values = tuple(_alone(config, own, index) for index in range(len(texts)))
         else:
             axes = redraw.numbers(job, "expression") if config.axes else []
             steps = configs.passes(config, own, strengths, axes)
             made = _edited(model, seen.x, own, steps, mask)
+            wanted = configs.target(config, configs.mixed(config, own, axes), strengths)
+            asked = [wanted]
             if job.values["targets"] == "back":
                 made += _edited(model, made[0], own, configs.returning(config, own, steps), mask)
-                texts = ("As set", "And back")
-            wanted = configs.target(config, configs.mixed(config, own, axes), strengths)
+                texts, asked = ("As set", "And back"), [wanted, own]
             notes += _beyond(config, wanted)
         pictures = tuple(redraw.finished(seen.cut, x, job) for x in made)
+        explain = config.sees and job.values["explain"]
+        judged = _judged(model, [seen.x, *made], [own, *asked]) if explain else ()
         yield Result(
             pictures,
             texts,
@@ -106,6 +111,7 @@ class StarGAN(Family):
             notes=(*seen.cut.notes, *notes),
             fit=seen.cut.fit,
             values=values,
+            judged=judged,
         )
 
 
@@ -153,6 +159,14 @@ def _controls(config: Config) -> tuple[Control, ...]:
                 (("seen", "As the model sees it"), ("told", "As said below")),
                 "seen",
                 help="The model is told all labels of the face it shall make, those that stay too.",
+            )
+        )
+        controls.append(
+            Toggle(
+                "explain",
+                "Explain",
+                False,
+                help="Tells what the net that sees says of the photo and of the result.",
             )
         )
     controls += [
@@ -234,6 +248,28 @@ def _own(config: Config, job: Job, seen: _Seen) -> tuple[list[float], tuple[str,
         return list(seen.labels), (f"The model sees: {', '.join(shown).lower() or 'none'}.",)
     untold = not config.sees and has == list(config.usual) and config.labels != RAFD
     return has, (UNSEEN,) if untold else ()
+
+
+def _judged(
+    model: Model, pictures: Sequence[Tensor], asked: Sequence[Sequence[float]]
+) -> tuple[Judged, ...]:
+    """What both heads of the discriminator say of crops (1, 3, H, W), the photo first."""
+    import torch
+
+    from engines import tensors
+
+    labels = model.config.labels
+    source, logits = model(torch.cat(list(pictures)), heads=True)
+    maps = [[]] * len(pictures) if source is None else source[:, 0].tolist()
+    return tuple(
+        Judged(
+            tensors.to_picture(x),
+            tuple(map(tuple, rows)),
+            dict(zip(labels, configs.probabilities(model.config, classes))),
+            dict(zip(labels, told)),
+        )
+        for x, rows, classes, told in zip(pictures, maps, logits.tolist(), asked, strict=True)
+    )
 
 
 def _beyond(config: Config, wanted: Sequence[float]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ of the labels where the official nets are known. Imports no torch.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -139,6 +140,28 @@ def shown(config: Config, logits: Sequence[float]) -> list[float]:
     return made
 
 
+def parts(config: Config) -> list[tuple[slice, bool]]:
+    """Places of the labels of each data set, and whether they exclude each other (softmax)."""
+    ends = [0, config.joint, len(config.labels)] if config.joint else [0, len(config.labels)]
+    return [
+        (slice(a, b), all(label in RAFD for label in config.labels[a:b])) for a, b in pairwise(ends)
+    ]
+
+
+def probabilities(config: Config, logits: Sequence[float]) -> list[float]:
+    """How sure a class head is of each label, as it was trained: by softmax where labels exclude
+    each other, else each for itself."""
+    made: list[float] = []
+    for part, exclusive in parts(config):
+        top = max(logits[part])
+        if exclusive:
+            risen = [math.exp(v - top) for v in logits[part]]
+            made += [v / sum(risen) for v in risen]
+        else:
+            made += [(1 + math.tanh(v / 2)) / 2 for v in logits[part]]
+    return made
+
+
 def passes(
     config: Config, own: Sequence[float], strengths: Sequence[float], axes: Sequence[float] = ()
 ) -> list[list[float]]:
@@ -196,8 +219,8 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
     told = told if isinstance(told, dict) else {}
     labels, joint = _labels(first[1] - 3, told)
     judge = recognise_discriminator(checkpoint, "labeller.")
-    size = judge.size if judge else told.get("size")
-    size = size if isinstance(size, int) and size >= 8 else None
+    size = told.get("size")
+    size = size if isinstance(size, int) and size >= 8 else judge.size if judge else None
     blend = (checkpoint.shape(f"{part}main.{15 + blocks}.weight") or ())[:1] == (4,)
     config = Config(labels, first[0], blocks, joint, size, template=_template(told), blend=blend)
     if judge:
@@ -210,12 +233,14 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
 
 
 _PART = re.compile(r"([^.]+)\.main\.0\.weight")
+_HALF = re.compile(r"(?:(.*)[-_])?[GD]")  # 200000-G: the step, and which half it is
 
 
 def joined(checkpoint: Checkpoint) -> Checkpoint:
-    """A generator and a discriminator that lie in one folder, as the two parts of a net of ours;
-    anything else as it is."""
+    """A generator and a discriminator that lie in one folder, as the two parts of a net of ours,
+    and of several pairs the latest; anything else as it is."""
     stems = [m[1] for key in checkpoint.keys() if (m := _PART.fullmatch(key))]  # noqa: SIM118
+    checkpoint, stems = _latest(checkpoint, stems)
     kernels = {(checkpoint.shape(f"{stem}.main.0.weight") or ())[2:]: stem for stem in stems}
     if len(stems) != 2 or kernels.keys() != {(7, 7), (4, 4)}:
         return checkpoint
@@ -227,6 +252,21 @@ def joined(checkpoint: Checkpoint) -> Checkpoint:
             return checkpoint
         names[f"{parts[stem]}.{rest}"] = key
     return checkpoint.called(names)
+
+
+def _latest(checkpoint: Checkpoint, stems: list[str]) -> tuple[Checkpoint, list[str]]:
+    """Of a folder with pairs of several steps of a training the last whole pair alone; anything
+    else as it is."""
+    steps = {m[1] for stem in stems if (m := _HALF.fullmatch(stem)) and (m[1] or "").isdigit()}
+    pairs = {step: [s for s in stems if s[:-1].rstrip("-_") == step] for step in steps}
+    whole = [step for step, pair in pairs.items() if len(pair) == 2]
+    if len(stems) < 3 or len(stems) != sum(map(len, pairs.values())) or not whole:
+        return checkpoint, stems
+    last = max(whole, key=int)
+    names = {key: key for key in checkpoint.keys() if key.split(".", 1)[0] in pairs[last]}  # noqa: SIM118
+    note = f"The folder holds several steps of a training; the pair of step {last} was taken."
+    chosen = replace(checkpoint.called(names), notes=(*checkpoint.notes, note))
+    return chosen, pairs[last]
 
 
 def _labels(count: int, told: dict[str, Any]) -> tuple[tuple[str, ...], int]:

@@ -142,12 +142,17 @@ class LabelledStarGAN(nn.Module):
             else Labeller(config.labeller, labels)
         )
 
-    def forward(self, photo: Tensor, label: Tensor | None = None) -> Tensor:
-        """The edited photo; without a label the logits (B, C) of what the photo shows."""
+    def forward(
+        self, photo: Tensor, label: Tensor | None = None, heads: bool = False
+    ) -> Tensor | tuple[Tensor | None, Tensor]:
+        """The edited photo; without a label the logits (B, C) of what the photo shows, and with
+        `heads` before them how real each part of it looks (B, 1, h, w), which a Labeller does not
+        know."""
         if label is not None:
             return self.generator(photo, label)
         seen = self.labeller(photo)
-        return seen[1] if isinstance(self.labeller, Discriminator) else seen
+        source, logits = seen if isinstance(self.labeller, Discriminator) else (None, seen)
+        return (source, logits) if heads else logits
 
 
 # ---- losses --------------------------------------------------------------------------------------

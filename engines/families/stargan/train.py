@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from engines import layers
 from engines.checkpoint import Checkpoint, open_checkpoint, save
 from engines.facedata import LabelledFaces
 from engines.families.stargan import config as configs
-from engines.families.stargan.config import RAFD, Config, DiscriminatorConfig
+from engines.families.stargan.config import Config, DiscriminatorConfig
 from engines.families.stargan.net import (
     Discriminator,
     Generator,
@@ -39,6 +38,7 @@ _NETWORK: dict[str, Any] = {
     "blocks": 6,
     "blend": False,  # paint through a mask of the net's own, so that the rest of the photo stays
     "template": "celeba",  # how the faces lie in the photos: "celeba" or "own"
+    "keep_discriminator": False,  # ship it in the labeller's place: slower, and it can explain
     "labeller": (),  # widths of the net that names what a photo shows; without it there is none
     "discriminator_width": 64,
     "discriminator_layers": 6,
@@ -95,7 +95,8 @@ class StarGANTrainer:
             _start_generator(self.generator, self.config, Path(network["start"]))
         if network["start_discriminator"]:
             _start_discriminator(self.discriminator, judge, Path(network["start_discriminator"]))
-        self.parts = _parts(self.config)
+        self.parts = configs.parts(self.config)
+        self.judge = judge if network["keep_discriminator"] else None
         count = len(labels)
         self._groups = torch.zeros(count, count)  # of each label: those of its exclusive group
         for label in range(count):
@@ -270,27 +271,24 @@ class StarGANTrainer:
         return sheet(rows)
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
+        nets, config = dict(averages), self.config
+        if self.judge:
+            nets["labeller"] = self.discriminator
+            judge = self.judge.width, self.judge.layers, self.judge.size
+            config = replace(config, labeller=(), judge=judge)
         state = averages["generator"].state_dict()
-        if self.config.labeller:
+        if config.sees:
             state = {
                 f"{name}.{key}": value
-                for name in self.averaged()
-                for key, value in averages[name].state_dict().items()
+                for name in ("generator", "labeller")
+                for key, value in nets[name].state_dict().items()
             }
         body = {
             "family": "stargan",
-            "config": configs.to_dict(self.config),
+            "config": configs.to_dict(config),
             "card": dict(self.recipe.card),
         }
         save(path, state, body, half=half)
-
-
-def _parts(config: Config) -> list[tuple[slice, bool]]:
-    """Places of the labels of each data set, and whether they exclude each other (softmax)."""
-    ends = [0, config.joint, len(config.labels)] if config.joint else [0, len(config.labels)]
-    return [
-        (slice(a, b), all(label in RAFD for label in config.labels[a:b])) for a, b in pairwise(ends)
-    ]
 
 
 # ---- a trained pair learns new labels ------------------------------------------------------------
