@@ -107,12 +107,12 @@ class Restorer:
     """A model that is given jobs."""
 
     def __init__(self, model: Path) -> None:
-        self.engine, self.model = Engine(), str(model)
+        self.engine = Engine()
         self.card: ModelCard = self.engine.describe(str(model))
 
     def __call__(self, **given: np.ndarray) -> np.ndarray:
         pictures = {role: Picture(pixels) for role, pixels in given.items()}
-        job = Job(self.card.family, self.model, {}, pictures)
+        job = Job(self.card.family, self.card.checkpoint, {}, pictures)
         last = list(self.engine.run(job))[-1]
         assert isinstance(last, Result)
         return last.picture.pixels

@@ -185,6 +185,19 @@ def test_describe_fills_the_card(engine: Engine, tmp_path: Path) -> None:
     assert ModelCard.from_dict(card.to_dict()) == card
 
 
+def test_a_file_that_was_described_is_found_by_its_digest(engine: Engine, tmp_path: Path) -> None:
+    """Though no catalogue knows it and its model has left memory."""
+    path = weights(tmp_path / "a.safetensors")
+    reference = engine.describe(path).checkpoint
+    engine.unload_all()
+    assert result(engine, job(reference)).pictures
+    weights(tmp_path / "a.safetensors", seed=1)
+    engine.unload_all()
+    assert "holds other weights now" in refusal(lambda: engine.load(reference), "missing-model")
+    Path(path).unlink()
+    assert "cannot be read" in refusal(lambda: engine.load(reference), "missing-model")
+
+
 def test_a_damaged_card_is_left_out_with_a_note(engine: Engine, tmp_path: Path) -> None:
     path = weights(tmp_path / "a.safetensors", card={"title": "A", "sketch": {"ink": 5}})
     card = engine.describe(path)
