@@ -22,7 +22,7 @@ from engines import embedder, faces, redraw
 from engines.embedder import Embedder
 from engines.facedata import LabelledFaces
 from engines.job import Picture
-from engines.layers import moved
+from engines.layers import moved, uniform
 from engines.training import Recipe, descend, sheet, told
 
 _NETWORK: dict[str, Any] = {"widths": (32, 64, 96, 160), "length": 128, "size": 64}
@@ -117,10 +117,10 @@ def arc_loss(cosines: Tensor, wanted: Tensor, scale: float, margin: float) -> tu
 def _varied(photo: Tensor, noise: torch.Generator) -> Tensor:
     """Contrast and colour at random, some pictures unsharp, and a square of each hidden."""
     count, side = len(photo), photo.shape[-1]
-    draw = torch.rand((count, 6), generator=noise).to(photo)
+    draw = uniform((count, 6), noise)
     mean = photo.mean((2, 3), keepdim=True)
     made = mean + (photo - mean) * (0.6 + 0.8 * draw[:, 0, None, None, None])
-    tint = torch.rand((count, 3, 1, 1), generator=noise).to(photo)
+    tint = uniform((count, 3, 1, 1), noise)
     made = made + (tint - 0.5) * 0.4
     grey = made.mean(1, keepdim=True).expand_as(made)
     made = torch.where(draw[:, 1, None, None, None] < 0.2, grey, made)

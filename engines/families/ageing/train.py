@@ -109,7 +109,7 @@ class AgeingTrainer:
         real = batch["photo"].contiguous(memory_format=torch.channels_last)
         label = batch["labels"]
         other = label[layers.uniform(len(label), noise).argsort()]
-        z = layers.normal((len(label), self.config.z), noise).to(real)
+        z = layers.normal((len(label), self.config.z), noise)
         drawn = {"free": self._draw(z, other)}
         code, ages = (found.float() for found in self.encoder(real))
         if self.losses["reconstruction"] or self.losses["identity"]:

@@ -84,7 +84,7 @@ class CaptionTrainer:
     ) -> dict[str, Tensor]:
         words, end = batch["words"], self.config.end
         photo = varied(batch["photo"], self.losses, noise)
-        forgot = layers.uniform(words.shape, noise).to(words.device) < self.losses["forget"]
+        forgot = layers.uniform(words.shape, noise) < self.losses["forget"]
         logits, attention = self.net(photo, words.masked_fill(forgot, end))
         wanted = F.pad(words, (0, 1), value=end)
         counts = torch.arange(wanted.shape[1], device=words.device) <= batch["lengths"][:, None]
@@ -139,7 +139,7 @@ def varied(photo: Tensor, told: Mapping[str, float], noise: torch.Generator) -> 
     """Photos (B, 3, H, W) in [-1, 1], each turned by up to `turn` degrees, zoomed and moved by up
     to `zoom`, lit by up to `light`, and with the chance `hide` partly hidden by a grey square."""
     count, _, height, width = photo.shape
-    draw = (layers.uniform((count, 9), noise) * 2 - 1).to(photo)
+    draw = layers.uniform((count, 9), noise) * 2 - 1
     turn, zoom = draw[:, 0] * told["turn"] * torch.pi / 180, 1 + draw[:, 1] * told["zoom"]
     cos, sin = turn.cos() * zoom, turn.sin() * zoom
     tall = height / width

@@ -137,7 +137,7 @@ def nearness(chroma: Tensor, bins: Tensor) -> Tensor:
 
 def relit(x: Tensor, noise: torch.Generator) -> Tensor:
     """Photos (N, 3, H, W) in [0, 1] in another light: gamma, contrast."""
-    drawn = spoiling.sent(layers.uniform((2, len(x), 1, 1, 1), noise), x.device)
+    drawn = layers.uniform((2, len(x), 1, 1, 1), noise)
     return ((x.clamp(min=1e-3) ** (0.7 + 0.7 * drawn[0]) - 0.5) * (0.8 + 0.3 * drawn[1]) + 0.5
             ).clamp(0, 1)  # fmt: skip
 
@@ -145,9 +145,8 @@ def relit(x: Tensor, noise: torch.Generator) -> Tensor:
 def worn(grey: Tensor, noise: torch.Generator) -> Tensor:
     """Luminance (N, 1, H, W) in [0, 1] as old photos have it, in [-1, 1]: for a part of them soft
     and grainy."""
-    drawn = spoiling.sent(layers.uniform((4, len(grey)), noise), grey.device)
+    drawn = layers.uniform((4, len(grey)), noise)
     soft = spoiling.blurred(grey, drawn[0] * 1.2 * (drawn[1] < 0.3))
     grain = layers.normal((1, 1, *grey.shape[-2:]), noise)
-    grain = spoiling.sent(grain, grey.device)
     amount = (drawn[2] * 0.04 * (drawn[3] < 0.3))[:, None, None, None]
     return (soft + grain * amount).clamp(0, 1) * 2 - 1

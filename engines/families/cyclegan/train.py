@@ -18,7 +18,7 @@ from engines.families.cyclegan import config as configs
 from engines.families.cyclegan.config import Config, JudgeConfig
 from engines.families.cyclegan.net import generator, judge
 from engines.job import Picture
-from engines.layers import GANLoss, init_weights, moved
+from engines.layers import GANLoss, init_weights, moved, uniform
 from engines.residual import ResNetConfig
 from engines.training import Recipe, RecipeError, descend, sheet, told, updates
 from engines.unpaireddata import SAMPLES, UnpairedPhotos
@@ -97,15 +97,11 @@ class Pool(nn.Module):
         count, shown = len(self.kept), len(made)
         if not count:
             return made
-        fresh = min(shown, max(0, count - before))
-        drawn = torch.randperm(min(before, count), generator=noise)[: shown - fresh]
-        is_new = torch.arange(shown) < fresh
-        is_old = (torch.rand(shown, generator=noise) < 0.5) & ~is_new
-        slots = torch.cat((torch.arange(before, before + fresh), drawn))
-        slots, is_new, is_old = (
-            x.to(made.device, non_blocking=True)
-            for x in (slots, is_new.view(-1, 1, 1, 1), is_old.view(-1, 1, 1, 1))
-        )
+        fresh, place = min(shown, max(0, count - before)), made.device
+        drawn = torch.randperm(min(before, count), generator=noise, device=place)[: shown - fresh]
+        is_new = torch.arange(shown, device=place).view(-1, 1, 1, 1) < fresh
+        is_old = (uniform((shown, 1, 1, 1), noise) < 0.5) & ~is_new
+        slots = torch.cat((torch.arange(before, before + fresh, device=place), drawn))
         corner = self.kept[..., : made.shape[-2], : made.shape[-1]]
         old = corner[slots]
         corner[slots] = torch.where(is_new | is_old, made.half(), old)

@@ -93,7 +93,7 @@ class EnlargeTrainer:
     def made_small(self, large: Tensor, noise: torch.Generator) -> Tensor:
         """A batch (N, 3, H, W) in [0, 1] made smaller and spoiled, as bytes have it."""
         count, told = len(large), self.spoiled
-        drawn = spoiling.sent(layers.uniform((4, count), noise), large.device)
+        drawn = layers.uniform((4, count), noise)
         sigma = drawn[0] * told["sigma"] * (drawn[1] < told["blurred"])
         low, high = told["quality"]
         quality = low + (high - low) * drawn[2]
@@ -112,11 +112,11 @@ class EnlargeTrainer:
         generator = averages["generator"]
         device = next(generator.parameters()).device
         raw = self.data.batch(0xFFFF, 8, self.recipe.stages[-1].size, rank=99)
-        large = spoiling.from_bytes(torch.from_numpy(raw["photo"])).to(device)
+        large = spoiling.from_bytes(torch.from_numpy(raw["photo"]))
         clean = spoiling.to_bytes(spoiling.smaller(large, self.factor))
         small = torch.cat((clean[:4], self.made_small(large, torch.Generator().manual_seed(1))[4:]))
         with torch.inference_mode():
-            made = enlarged(generator, small, self.factor)
+            made = enlarged(generator, small.to(device), self.factor)
         plain = F.interpolate(small, scale_factor=self.factor, mode="bicubic")
         return sheet([row * 2 - 1 for row in (plain, made, large)])
 

@@ -106,7 +106,7 @@ class IcGANTrainer:
         said = self.encoder_y(real).float()
         y = torch.where(batch["known"] > 0, batch["labels"] * 2 - 1, said.detach().sign())
         other = y[layers.uniform(len(y), noise).argsort()]
-        z = layers.normal((len(y), self.config.z), noise).to(real)
+        z = layers.normal((len(y), self.config.z), noise)
         fake = self.generator(torch.cat((z, other), 1)).float()
         code = edited = None
         if self.losses["reconstruction"] or self.losses["edited"]:

@@ -135,10 +135,10 @@ class MultimodalTrainer:
         own = len(photo) // 2
         mean, logvar = self.encoder(photo)
         mean, logvar = mean.float(), logvar.float()
-        epsilon = layers.normal(mean.shape, noise).to(mean)
+        epsilon = layers.normal(mean.shape, noise)
         code = mean + epsilon * (logvar / 2).exp()
         swapped = code[own:].roll(1, 0).detach()
-        grain = layers.normal(edges.shape, noise).to(edges)
+        grain = layers.normal(edges.shape, noise)
         fake = self.generator(edges, hints, torch.cat((code[:own], swapped)), grain).float()
 
         losses = self._discriminate(fabric, edges, photo, fake)
@@ -306,7 +306,7 @@ class Pix2PixTrainer:
         on_fake = self.criterion(self.discriminator(fake).float(), False)
         loss = (on_real + on_fake) / 2
         if self.losses["mode"] == "wgangp":
-            mix = layers.uniform((len(real), 1), noise).to(real)
+            mix = layers.uniform((len(real), 1), noise)
             loss = loss + layers.gradient_penalty(self.discriminator, real, fake, mix)
         descend(fabric, loss, self._optimisers["discriminator"])
         return {"D_real": on_real.detach(), "D_fake": on_fake.detach()}

@@ -221,7 +221,7 @@ class StarGANTrainer:
         known: Tensor,
         noise: torch.Generator,
     ) -> dict[str, Tensor]:
-        mix = layers.uniform((len(real), 1), noise).to(real)
+        mix = layers.uniform((len(real), 1), noise)
         found, logits = discriminator_losses(self.discriminator, real, fake, mix)
         found["D_class"] = self._class_loss(logits, labels, known)
         weights = {"D_class": self.losses["class"], "D_slope": self.losses["penalty"]}

@@ -156,7 +156,7 @@ class UnmosaicTrainer:
         shapes = blobs(photo, noise)
         region = (parts.pixelated(shapes) > 0.5).float()
         seen = torch.lerp(photo, parts.pixelated(photo), region)
-        quality, chance = spoiling.sent(layers.uniform((2, count), noise), photo.device)
+        quality, chance = layers.uniform((2, count), noise)
         packed = spoiling.jpeg((seen + 1) / 2, 70 + 28 * quality) * 2 - 1
         seen = torch.where((chance < 0.4)[:, None, None, None], packed, seen)
         return Spoiled(seen, parts.widened(region, noise), parts)
@@ -166,10 +166,10 @@ class UnmosaicTrainer:
         generator = averages["generator"]
         raw = self.data.batch(0xFFFF, 8, self.recipe.stages[-1].size, rank=99)
         photo = spoiling.from_bytes(torch.from_numpy(raw["photo"])) * 2 - 1
-        photo = photo.to(next(generator.parameters()).device)
+        device = next(generator.parameters()).device
         spoiled = self.put_in_mosaic(photo, torch.Generator().manual_seed(1))
         with torch.inference_mode():
-            made = restored(generator, spoiled.seen, spoiled.region)
+            made = restored(generator, spoiled.seen.to(device), spoiled.region.to(device))
         return sheet([spoiled.seen, made, photo])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
@@ -192,7 +192,7 @@ def blobs(like: Tensor, noise: torch.Generator) -> Tensor:
     """(N, 1, H, W) in {0, 1} for (N, C, H, W): a few rectangles and ellipses, some turned, each at
     most two thirds of the picture wide or high."""
     count, _, height, width = like.shape
-    drawn = spoiling.sent(layers.uniform((6, count, 3, 1, 1), noise), like.device)
+    drawn = layers.uniform((6, count, 3, 1, 1), noise)
     y = torch.linspace(0, 1, height, device=like.device)[:, None] - drawn[0]
     x = torch.linspace(0, 1, width, device=like.device)[None] - drawn[1]
     angle = (drawn[2] - 0.5) * (drawn[5] < 0.3)
