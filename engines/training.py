@@ -138,12 +138,15 @@ def load_recipe(path: Path) -> Recipe:
 class Trainer(Protocol):
     """What a family's train.py offers. Constructed as Trainer(recipe, data).
 
+    done  how many steps there were, over resumed trainings too; set before each step and after it
     A trainer may also have
     prepare(batch, noise) -> batch  what of a step is decided on the CPU, before the batch is sent
                                     to the device; `noise` is a generator of the CPU
     turn() -> Hashable              says that the step can be recorded (engines/replay.py): it asks
                                     for no value of a tensor. Steps of the same turn do the same
     """
+
+    done: int
 
     def modules(self) -> dict[str, nn.Module]: ...
     def averaged(self) -> tuple[str, ...]:
@@ -360,11 +363,13 @@ class _Run:
         last = stage.rate if stage.last_rate is None else stage.last_rate
         done = (step - begin) / max(stage.steps, 1)
         rate = stage.rate + (last - stage.rate) * done
-        return self.take(step, rate, self.prepared(step, next(self.iterator)))
+        self.trainer.done = step
+        losses = self.take(step, rate, self.prepared(step, next(self.iterator)))
+        self.trainer.done = step + 1
+        return losses
 
     def prepared(self, step: int, made: datasets.Batch) -> dict[str, Tensor]:
         """A batch as the trainer's step wants it, on the CPU."""
-        self._count(step)
         batch = {name: torch.from_numpy(array) for name, array in made.items()}
         if prepare := getattr(self.trainer, "prepare", None):
             return prepare(batch, torch.Generator().manual_seed(self._seed(step)))
@@ -372,7 +377,6 @@ class _Run:
 
     def take(self, step: int, rate: float, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The step of this number at a learning rate, with what was prepared."""
-        self._count(step)
         for optimiser in self.trainer.optimisers().values():
             for group in optimiser.param_groups:
                 asked = rate * group.get("rate_scale", 1.0)
@@ -382,21 +386,12 @@ class _Run:
                     group["lr"] = asked
         shares = {name: average.share(step) for name, average in self.averages.items()}
         if self.replay is not None:
-            losses = self.replay(batch, self._seed(step), shares)
-        else:
-            placed = {name: self.fabric.to_device(x) for name, x in batch.items()}
-            losses = self._learn(placed, self._source(self._seed(step)), shares)
-        self._count(step + 1)
-        return losses
+            return self.replay(batch, self._seed(step), shares)
+        placed = {name: self.fabric.to_device(x) for name, x in batch.items()}
+        return self._learn(placed, self._source(self._seed(step)), shares)
 
     def _seed(self, step: int) -> int:
         return hash((self.recipe.seed, step, self.fabric.global_rank)) & 0x7FFFFFFF
-
-    def _count(self, steps: int) -> None:
-        """Let the optimisers say how many steps there were; updates() asks them."""
-        for optimiser in self.trainer.optimisers().values():
-            for group in optimiser.param_groups:
-                group["updates"] = steps
 
     def _source(self, seed: int) -> torch.Generator:
         """The generator of the device, seeded."""
@@ -472,8 +467,9 @@ class _Run:
                 recordable(optimiser, self.fabric.device)
         for name, average in self.averages.items():
             average.module.load_state_dict(state["averages"][name])
-        self._forget_losses_after(state["step"])
-        return int(state["step"])
+        self.trainer.done = int(state["step"])
+        self._forget_losses_after(self.trainer.done)
+        return self.trainer.done
 
     def _forget_losses_after(self, step: int) -> None:
         path = self.out / "losses.csv"
@@ -524,14 +520,6 @@ def seed_dropout(noise: torch.Generator) -> None:
 def signed(pictures: Tensor) -> Tensor:
     """uint8 as a batch holds it -> the same in [-1, 1], single precision."""
     return pictures.float() / 127.5 - 1
-
-
-def updates(optimiser: torch.optim.Optimizer) -> int:
-    """How often Adam, RMSprop or the like has changed its weights, over resumed trainings too: as
-    the training says, else as its own state does."""
-    if (said := optimiser.param_groups[0].get("updates")) is not None:
-        return int(said)
-    return max((int(state["step"]) for state in optimiser.state.values()), default=0)
 
 
 def sheet(rows: Sequence[Tensor]) -> Picture:

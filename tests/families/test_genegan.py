@@ -246,6 +246,7 @@ def stepped(trainer: GeneGANTrainer, data: LabelledFaces, steps: int) -> list[bo
         before = {k: v.clone() for k, v in trainer.generator.named_parameters()}
         batch = {n: torch.from_numpy(v) for n, v in data.batch(step, 6, (16, 16)).items()}
         noise = torch.Generator().manual_seed(step)
+        trainer.done = step
         trainer.step(fabric, trainer.prepare(batch, noise), noise)
         after = dict(trainer.generator.named_parameters())
         found.append(any(not torch.equal(before[k], v) for k, v in after.items()))

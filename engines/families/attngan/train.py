@@ -35,7 +35,7 @@ from engines.families.attngan.net import (
     padding,
 )
 from engines.job import Picture
-from engines.training import Recipe, RecipeError, descend, seed_dropout, sheet, told, updates
+from engines.training import Recipe, RecipeError, descend, seed_dropout, sheet, told
 
 _ENCODERS: dict[str, Any] = {
     "word": 64,
@@ -160,6 +160,8 @@ class AttnGANTrainer:
     A stage's batches have the size of the generator's last picture, which also tells how many
     stages the generator has."""
 
+    done = 0
+
     def __init__(self, recipe: Recipe, data: Captions) -> None:
         self.recipe, self.data = recipe, data
         network = told(_NETWORK, recipe.network)
@@ -221,7 +223,7 @@ class AttnGANTrainer:
     def turn(self) -> bool:
         """Whether the step holds the slope on photos."""
         every = int(self.losses["slope_every"])
-        return bool(self.losses["slope"]) and updates(self._optimisers["judges"]) % every == 0
+        return bool(self.losses["slope"]) and self.done % every == 0
 
     def _chance(
         self, count: int, noise: torch.Generator, device: torch.device, said: Said

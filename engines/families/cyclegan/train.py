@@ -20,7 +20,7 @@ from engines.families.cyclegan.net import generator, judge
 from engines.job import Picture
 from engines.layers import GANLoss, init_weights, moved, uniform
 from engines.residual import ResNetConfig
-from engines.training import Recipe, RecipeError, descend, sheet, told, updates
+from engines.training import Recipe, RecipeError, descend, sheet, told
 from engines.unpaireddata import SAMPLES, UnpairedPhotos
 
 _NETWORK: dict[str, Any] = {
@@ -141,6 +141,8 @@ def judge_loss(scores: Tensor) -> Tensor:
 class CycleGANTrainer:
     """[network] and [losses]: the tables above. The pool begins anew with each stage."""
 
+    done = 0
+
     def __init__(self, recipe: Recipe, data: UnpairedPhotos) -> None:
         self.recipe, self.data = recipe, data
         network = told(_NETWORK, recipe.network)
@@ -175,8 +177,7 @@ class CycleGANTrainer:
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
         a, b = _signed(batch["a"]), _signed(batch["b"])
-        step = updates(self._optimisers["judges"])
-        before = (step - self.recipe.stage_at(step)[1]) * len(a)
+        before = (self.done - self.recipe.stage_at(self.done)[1]) * len(a)
         made = Made(*(picture.float() for picture in self.generators(a, b)))
 
         self.judges.requires_grad_(False)

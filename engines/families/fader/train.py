@@ -29,7 +29,7 @@ from engines.families.fader.net import (
 )
 from engines.job import Picture
 from engines.layers import moved
-from engines.training import Recipe, RecipeError, seed_dropout, sheet, told, updates
+from engines.training import Recipe, RecipeError, seed_dropout, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "labels": (),  # as a person reads them, one for each attribute of the data
@@ -58,6 +58,8 @@ _LOSSES: dict[str, Any] = {
 class FaderTrainer:
     """One step of the adversaries, then one of the autoencoder. Labels that nobody gave are told to
     the decoder as halfway, and count in no loss."""
+
+    done = 0
 
     def __init__(self, recipe: Recipe, data: LabelledFaces) -> None:
         self.recipe, self.data = recipe, data
@@ -155,8 +157,7 @@ class FaderTrainer:
     def _latent_weight(self) -> float:
         """Linear in the steps so far."""
         ramp = int(self.losses["ramp"])
-        done = updates(self._optimisers["autoencoder"])
-        share = min(done / ramp, 1.0) if ramp else 1.0
+        share = min(self.done / ramp, 1.0) if ramp else 1.0
         return float(self.losses["latent"]) * share
 
     def _decode(self, features: list[Tensor], values: Tensor) -> Tensor:

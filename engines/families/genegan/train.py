@@ -23,7 +23,7 @@ from engines.families.genegan.config import Config
 from engines.families.genegan.net import Critic, GeneGAN
 from engines.job import Picture
 from engines.layers import GANLoss, moved
-from engines.training import Recipe, RecipeError, descend, sheet, told, updates
+from engines.training import Recipe, RecipeError, descend, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "label": "",  # the object as a person calls it; the attribute's name if absent
@@ -51,6 +51,8 @@ MODES = {"wgan": "wgangp", "lsgan": "lsgan", "vanilla": "vanilla"}  # as GANLoss
 class GeneGANTrainer:
     """One step of both critics, then one of splitter and joiner. Half of a batch's photos have the
     object (the first of the data's attributes), half have none."""
+
+    done = 0
 
     def __init__(self, recipe: Recipe, data: LabelledFaces) -> None:
         self.recipe, self.data = recipe, data
@@ -133,7 +135,7 @@ class GeneGANTrainer:
         """Whether splitter and joiner stay as they are in this step."""
         extra = int(self.losses["often"]) - 1
         round_ = int(self.losses["period"]) + extra
-        return updates(self._optimisers["critic_with"]) % round_ < extra
+        return self.done % round_ < extra
 
     def prepare(self, batch: dict[str, Tensor], noise: torch.Generator) -> dict[str, Tensor]:
         """Photos with the object and as many without, (N/2, 3, H, W) each: of the batch as far as

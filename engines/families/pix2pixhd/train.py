@@ -31,7 +31,7 @@ from engines.families.pix2pixhd.net import (
 from engines.job import Picture
 from engines.labeldata import LabelledPhotos
 from engines.residualnet import ResNet, head
-from engines.training import Recipe, RecipeError, descend, sheet, told, updates
+from engines.training import Recipe, RecipeError, descend, sheet, told
 
 log = logging.getLogger("train")
 
@@ -146,6 +146,8 @@ class Pix2PixHDTrainer:
     """[network] and [losses]: the tables above. Without `parts` a model with enhancers needs three
     stages: global, enhancer, both; one without trains its only part."""
 
+    done = 0
+
     def __init__(self, recipe: Recipe, data: LabelledPhotos) -> None:
         self.recipe, self.data = recipe, data
         network = told(_NETWORK, recipe.network)
@@ -205,7 +207,7 @@ class Pix2PixHDTrainer:
 
     def part(self) -> str:
         """What the next step trains."""
-        return self._part_at(updates(self._optimisers["discriminator"]))
+        return self._part_at(self.done)
 
     def _part_at(self, step: int) -> str:
         _, begin = self.recipe.stage_at(step)
@@ -257,7 +259,7 @@ class Pix2PixHDTrainer:
         """Rows: label map, picture, photo, for up to four fixed training samples."""
         generator = averages["generator"]
         device = next(generator.parameters()).device
-        step = max(updates(self._optimisers["discriminator"]) - 1, 0)
+        step = max(self.done - 1, 0)
         stage, _ = self.recipe.stage_at(step)
         part = self._part_at(step)
         raw = self.data.batch(0xFFFF, min(4, len(self.data)), stage.size, rank=99)
