@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -135,10 +135,14 @@ def load_recipe(path: Path) -> Recipe:
         raise RecipeError(f"{Path(path).name} lacks or misspells an entry: {error}.") from error
 
 
-class Trainer(Protocol):
-    """What a family's train.py offers. Constructed as Trainer(recipe, data).
+class Trainer:
+    """What a family's train.py derives from. Constructed as Trainer(recipe, data).
 
-    done  how many steps there were, over resumed trainings too; set before each step and after it
+    nets        names of the attributes that hold its networks, all of which are saved
+    averaged    those of which a moving average is kept
+    optimisers  that of a network under its name
+    done        how many steps there were, over resumed trainings too; set around every step
+
     A trainer may also have
     prepare(batch, noise) -> batch  what of a step is decided on the CPU, before the batch is sent
                                     to the device; `noise` is a generator of the CPU
@@ -146,25 +150,48 @@ class Trainer(Protocol):
                                     for no value of a tensor. Steps of the same turn do the same
     """
 
-    done: int
+    recipe: Recipe
+    nets: tuple[str, ...] = ()
+    averaged: tuple[str, ...] = ()
+    optimisers: dict[str, torch.optim.Optimizer]
+    done = 0
 
-    def modules(self) -> dict[str, nn.Module]: ...
-    def averaged(self) -> tuple[str, ...]:
-        """Names of the modules of which a moving average is kept."""
-        ...
+    def modules(self) -> dict[str, nn.Module]:
+        return {name: getattr(self, name) for name in self.nets}
 
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]: ...
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
         """One step of every optimiser; the losses by name, detached. `noise` is a generator of
         the device."""
-        ...
+        raise NotImplementedError
 
-    def samples(self, averages: Mapping[str, nn.Module]) -> Picture: ...
+    def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
+        raise NotImplementedError
+
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
         """Write the trained model as a safetensors file of ours."""
-        ...
+        raise NotImplementedError
+
+    def joined(self, averages: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+        """The weights of all averaged networks, below their names."""
+        return {
+            f"{name}.{key}": value
+            for name in self.averaged
+            for key, value in averages[name].state_dict().items()
+        }
+
+    def write(
+        self,
+        path: Path,
+        state: Mapping[str, Tensor],
+        family: str,
+        config: Mapping[str, Any],
+        half: bool,
+    ) -> None:
+        """A safetensors file of ours, with the recipe's card."""
+        body = {"family": family, "config": config, "card": dict(self.recipe.card)}
+        checkpoint.save(path, state, body, half=half)
 
 
 class Average:
@@ -302,8 +329,8 @@ class _Run:
             torch.set_float32_matmul_precision("high")
         torch.manual_seed(recipe.seed)
         self.trainer = make_trainer(recipe, data)
-        modules, optimisers = self.trainer.modules(), self.trainer.optimisers()
-        self.averages = {n: Average(modules[n], recipe.ema) for n in self.trainer.averaged()}
+        modules, optimisers = self.trainer.modules(), self.trainer.optimisers
+        self.averages = {n: Average(modules[n], recipe.ema) for n in self.trainer.averaged}
         for name, module in modules.items():
             owned = [optimisers[name]] if name in optimisers else []
             module.to(memory_format=torch.channels_last)
@@ -314,7 +341,7 @@ class _Run:
             module_, *owned_ = placed if isinstance(placed, tuple) else (placed,)
             setattr(self.trainer, name, module_)
             if owned_:
-                self.trainer.optimisers()[name] = owned_[0]
+                self.trainer.optimisers[name] = owned_[0]
         for average in self.averages.values():
             average.module.to(self.fabric.device)
         self.iterator: Iterator[datasets.Batch] = iter(())
@@ -377,7 +404,7 @@ class _Run:
 
     def take(self, step: int, rate: float, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The step of this number at a learning rate, with what was prepared."""
-        for optimiser in self.trainer.optimisers().values():
+        for optimiser in self.trainer.optimisers.values():
             for group in optimiser.param_groups:
                 asked = rate * group.get("rate_scale", 1.0)
                 if isinstance(group["lr"], Tensor):
@@ -416,7 +443,7 @@ class _Run:
         alone = self.fabric.device.type == "cuda" and self.fabric.world_size == 1
         if not alone or not hasattr(self.trainer, "turn") or not self.recipe.recorded:
             return None
-        for optimiser in self.trainer.optimisers().values():
+        for optimiser in self.trainer.optimisers.values():
             recordable(optimiser, self.fabric.device)
         return Replay(self._learn, self._source, self.trainer.turn)  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -441,10 +468,10 @@ class _Run:
         return picture
 
     def _state(self) -> dict[str, Any]:
-        modules = {n: getattr(self.trainer, n) for n in self.trainer.modules()}
+        modules = self.trainer.modules()
         return {
             "modules": {n: m.state_dict() for n, m in modules.items()},
-            "optimisers": {n: o.state_dict() for n, o in self.trainer.optimisers().items()},
+            "optimisers": {n: o.state_dict() for n, o in self.trainer.optimisers.items()},
             "averages": {n: a.module.state_dict() for n, a in self.averages.items()},
         }
 
@@ -459,9 +486,9 @@ class _Run:
         if not path.exists():
             return 0
         state = checkpoint.read_state(path, self.fabric.device)
-        for name in self.trainer.modules():
-            getattr(self.trainer, name).load_state_dict(state["modules"][name])
-        for name, optimiser in self.trainer.optimisers().items():
+        for name, module in self.trainer.modules().items():
+            module.load_state_dict(state["modules"][name])
+        for name, optimiser in self.trainer.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
             if self.replay is not None:
                 recordable(optimiser, self.fabric.device)

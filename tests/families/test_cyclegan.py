@@ -415,5 +415,5 @@ def test_the_shipped_recipe_makes_a_file_below_ten_megabytes(data: Path) -> None
     shipped = load_recipe(path)
     assert shipped.card["licence"] and tomllib.loads(path.read_text())["name"] == path.stem
     trainer = train.CycleGANTrainer(shipped, read(data))
-    numbers = [p.numel() for n in trainer.averaged() for p in trainer.modules()[n].parameters()]
+    numbers = [p.numel() for n in trainer.averaged for p in trainer.modules()[n].parameters()]
     assert 2 * sum(numbers) < 10e6 - 20_000

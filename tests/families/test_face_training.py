@@ -166,6 +166,6 @@ def test_the_shipped_recipes_make_files_below_ten_megabytes(name: str) -> None:
         rows = [{"person": str(n)} for n in range(900)]  # noqa: RUF012
 
     trainer = training.make_trainer(read, Faces())  # pyright: ignore[reportArgumentType]
-    exported = [trainer.modules()[n] for n in trainer.averaged()]
+    exported = [trainer.modules()[n] for n in trainer.averaged]
     numbers = sum(v.numel() for m in exported for v in m.state_dict().values())
     assert 2 * numbers < 10e6

@@ -286,7 +286,7 @@ def test_the_weight_of_the_code_rises_linearly_with_the_steps(people: LabelledFa
 
 def test_the_judges_of_edited_photos_may_learn_more_slowly(people: LabelledFaces) -> None:
     trainer = FaderTrainer(recipe({"patch": 0.1, "class": 0.1, "rate": 0.5}), people)
-    scales = {n: o.param_groups[0]["rate_scale"] for n, o in trainer.optimisers().items()}
+    scales = {n: o.param_groups[0]["rate_scale"] for n, o in trainer.optimisers.items()}
     assert scales == {"autoencoder": 1.0, "latent": 1.0, "patch": 0.5, "classifier": 0.5}
 
 

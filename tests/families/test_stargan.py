@@ -410,7 +410,7 @@ def test_the_discriminator_learns_several_times_for_one_of_the_generator(
     for step in run.batches(0):
         run.step(step)
     run.close()
-    states = {n: o.state_dict()["state"] for n, o in run.trainer.optimisers().items()}
+    states = {n: o.state_dict()["state"] for n, o in run.trainer.optimisers.items()}
     updates = {name: {int(s["step"]) for s in state.values()} for name, state in states.items()}
     assert updates == {"generator": {3}, "discriminator": {12}, "labeller": {3}}
 

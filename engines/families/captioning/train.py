@@ -20,12 +20,11 @@ from torch.nn import functional as F
 
 from engines import layers
 from engines.captiondata import Captioned
-from engines.checkpoint import save
 from engines.families.captioning import config as configs
 from engines.families.captioning.config import Config
 from engines.families.captioning.net import Captioner
 from engines.job import Picture
-from engines.training import Recipe, descend, told
+from engines.training import Recipe, Trainer, descend, told
 
 _NETWORK: dict[str, Any] = {"kind": "late", "widths": (32, 64, 112, 176), "embed": 128,
                             "attention": 128, "hidden": 256, "dropout": 0.5}  # fmt: skip
@@ -46,7 +45,10 @@ class Taught(nn.Module):
         return self.net.taught(photo, words)
 
 
-class CaptionTrainer:
+class CaptionTrainer(Trainer):
+    nets = ("net",)
+    averaged = ("net",)
+
     def __init__(self, recipe: Recipe, data: Captioned) -> None:
         self.recipe, self.data = recipe, data
         self.losses = told(_LOSSES, recipe.losses)
@@ -63,18 +65,9 @@ class CaptionTrainer:
             longest=data.longest,
         )
         self.net = Taught(Captioner(self.config, network["dropout"]))
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             "net": torch.optim.AdamW(self.net.parameters(), weight_decay=self.losses["decay"])
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {"net": self.net}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("net",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def turn(self) -> str:
         return ""
@@ -95,7 +88,7 @@ class CaptionTrainer:
         total = counts.sum()
         loss = (each * counts).sum() / total
         even = _unevenness(attention * counts[..., None], batch["lengths"])
-        descend(fabric, loss + self.losses["even"] * even, self._optimisers["net"])
+        descend(fabric, loss + self.losses["even"] * even, self.optimisers["net"])
         with torch.no_grad():
             right = ((logits.argmax(2) == wanted) & counts).sum() / total
         return {"words": loss.detach(), "even": even.detach(), "right": right}
@@ -119,12 +112,7 @@ class CaptionTrainer:
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
         taught = averages["net"]
         assert isinstance(taught, Taught)
-        body = {
-            "family": "captioning",
-            "config": configs.to_dict(self.config),
-            "card": dict(self.recipe.card),
-        }
-        save(path, taught.net.state_dict(), body, half=half)
+        self.write(path, taught.net.state_dict(), "captioning", configs.to_dict(self.config), half)
 
 
 def _unevenness(attention: Tensor, lengths: Tensor) -> Tensor:

@@ -13,12 +13,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines import checkpoint, layers, spoiling
+from engines import layers, spoiling
 from engines.families.colourise.config import Config
 from engines.families.colourise.net import ColourNet, mean_chroma
 from engines.job import Picture
 from engines.photodata import Photos
-from engines.training import Recipe, descend, sheet, told
+from engines.training import Recipe, Trainer, descend, sheet, told
 
 STEP = 0.05  # of chroma, between neighbouring bins
 RAREST = 2e-5  # share of the pixels of the training photos that a bin must have
@@ -29,10 +29,13 @@ _NETWORK: dict[str, Any] = {"widths": Config.widths, "blocks": Config.blocks}
 _LOSSES: dict[str, Any] = {"class": 1.0, "mean": 2.0}
 
 
-class ColouriseTrainer:
+class ColouriseTrainer(Trainer):
     """[network]  widths, blocks (see Config)
     [losses]   class: weight of the cross-entropy; mean: of the distance of the mean chroma
     """
+
+    nets = ("generator",)
+    averaged = ("generator",)
 
     def __init__(self, recipe: Recipe, data: Photos) -> None:
         self.recipe, self.data = recipe, data
@@ -46,20 +49,11 @@ class ColouriseTrainer:
         self.generator.bins.copy_(torch.from_numpy(bins))
         weights = 1 / ((1 - LEVEL) * shares + LEVEL / len(shares))
         self.weights = torch.from_numpy(weights / (weights * shares).sum()).float()
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             "generator": torch.optim.AdamW(
                 self.generator.parameters(), 1e-3, (0.9, 0.99), weight_decay=0.02
             )
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("generator",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def turn(self) -> str:
         return ""
@@ -82,7 +76,7 @@ class ColouriseTrainer:
             "mean": F.smooth_l1_loss(mean_chroma(logits, bins, 1.0), chroma, beta=0.02),
         }
         loss = torch.stack([float(self.losses[n]) * part for n, part in parts.items()]).sum()
-        descend(fabric, loss, self._optimisers["generator"])
+        descend(fabric, loss, self.optimisers["generator"])
         return {name: part.detach() for name, part in parts.items()}
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
@@ -102,12 +96,13 @@ class ColouriseTrainer:
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
         from engines.families.colourise import Colourise
 
-        metadata = {
-            "family": Colourise.id,
-            "config": Colourise().to_dict(self.config),
-            "card": dict(self.recipe.card),
-        }
-        checkpoint.save(path, averages["generator"].state_dict(), metadata, half=half)
+        self.write(
+            path,
+            averages["generator"].state_dict(),
+            Colourise.id,
+            Colourise().to_dict(self.config),
+            half,
+        )
 
 
 def common_chroma(photos: Sequence[np.ndarray], most: int = 800) -> tuple[np.ndarray, np.ndarray]:

@@ -13,14 +13,13 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines.checkpoint import save
 from engines.families.cyclegan import config as configs
 from engines.families.cyclegan.config import Config, JudgeConfig
 from engines.families.cyclegan.net import generator, judge
 from engines.job import Picture
 from engines.layers import GANLoss, init_weights, moved, uniform
 from engines.residual import ResNetConfig
-from engines.training import Recipe, RecipeError, descend, sheet, told
+from engines.training import Recipe, RecipeError, Trainer, descend, sheet, told
 from engines.unpaireddata import SAMPLES, UnpairedPhotos
 
 _NETWORK: dict[str, Any] = {
@@ -138,10 +137,11 @@ def judge_loss(scores: Tensor) -> Tensor:
     return (_gan(real, True) + _gan(fake, False)) / 2
 
 
-class CycleGANTrainer:
+class CycleGANTrainer(Trainer):
     """[network] and [losses]: the tables above. The pool begins anew with each stage."""
 
-    done = 0
+    nets = ("generators", "judges", "pool_a", "pool_b")
+    averaged = ("generators", "judges")
 
     def __init__(self, recipe: Recipe, data: UnpairedPhotos) -> None:
         self.recipe, self.data = recipe, data
@@ -159,19 +159,10 @@ class CycleGANTrainer:
         self.pool_a, self.pool_b = Pool(count, (wide, tall)), Pool(count, (wide, tall))
         for module in (self.generators, self.judges):
             init_weights(module)
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             name: torch.optim.Adam(getattr(self, name).parameters(), 2e-4, (0.5, 0.999))
             for name in ("generators", "judges")
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {n: getattr(self, n) for n in ("generators", "judges", "pool_a", "pool_b")}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("generators", "judges")
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -184,7 +175,7 @@ class CycleGANTrainer:
         scores = self.judges(self._seen(made.fake_a, noise), self._seen(made.fake_b, noise))
         parts = generator_losses(a, b, made, (scores[0].float(), scores[1].float()))
         cycle, identity = float(self.losses["cycle"]), float(self.losses["identity"])
-        descend(fabric, weighted(parts, cycle, identity), self._optimisers["generators"])
+        descend(fabric, weighted(parts, cycle, identity), self.optimisers["generators"])
         self.judges.requires_grad_(True)
 
         shown = (
@@ -196,7 +187,7 @@ class CycleGANTrainer:
         )
         judged = self.judges(*(self._seen(pictures, noise) for pictures in shown))
         told_ = [judge_loss(scores.float()) for scores in judged]
-        descend(fabric, torch.stack(told_).sum(), self._optimisers["judges"])
+        descend(fabric, torch.stack(told_).sum(), self.optimisers["judges"])
         parts |= {"D_a": told_[0], "D_b": told_[1]}
         return {name: part.detach() for name, part in parts.items()}
 
@@ -216,12 +207,10 @@ class CycleGANTrainer:
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
         state = {
             key: value
-            for name in self.averaged()
+            for name in self.averaged
             for key, value in averages[name].state_dict().items()
         }
-        card = dict(self.recipe.card)
-        body = {"family": "cyclegan", "config": configs.to_dict(self.config), "card": card}
-        save(path, state, body, half=half)
+        self.write(path, state, "cyclegan", configs.to_dict(self.config), half)
 
 
 def _signed(pictures: Tensor) -> Tensor:

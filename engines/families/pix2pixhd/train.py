@@ -31,7 +31,7 @@ from engines.families.pix2pixhd.net import (
 from engines.job import Picture
 from engines.labeldata import LabelledPhotos
 from engines.residualnet import ResNet, head
-from engines.training import Recipe, RecipeError, descend, sheet, told
+from engines.training import Recipe, RecipeError, Trainer, descend, sheet, told
 
 log = logging.getLogger("train")
 
@@ -142,11 +142,12 @@ class Staged(nn.Module):
         return self.generator(given)
 
 
-class Pix2PixHDTrainer:
+class Pix2PixHDTrainer(Trainer):
     """[network] and [losses]: the tables above. Without `parts` a model with enhancers needs three
     stages: global, enhancer, both; one without trains its only part."""
 
-    done = 0
+    nets = ("generator", "discriminator")
+    averaged = ("generator",)
 
     def __init__(self, recipe: Recipe, data: LabelledPhotos) -> None:
         self.recipe, self.data = recipe, data
@@ -188,19 +189,10 @@ class Pix2PixHDTrainer:
         self.vgg = None
         if self.losses["vgg"]:
             self.vgg = vgg_features(Path(network["vgg"]) if network["vgg"] else None)
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             name: torch.optim.Adam(module.parameters(), 2e-4, (0.5, 0.999))
             for name, module in self.modules().items()
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator, "discriminator": self.discriminator}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("generator",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def turn(self) -> str:
         return self.part()
@@ -224,7 +216,7 @@ class Pix2PixHDTrainer:
         real, fake = torch.cat((given, photo), 1), torch.cat((given, made.float()), 1)
         on_real = adversarial(self.discriminator(real), True)
         on_fake = adversarial(self.discriminator(fake.detach()), False)
-        descend(fabric, (on_real + on_fake) / 2, self._optimisers["discriminator"])
+        descend(fabric, (on_real + on_fake) / 2, self.optimisers["discriminator"])
 
         self.discriminator.requires_grad_(False)
         found = self.discriminator(fake)
@@ -236,7 +228,7 @@ class Pix2PixHDTrainer:
                 target = self.vgg(photo)
             parts["vgg"] = perceptual(self.vgg(made.float()), target)
         loss = torch.stack([float(self.losses[n]) * x for n, x in parts.items()]).sum()
-        descend(fabric, loss, self._optimisers["generator"])
+        descend(fabric, loss, self.optimisers["generator"])
         self.discriminator.requires_grad_(True)
         return {
             "D_real": on_real.detach(),
