@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from engines import checkpoint, datasets
 from engines.devices import choose
+from engines.family import families
 from engines.job import Event, Picture, Preview, Progress, Result
 from engines.replay import Replay, recordable
 
@@ -186,11 +187,12 @@ class Trainer:
         path: Path,
         state: Mapping[str, Tensor],
         family: str,
-        config: Mapping[str, Any],
+        config: Any,
         half: bool,
     ) -> None:
-        """A safetensors file of ours, with the recipe's card."""
-        body = {"family": family, "config": config, "card": dict(self.recipe.card)}
+        """A safetensors file of ours for a family's network, with the recipe's card."""
+        told = families()[family].to_dict(config)
+        body = {"family": family, "config": told, "card": dict(self.recipe.card)}
         checkpoint.save(path, state, body, half=half)
 
 

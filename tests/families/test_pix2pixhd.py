@@ -17,7 +17,6 @@ from engines import checkpoint, doctor, labeldata, palettes, training
 from engines.catalogue import Catalogue
 from engines.datasets import DataError
 from engines.engine import Engine
-from engines.families.pix2pixhd import config as configs
 from engines.families.pix2pixhd import net, style, train
 from engines.families.pix2pixhd.config import Config, EncoderConfig
 from engines.family import candidates, families
@@ -403,4 +402,4 @@ def test_without_a_vgg_its_loss_is_left_out_and_told(
         plan = replace(recipe(Stage(1, (48, 32), 2)), losses={})
         trainer = train.Pix2PixHDTrainer(plan, read(data))
     assert trainer.vgg is None and "without the VGG loss" in caplog.text
-    assert configs.to_dict(trainer.config)["labels"] == 12
+    assert trainer.config.labels == 12

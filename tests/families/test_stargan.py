@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +101,7 @@ def test_a_generator_and_its_discriminator_in_one_folder_are_one_model(tmp_path:
     assert torch.equal(module(x, label), generator(x, label))
     assert torch.equal(module(x), critic(x)[1])
     assert doctor.inspect(folder).kind == "model"
-    body = {"family": "stargan", "config": configs.to_dict(config)}
+    body = {"family": "stargan", "config": asdict(config)}
     checkpoint.save(tmp_path / "joined.safetensors", module.state_dict(), body)
     assert recognise(open_checkpoint(tmp_path / "joined.safetensors")) == config
     torch.save(state, folder / "100000-G.ckpt")  # two generators: nobody can tell which
@@ -218,7 +218,7 @@ class Bench:
         self.engine = Engine("cpu")
         path = folder / "model.safetensors"
         torch.manual_seed(0)
-        body = {"family": "stargan", "config": configs.to_dict(config)}
+        body = {"family": "stargan", "config": asdict(config)}
         checkpoint.save(path, build(config).state_dict(), body)
         self.card = self.engine.describe(str(path))
         side = config.size or 128
@@ -451,7 +451,7 @@ def test_a_trained_pair_goes_on_with_more_labels(smiles: LabelledFaces, tmp_path
     judge = Discriminator(DiscriminatorConfig(1, 4, 3, 16))
     start, critic = tmp_path / "G.safetensors", tmp_path / "D.ckpt"
     old = Config(("Smile",), 4, 1)
-    body = {"family": "stargan", "config": configs.to_dict(old)}
+    body = {"family": "stargan", "config": asdict(old)}
     checkpoint.save(start, generator.state_dict(), body)
     torch.save(judge.state_dict(), critic)
     told = recipe()

@@ -197,4 +197,4 @@ class AgeingTrainer(Trainer):
         return sheet([photo, *rows])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        self.write(path, self.joined(averages), "aging", configs.to_dict(self.config), half)
+        self.write(path, self.joined(averages), "aging", self.config, half)

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines.families.anystyle.config import Config, to_dict
+from engines.families.anystyle.config import Config
 from engines.families.anystyle.net import AdaIN, dressed, look_of
 from engines.job import Picture
 from engines.perceptual import (
@@ -115,4 +115,4 @@ class AnyStyleTrainer(Trainer):
         return sheet([one * 2 - 1 for one in (photos, styles, made)])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        self.write(path, self._net(averages).state_dict(), "any_style", to_dict(self.config), half)
+        self.write(path, self._net(averages).state_dict(), "any_style", self.config, half)

@@ -9,7 +9,7 @@ count as wrong.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -415,5 +415,5 @@ def _export(
     state = {
         f"{p}.{key}": v for p, module in parts.items() for key, v in module.state_dict().items()
     }
-    body = {"family": "attngan", "config": configs.to_dict(config), "card": dict(recipe.card)}
+    body = {"family": "attngan", "config": asdict(config), "card": dict(recipe.card)}
     save(path, state, body, half=half)

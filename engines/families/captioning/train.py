@@ -20,7 +20,6 @@ from torch.nn import functional as F
 
 from engines import layers
 from engines.captiondata import Captioned
-from engines.families.captioning import config as configs
 from engines.families.captioning.config import Config
 from engines.families.captioning.net import Captioner
 from engines.job import Picture
@@ -112,7 +111,7 @@ class CaptionTrainer(Trainer):
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
         taught = averages["net"]
         assert isinstance(taught, Taught)
-        self.write(path, taught.net.state_dict(), "captioning", configs.to_dict(self.config), half)
+        self.write(path, taught.net.state_dict(), "captioning", self.config, half)
 
 
 def _unevenness(attention: Tensor, lengths: Tensor) -> Tensor:

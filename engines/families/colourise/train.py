@@ -94,15 +94,7 @@ class ColouriseTrainer(Trainer):
         return sheet([x * 2 - 1 for x in (grey.expand_as(photo), made, photo)])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        from engines.families.colourise import Colourise
-
-        self.write(
-            path,
-            averages["generator"].state_dict(),
-            Colourise.id,
-            Colourise().to_dict(self.config),
-            half,
-        )
+        self.write(path, averages["generator"].state_dict(), "colourise", self.config, half)
 
 
 def common_chroma(photos: Sequence[np.ndarray], most: int = 800) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,6 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines.families.cyclegan import config as configs
 from engines.families.cyclegan.config import Config, JudgeConfig
 from engines.families.cyclegan.net import generator, judge
 from engines.job import Picture
@@ -210,7 +209,7 @@ class CycleGANTrainer(Trainer):
             for name in self.averaged
             for key, value in averages[name].state_dict().items()
         }
-        self.write(path, state, "cyclegan", configs.to_dict(self.config), half)
+        self.write(path, state, "cyclegan", self.config, half)
 
 
 def _signed(pictures: Tensor) -> Tensor:

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engines.facedata import LabelledFaces
-from engines.families.dagan import config as configs
 from engines.families.dagan.config import Config
 from engines.families.dagan.net import DAGAN, distance, group_distances, region_mask
 from engines.job import Picture
@@ -205,6 +204,4 @@ class DAGANTrainer(Trainer):
         return sheet([photo, (photo + 1) * (0.25 + 0.75 * found["mask"]) - 1, found["made"]])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        self.write(
-            path, self._whole(averages).state_dict(), "dagan", configs.to_dict(self.config), half
-        )
+        self.write(path, self._whole(averages).state_dict(), "dagan", self.config, half)

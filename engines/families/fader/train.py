@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engines.facedata import LabelledFaces
-from engines.families.fader import config as configs
 from engines.families.fader.config import Config
 from engines.families.fader.net import (
     AutoEncoder,
@@ -222,9 +221,7 @@ class FaderTrainer(Trainer):
         return sheet([photo, *rows])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        self.write(
-            path, averages["autoencoder"].state_dict(), "fader", configs.to_dict(self.config), half
-        )
+        self.write(path, averages["autoencoder"].state_dict(), "fader", self.config, half)
 
 
 def _one_each(labels: Tensor, noise: torch.Generator) -> Tensor:

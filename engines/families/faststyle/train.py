@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from engines.families.faststyle.config import Config, to_dict
+from engines.families.faststyle.config import Config
 from engines.families.faststyle.net import TransformerNet
 from engines.job import Picture
 from engines.perceptual import content_loss, gram, gram_loss, maps, open_judge, total_variation
@@ -92,4 +92,4 @@ class FastStyleTrainer(Trainer):
         return sheet([photos * 2 - 1, made.cpu() / 127.5 - 1])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        self.write(path, averages["net"].state_dict(), "fast_style", to_dict(self.config), half)
+        self.write(path, averages["net"].state_dict(), "fast_style", self.config, half)

@@ -17,7 +17,6 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from engines.facedata import LabelledFaces
-from engines.families.genegan import config as configs
 from engines.families.genegan.config import Config
 from engines.families.genegan.net import Critic, GeneGAN
 from engines.job import Picture
@@ -192,9 +191,7 @@ class GeneGANTrainer(Trainer):
         return sheet(rows)
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        self.write(
-            path, averages["generator"].state_dict(), "genegan", configs.to_dict(self.config), half
-        )
+        self.write(path, averages["generator"].state_dict(), "genegan", self.config, half)
 
 
 # loss -> the entry of a recipe that weighs it

@@ -199,4 +199,4 @@ class IcGANTrainer(Trainer):
         return sheet([photo, *rows])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        self.write(path, self.joined(averages), "icgan", configs.to_dict(self.config), half)
+        self.write(path, self.joined(averages), "icgan", self.config, half)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from engines import layers, palettes
 from engines.checkpoint import CheckpointError, open_checkpoint, save
-from engines.families.pix2pixhd import config as configs
 from engines.families.pix2pixhd import style
 from engines.families.pix2pixhd.config import PICTURE, Config, EncoderConfig
 from engines.families.pix2pixhd.net import (
@@ -276,7 +275,7 @@ class Pix2PixHDTrainer(Trainer):
         if clusters:
             net.keep_clusters(clusters)
         card = {"data": palettes.palette(config.palette).title, **self.recipe.card}
-        metadata = {"family": Family.id, "config": configs.to_dict(config), "card": card}
+        metadata = {"family": Family.id, "config": asdict(config), "card": card}
         save(path, net.state_dict(), metadata, half=half)
 
     @torch.inference_mode()

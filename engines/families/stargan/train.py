@@ -267,7 +267,7 @@ class StarGANTrainer(Trainer):
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
         alone = averages["generator"].state_dict()
         state = self.joined(averages) if self.config.labeller else alone
-        self.write(path, state, "stargan", configs.to_dict(self.config), half)
+        self.write(path, state, "stargan", self.config, half)
 
 
 def _parts(config: Config) -> list[tuple[slice, bool]]:

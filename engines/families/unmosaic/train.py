@@ -167,15 +167,7 @@ class UnmosaicTrainer(Trainer):
         return sheet([spoiled.seen, made, photo])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        from engines.families.unmosaic import Unmosaic
-
-        self.write(
-            path,
-            averages["generator"].state_dict(),
-            Unmosaic.id,
-            Unmosaic().to_dict(self.config),
-            half,
-        )
+        self.write(path, averages["generator"].state_dict(), "unmosaic", self.config, half)
 
 
 def restored(generator: nn.Module, seen: Tensor, region: Tensor) -> Tensor:
