@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from labelled import portraits
+from resuming import stopped_and_resumed
 from torch import nn
 
 from engines import checkpoint, doctor, training
@@ -261,18 +262,7 @@ def test_it_trains_and_its_file_is_recognised(
 def test_a_training_that_was_cut_ends_with_the_same_weights(
     people: LabelledFaces, tmp_path: Path
 ) -> None:
-    told = recipe({"latent": 0.1})
-    whole = list(training.train(told, tmp_path / "whole", people, "cpu"))[-1]
-    running = training.train(told, tmp_path / "cut", people, "cpu")
-    assert isinstance(running, Generator)
-    for event in running:
-        if getattr(event, "done", 0) == 3:
-            break
-    running.close()
-    resumed = list(training.train(told, tmp_path / "cut", people, "cpu", resume=True))[-1]
-    assert isinstance(whole, Result) and isinstance(resumed, Result)
-    a, b = (checkpoint.open_checkpoint(r.texts[0]).tensors() for r in (whole, resumed))
-    assert all(torch.equal(a[key], b[key]) for key in a)
+    stopped_and_resumed(recipe({"latent": 0.1}), people, tmp_path)
 
 
 def test_the_weight_of_the_code_rises_linearly_with_the_steps(people: LabelledFaces) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from resuming import stopped_and_resumed
 
 from engines import checkpoint, doctor, training
 from engines.checkpoint import open_checkpoint
@@ -389,17 +389,7 @@ def test_it_trains_and_its_file_is_recognised(
 def test_a_training_that_was_cut_ends_with_the_same_weights(
     smiles: LabelledFaces, tmp_path: Path
 ) -> None:
-    told = recipe(every={"state": 2, "losses": 1})
-    whole = list(training.train(told, tmp_path / "whole", smiles, "cpu"))[-1]
-    running = training.train(told, tmp_path / "cut", smiles, "cpu")
-    assert isinstance(running, Generator)
-    for _ in range(3):
-        next(running)
-    running.close()
-    resumed = list(training.train(told, tmp_path / "cut", smiles, "cpu", resume=True))[-1]
-    assert isinstance(whole, Result) and isinstance(resumed, Result)
-    one, other = (open_checkpoint(r.texts[0]).tensors() for r in (whole, resumed))
-    assert one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+    stopped_and_resumed(recipe(every={"state": 2, "losses": 1}), smiles, tmp_path)
 
 
 def test_the_discriminator_learns_several_times_for_one_of_the_generator(
