@@ -685,8 +685,8 @@ def test_import_and_tools_do_without_torch() -> None:
 
 
 def test_every_starter_is_described_without_torch_at_the_very_first_start(tmp_path: Path) -> None:
-    """resources/loaded.json knows them all; resources/samples/first.py writes it anew. Enlargers are
-    recognised by spandrel, which is made of torch."""
+    """resources/loaded.json knows them all; resources/samples/first.py writes it anew. Enlargers
+    are recognised by spandrel, which is made of torch."""
     code = (
         "import sys; from engines import Engine; from engines.catalogue import Catalogue\n"
         "engine = Engine('cpu')\n"
