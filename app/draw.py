@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QVBoxLayout, QWidget
-
 from app.actions import TOOLS, Actions
 from app.i18n import say
-from app.room import HEAD, Room, well
+from app.room import HEAD, Room, inputs, well
 from app.widgets.canvas import SketchCanvas
 from app.widgets.parts import row
 from app.widgets.toolbar import DrawHead, PhotoHead, ToolStrip
@@ -21,11 +19,7 @@ class DrawRoom(Room):
         self.head = DrawHead(actions["edges"], actions["new"])
         self.strip = ToolStrip([actions[id] for id in TOOLS])
         say(self.canvas, "setAccessibleName", "Drawing")
-        drawing = QWidget()
-        box = QVBoxLayout(drawing)
-        box.setContentsMargins(12, 6, 0, 12)
-        box.setSpacing(6)
-        box.addWidget(self.head)
+        drawing, box = inputs(self.head)
         inner = row(self.strip, well(self.canvas), space=8)
         inner.setStretch(1, 1)
         box.addLayout(inner, 1)

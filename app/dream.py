@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from app.actions import Actions
 from app.i18n import say
-from app.room import HEAD, Room, well
+from app.room import HEAD, Room, inputs, title_line, well
 from app.widgets.brushes import Brushes
 from app.widgets.channels import HEIGHT, Channels
 from app.widgets.faces import FacePhoto
@@ -51,16 +51,8 @@ class DreamRoom(Room):
         self.add_parts(self._given(), self._below())
 
     def _given(self) -> QWidget:
-        given, title = QWidget(), QWidget()
-        title.setLayout(
-            row(label("Photo", "title"), None, self.brush, self.example, self.open, space=4)
-        )
-        title.setFixedHeight(36)
-        box = QVBoxLayout(given)
-        box.setContentsMargins(12, 6, 0, 12)
-        box.setSpacing(6)
-        box.addWidget(title)
-        box.addWidget(self.brushes)
+        over = title_line("Photo", self.brush, self.example, self.open)
+        given, box = inputs(over, self.brushes)
         box.addWidget(well(self.photo), 1)
         guide = QVBoxLayout()
         guide.setSpacing(6)

@@ -6,11 +6,11 @@ from __future__ import annotations
 from functools import partial
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QMenu, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMenu, QWidget
 
 from app.actions import Actions
 from app.i18n import say
-from app.room import HEAD, Room, well
+from app.room import HEAD, Room, inputs, title_line, well
 from app.widgets.brushes import Brushes
 from app.widgets.faces import FacePhoto
 from app.widgets.fit import FitGauge
@@ -69,16 +69,8 @@ class FacesRoom(Room):
         self.brushes.cleared.connect(self.unpainted)
 
     def _given(self) -> QWidget:
-        given = QWidget()
-        box = QVBoxLayout(given)
-        box.setContentsMargins(12, 6, 0, 12)
-        box.setSpacing(6)
-        title = QWidget()
-        tools = (self.adjust, self.paint, self.example, self.open)
-        title.setLayout(row(label("Photo", "title"), None, self.found, *tools, space=4))
-        title.setFixedHeight(36)
-        box.addWidget(title)
-        box.addWidget(self.brushes)
+        over = title_line("Photo", self.found, self.adjust, self.paint, self.example, self.open)
+        given, box = inputs(over, self.brushes)
         box.addWidget(well(self.photo), 1)
         return given
 

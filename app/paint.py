@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout
 
 from app.actions import TOOLS, Actions
 from app.i18n import say
-from app.room import HEAD, Room, well
+from app.room import HEAD, Room, inputs, well
 from app.widgets.canvas_labels import LabelCanvas
 from app.widgets.legend import KEYS, LegendPanel
 from app.widgets.parts import Segments, row, tool
@@ -45,11 +45,7 @@ class PaintRoom(Room):
         for number, key in enumerate(KEYS):
             made = QShortcut(QKeySequence(key), self)  # while the room is seen
             made.activated.connect(lambda number=number: self.key_pressed.emit(number))
-        painting = QWidget()
-        box = QVBoxLayout(painting)
-        box.setContentsMargins(12, 6, 0, 12)
-        box.setSpacing(6)
-        box.addWidget(self.head)
+        painting, box = inputs(self.head)
         map_ = QVBoxLayout()
         map_.setSpacing(8)
         map_.addWidget(well(self.canvas), 1)

@@ -21,7 +21,7 @@ from app.i18n import say
 from app.widgets.caption import CaptionLine
 from app.widgets.controls import ControlPanel
 from app.widgets.fit import FitGauge
-from app.widgets.parts import Notice, Section, button, label, row
+from app.widgets.parts import Notice, Section, button, column, label, row
 from app.widgets.toolbar import PhotoHead
 from app.widgets.viewer import ResultViewer
 from engines.controls import ModelCard
@@ -172,6 +172,22 @@ class Room(QSplitter):
             say(self.facts, "setText", "Licence: {licence}", licence=licence)
         self.details.setVisible(card is not None)
         self.sheet.setVisible(bool(card and card.sheet))
+
+
+def inputs(*parts: QWidget) -> tuple[QWidget, QVBoxLayout]:
+    """The left part of a room, with `parts` from above to below, and what holds them."""
+    made, box = QWidget(), column(*parts, space=6)
+    box.setContentsMargins(12, 6, 0, 12)
+    made.setLayout(box)
+    return made, box
+
+
+def title_line(title: str, *tools: QWidget) -> QWidget:
+    """The line over an input: its title, and tools at the other end."""
+    made = QWidget()
+    made.setLayout(row(label(title, "title"), None, *tools, space=4))
+    made.setFixedHeight(36)
+    return made
 
 
 def well(inside: QWidget) -> QFrame:

@@ -35,7 +35,7 @@ from app.sources import Draw, Sources, missing_input
 from app.tasks import Batch, ProcessTask, Tasks
 from app.values import Values
 from app.worker import EngineWorker
-from engines.controls import ModelCard, SketchInput, Text, transferred
+from engines.controls import Choice, ModelCard, SketchInput, Text, transferred
 from engines.job import Cancelled, Event, Failed, Job, Picture, Value
 
 LIVE = "live"
@@ -223,16 +223,19 @@ class Studio(QObject):
     def set_value(self, name: str, value: Value) -> None:
         """Undoable; a refused value is answered with its sentence and the value that stays. What a
         model is used for gives it another card."""
-        preset = self.card.preset() if self.card is not None else None
+        preset = self._preset()
         if preset is not None and preset.name == name:
             self._use_for(str(value))
         else:
             self._values.set(name, value)
 
+    def _preset(self) -> Choice | None:
+        """What says what the model in use is used for."""
+        return self.card.preset() if self.card is not None else None
+
     def _use_for(self, value: str, job: Job | None = None) -> None:
         """The model in use as one for `value`, then the desk of `job` if there is one."""
-        card = self.card
-        preset = card.preset() if card is not None else None
+        card, preset = self.card, self._preset()
         if card is None or preset is None or value == self._values.now().get(preset.name):
             return
         self._values.remember(card.checkpoint, preset.name, value)
@@ -529,7 +532,7 @@ class Studio(QObject):
         """Make the desk that of `job`; if another model is in use, first choose the job's."""
         if self._models.uses(job):
             self._models.give_up()
-            preset = self.card.preset() if self.card is not None else None
+            preset = self._preset()
             wanted = str(job.values.get(preset.name, preset.default)) if preset else ""
             if preset and wanted != self._values.now().get(preset.name):
                 self._use_for(wanted, job)

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
 
 from app.actions import Actions
 from app.i18n import say
-from app.room import HEAD, Room, well
+from app.room import HEAD, Room, inputs, title_line, well
 from app.widgets.gallery import HEIGHT, Gallery
 from app.widgets.images import ImageWell
 from app.widgets.parts import Elided, button, label, row, tool
@@ -55,16 +55,8 @@ class StyleRoom(Room):
         self.style_well.clicked.connect(self.style_wanted)
         self.open_style = tool("reference", "Open a picture as style…")
         self.open_style.clicked.connect(self.style_wanted)
-        given = QWidget()
-        box = QVBoxLayout(given)
-        box.setContentsMargins(12, 6, 0, 12)
-        box.setSpacing(6)
-        title = QWidget()
-        tools = (self.brush, self.example, self.open_video, self.open)
-        title.setLayout(row(label("Photo", "title"), None, *tools, space=4))
-        title.setFixedHeight(36)
-        box.addWidget(title)
-        box.addWidget(self.brushes)
+        over = title_line("Photo", self.brush, self.example, self.open_video, self.open)
+        given, box = inputs(over, self.brushes)
         box.addWidget(well(self.photo), 1)
         box.addWidget(self._video_line())
         self.style_part = QWidget()

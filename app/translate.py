@@ -10,12 +10,12 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.actions import Actions
 from app.i18n import say
-from app.room import HEAD, Room, well
+from app.room import HEAD, Room, inputs, title_line, well
 from app.widgets.brushes import Brushes
 from app.widgets.faces import FacePhoto
 from app.widgets.images import ImageWell
 from app.widgets.numbers import Numbers
-from app.widgets.parts import Segments, button, label, row, tool
+from app.widgets.parts import Segments, button, label, tool
 from app.widgets.toolbar import PhotoHead
 from engines.controls import Choice, ModelCard
 
@@ -67,25 +67,8 @@ class TranslateRoom(Room):
         self._fold()
 
     def _given(self) -> QWidget:
-        given, title = QWidget(), QWidget()
-        title.setLayout(
-            row(
-                label("Photo", "title"),
-                None,
-                self.origin,
-                self.turn,
-                self.example,
-                self.camera,
-                self.open,
-                space=4,
-            )
-        )
-        title.setFixedHeight(36)
-        box = QVBoxLayout(given)
-        box.setContentsMargins(12, 6, 0, 12)
-        box.setSpacing(6)
-        box.addWidget(title)
-        box.addWidget(self.brushes)
+        tools = (self.origin, self.turn, self.example, self.camera, self.open)
+        given, box = inputs(title_line("Photo", *tools), self.brushes)
         box.addWidget(well(self.photo), 1)
         return given
 

@@ -9,7 +9,7 @@ import base64
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QByteArray, QPoint, QSize, Qt, QTimer
+from PySide6.QtCore import QByteArray, QSize, Qt, QTimer
 from PySide6.QtGui import (
     QCloseEvent,
     QDragEnterEvent,
@@ -35,12 +35,13 @@ from app.captions import Caption
 from app.draw import DrawRoom
 from app.easel import Easel
 from app.i18n import set_language, tr
+from app.notices import Notices
 from app.results import Shown
 from app.room import Room, home
+from app.rooms import made
 from app.sheet import Sheet
 from app.studio import Studio
 from app.widgets.history import Filmstrip
-from app.widgets.parts import Notice
 from app.widgets.rail import Rail
 from app.widgets.send import Target
 from app.widgets.statusbar import StatusBar
@@ -50,17 +51,11 @@ from engines.controls import ModelCard, numbers
 from engines.job import Failed, Job, Picture
 
 if TYPE_CHECKING:
-    from app.atelier import Atelier
     from app.mapping import Mapping
     from app.mapsheet import MapSheet
-    from app.page import Page
     from app.paint import PaintRoom
-    from app.portrait import Portrait
-    from app.reverie import Reverie
-    from app.slide import Slide
+    from app.rooms import Table
     from engines.videofile import Clip
-
-    Table = Easel | Portrait | Atelier | Slide | Page | Reverie  # what lies on the desk of a room
 
 ROOMS = (
     ("draw", "Draw", "draw"),
@@ -74,7 +69,6 @@ ROOMS = (
 PHOTO_ROOMS = ("draw", "translate", "faces", "words", "style", "dream")  # where a photo can go
 WAITING = "The exact picture is being computed; then it goes on by itself."
 WAITING_MS = 250  # what takes no longer than a blink is not announced
-NOTICE_MS = 8000  # good news go by themselves; failures stay until they are read
 PLACES = {"result": "photo", "controls": "photo", "model": "top"}
 
 
@@ -93,7 +87,9 @@ class MainWindow(QMainWindow):
         self.rail = Rail(ROOMS)
         bar_actions = ("live", "run", "cancel", "undo", "redo", "copy", "enlarge")
         self.top = TopBar({id: self.actions_[id] for id in bar_actions})
-        self.notice = Notice()
+        self.notices = Notices(self, lambda: self.room)
+        self.notice, self.toast = self.notices.notice, self.notices.toast
+        self.tell = self.notices.tell
         self.draw = DrawRoom(self.actions_)
         self.sheet = Sheet(self.draw, studio)
         self.room: Room = self.draw
@@ -104,13 +100,10 @@ class MainWindow(QMainWindow):
         self.tray = TaskTray()
         self.status = StatusBar(self.tray)
         self.asking = Asking(self)
-        self.toast = Notice()  # good news lie over the room, so that the sheet does not jump
         self._sample = self._word = -1
         self._heading = "draw"  # the room that the next model is wanted in
         self._clip: Clip | None = None  # a film that waits for the Style room
         self._sent: Picture | None = None  # waits for the card of the model it was sent to
-        self._remedies: dict[Notice, Any] = {}
-        self._fading = QTimer(self, singleShot=True, interval=NOTICE_MS)
         self._patience = QTimer(self, singleShot=True, interval=WAITING_MS)
         self._waits = False  # for an exact picture, with which something will be done
         self._lay_out()
@@ -135,17 +128,12 @@ class MainWindow(QMainWindow):
         self.halves.setStretchFactor(0, 1)
         self.film.setMinimumHeight(76)
         self.halves.setSizes([640, 118])
-        self._notice_holder = QWidget()
-        holder = QVBoxLayout(self._notice_holder)
-        holder.setContentsMargins(12, 8, 12, 2)
-        holder.addWidget(self.notice)
-        self._notice_holder.hide()
         column = QVBoxLayout()
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        for part in (self.top, self._notice_holder, self.halves, self.status):
+        for part in (self.top, self.notices.holder, self.halves, self.status):
             column.addWidget(part, 1 if part is self.halves else 0)
-        desk = self._desk = QWidget()
+        desk = QWidget()
         desk.setObjectName("Desk")
         box = QHBoxLayout(desk)
         box.setContentsMargins(0, 0, 0, 0)
@@ -153,8 +141,7 @@ class MainWindow(QMainWindow):
         box.addWidget(self.rail)
         box.addLayout(column, 1)
         self.setCentralWidget(desk)
-        self.toast.setParent(desk)
-        self.toast.hide()
+        self.notices.lie_over(desk)
         self.setMinimumSize(1040, 640)
 
     def _recall(self) -> None:
@@ -181,78 +168,9 @@ class MainWindow(QMainWindow):
 
     def _make_room(self, id: str) -> None:
         """A room and its desk, when it is first entered: each costs the start 40 ms."""
-        make = {
-            "paint": self._make_paint, "translate": self._make_translate,
-            "faces": self._make_faces, "style": self._make_style, "words": self._make_words,
-            "dream": self._make_dream,
-        }[id]  # fmt: skip
-        self._add_room(id, *make())
+        self._add_room(id, *made(self, id))
         self.stack.setCurrentWidget(self.rooms[id])
         self.desks[id].take_back(self.studio.left)
-
-    def _make_paint(self) -> tuple[Room, Easel]:
-        from app.mapping import Mapping
-        from app.mapsheet import MapSheet
-        from app.paint import PaintRoom
-
-        self.paint = PaintRoom(self.actions_)
-        self.map = MapSheet(self.paint, self.studio)
-        self.mapping = Mapping(self, self.paint, self.map)
-        return self.paint, self.map
-
-    def _make_faces(self) -> tuple[Room, Portrait]:
-        from app.faces import FacesRoom
-        from app.portrait import Portrait
-
-        room = FacesRoom(self.actions_)
-        desk = Portrait(room, self.studio)
-        room.others_wanted.connect(self.asking.for_others)
-        room.strip.save_wanted.connect(lambda: self.asking.for_still(desk.sheet))
-        return room, desk
-
-    def _make_style(self) -> tuple[Room, Atelier]:
-        from app.atelier import Atelier
-        from app.style import StyleRoom
-
-        room = StyleRoom(self.actions_)
-        desk = Atelier(room, self.studio)
-        room.style_wanted.connect(lambda: self.asking.for_photo(room.style_well.set_picture))
-        room.video_wanted.connect(self.asking.for_video)
-        room.film_wanted.connect(lambda: self.asking.for_painted_film(desk))
-        return room, desk
-
-    def _make_words(self) -> tuple[Room, Page]:
-        from app.page import Page
-        from app.words import WordsRoom
-
-        room = WordsRoom(self.actions_)
-        desk = Page(room, self.studio)
-        room.told.copy_wanted.connect(self.copy_caption)
-        room.film_wanted.connect(lambda: self.asking.for_way(desk.offers.way_rows))
-        room.strip.save_wanted.connect(lambda: self.asking.for_still(desk.offers.sheet))
-        room.learn_wanted.connect(self.asking.for_attention)
-        return room, desk
-
-    def _make_dream(self) -> tuple[Room, Reverie]:
-        from app.dream import DreamRoom
-        from app.reverie import Reverie
-
-        room = DreamRoom(self.actions_)
-        room.guide_wanted.connect(lambda: self.asking.for_well(room.guide))
-        room.guide.files_dropped.connect(lambda files: self.asking.into_well(room.guide, files))
-        room.film_wanted.connect(lambda: self.asking.for_journey(room.film))
-        return room, Reverie(room, self.studio)
-
-    def _make_translate(self) -> tuple[Room, Slide]:
-        from app.slide import Slide
-        from app.translate import TranslateRoom
-
-        room = TranslateRoom(self.actions_)
-        desk = Slide(room, self.studio)
-        desk.refused.connect(self.tell)
-        room.truth.clicked.connect(lambda: self.asking.for_well(room.truth))
-        room.truth.files_dropped.connect(lambda files: self.asking.into_well(room.truth, files))
-        return room, desk
 
     def _add_room(self, id: str, room: Room, desk: Table) -> None:
         self.rooms[id], self.desks[id] = room, desk
@@ -351,15 +269,8 @@ class MainWindow(QMainWindow):
         self.rail.menu_wanted.connect(self.asking.menu)
         self.rail.models_wanted.connect(self.asking.for_models)
         self.rail.settings_wanted.connect(self.asking.for_settings)
-        self._fading.timeout.connect(self.toast.hide)
         self._patience.timeout.connect(self._tell_waiting)
         self.rail.room_chosen.connect(self.go_to)
-        self._wire_notice(self.notice)
-        self._wire_notice(self.toast)
-
-    def _wire_notice(self, notice: Notice) -> None:
-        notice.acted.connect(lambda: self._on_remedy(notice))
-        notice.closed.connect(lambda: self._on_closed(notice))
 
     def _wire_room(self, room: Room) -> None:
         studio = self.studio
@@ -374,7 +285,7 @@ class MainWindow(QMainWindow):
         seed.show_locked(bool(studio.settings.recall("seed_locked", False)))
         seed.show_seed(studio.seed)
         studio.seed_changed.connect(seed.show_seed)
-        self._wire_notice(room.notice)
+        self.notices.wire(room.notice)
         room.photo_wanted.connect(self.asking.for_photo)
         room.example_wanted.connect(self.open_sample)
         room.details_wanted.connect(self.asking.for_details)
@@ -442,8 +353,7 @@ class MainWindow(QMainWindow):
             self._tell_laid()
         if self._clip is not None and self.table.take_video(self._clip):
             self._clip = None
-        if self._remedies.get(self.notice) == self.asking.for_model:
-            self._hide_notice()
+        self.notices.done(self.asking.for_model)
         self._enable()
         self._on_tasks()
 
@@ -774,54 +684,6 @@ class MainWindow(QMainWindow):
             sentence = "The photo lies under the drawing; draw over it, or take its edges."
             self.tell(sentence, "Turn into edges…", self.asking.for_edges, kind="info", stays=True)
 
-    # ---- notices -------------------------------------------------------------------------------
-
-    def tell(
-        self,
-        sentence: str,
-        remedy: str = "",
-        act: Any = None,
-        kind: str = "failure",
-        where: Notice | None = None,
-        stays: bool = False,
-    ) -> None:
-        """One sentence: failures at the top, or beside what failed; good news over the room."""
-        notice = where or (self.toast if kind == "info" else self.notice)
-        self._remedies[notice] = act
-        notice.tell(sentence, remedy, kind)
-        self._notice_holder.setVisible(not self.notice.isHidden())
-        if notice is self.toast:
-            self._place_toast()
-            self._fading.stop()
-            if not stays:
-                self._fading.start()
-
-    def _place_toast(self) -> None:
-        """At the foot of the room, in the middle of drawing and photo."""
-        room = self.room
-        wide = room.width() - room.side.width() - 24
-        width = max(min(620, wide), 200)
-        self.toast.resize(width, self.toast.height_for(width))
-        foot = room.mapTo(self._desk, QPoint(0, room.height()))
-        left = foot.x() + (wide - self.toast.width()) // 2 + 12
-        self.toast.move(left, foot.y() - self.toast.height() - 24)
-        self.toast.raise_()
-
-    def _hide_notice(self) -> None:
-        self.notice.hide()
-        self._notice_holder.hide()
-
-    def _on_remedy(self, notice: Notice) -> None:
-        act = self._remedies.get(notice)
-        notice.hide()
-        self._on_closed(notice)
-        if act is not None:
-            act()
-
-    def _on_closed(self, notice: Notice) -> None:
-        if notice is self.notice:
-            self._hide_notice()
-
     # ---- the window itself ---------------------------------------------------------------------
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
@@ -839,10 +701,10 @@ class MainWindow(QMainWindow):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         if self.toast.isVisible():
-            self._place_toast()
+            self.notices.place()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        self._fading.stop()
+        self.notices.stop()
         self._patience.stop()
         self._remember()
         self.hide()  # a step that cannot be ended at once must not keep it on the screen

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QGridLayout, QLayout, QVBoxLayout, QWidget
 
 from app.actions import Actions
 from app.i18n import say
-from app.room import HEAD, Room, well
+from app.room import HEAD, Room, inputs, title_line, well
 from app.widgets.caption import CaptionLine
 from app.widgets.chips import WordChips
 from app.widgets.controls import CaptionField, TextField
@@ -63,17 +63,10 @@ class WordsRoom(Room):
     # ---- layout ----------------------------------------------------------------------------------
 
     def _given(self) -> QWidget:
-        given = QWidget()
-        box = QVBoxLayout(given)
-        box.setContentsMargins(12, 6, 0, 12)
-        box.setSpacing(6)
-        box.addWidget(self._caption_part())
         self.open = tool("reference", "Open a picture…")
         self.example = tool("example", "A sample photo")
-        title = QWidget()
-        title.setLayout(row(label("Picture", "title"), None, self.example, self.open, space=4))
-        title.setFixedHeight(36)
-        box.addWidget(title)
+        over = title_line("Picture", self.example, self.open)
+        given, box = inputs(self._caption_part(), over)
         box.addWidget(well(self.photo), 1)
         box.addWidget(self.told)
         return given
@@ -82,9 +75,6 @@ class WordsRoom(Room):
         self.caption_part = QWidget()
         self.learn = button("How attention works", "link")
         self.try_ = tool("example", "An example caption")
-        title = QWidget()
-        title.setLayout(row(label("Caption", "title"), None, self.learn, self.try_, space=4))
-        title.setFixedHeight(36)
         self._field_box = QVBoxLayout()
         self.target = Segments(((RESULT, "Result"), (PICTURE, "Picture below")), "Match with")
         self.score, self.total = label("", "title"), label("", "small")
@@ -99,7 +89,7 @@ class WordsRoom(Room):
         box = QVBoxLayout(self.caption_part)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(6)
-        box.addWidget(title)
+        box.addWidget(title_line("Caption", self.learn, self.try_))
         box.addLayout(self._field_box)
         box.addWidget(self.chips)
         box.addWidget(self.match_part)

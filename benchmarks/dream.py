@@ -4,8 +4,6 @@ and what the planner says against what a run takes, each in a process of its own
 from __future__ import annotations
 
 import json
-import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -13,13 +11,12 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.engine import timed
-from benchmarks.style import NETS, ended, off, peak, taken
+from benchmarks.style import NETS, ended, plain_net, planned, raced, spent
 from benchmarks.table import Row
-from engines import backbonenet, executor, memory
+from engines import backbonenet, executor
 from engines.backbones import units
 from engines.controls import checked
 from engines.devices import choose
@@ -28,7 +25,7 @@ from engines.families.dream.ascent import Ascent
 from engines.families.dream.config import Look, Setting
 from engines.families.dream.objective import Objective
 from engines.family import Model
-from engines.job import Job, Picture, Progress
+from engines.job import Job, Picture
 
 LAYER, DEPTH = "relu4_3", 24  # of VGG-19, and how many of its steps lead there
 PLANNED = (  # network, side, tile, layer
@@ -42,7 +39,7 @@ PLANNED = (  # network, side, tile, layer
 def rows(quick: bool = False) -> list[Row]:
     found = [compared(2 if quick else 10, 512)]
     for case in PLANNED[1:2] if quick else PLANNED:
-        found += planned(*case, steps=2 if quick else 6)
+        found += planned(*case, steps=2 if quick else 6, module="dream", of="dream, ")
     return found
 
 
@@ -62,19 +59,7 @@ def compared(steps: int, side: int) -> Row:
     device = choose("auto")
     photo = torch.rand((1, 3, side, side), generator=torch.Generator().manual_seed(1)).to(device)
     turns = {"ours": ours(model("VGG-19", device), photo, steps), "plain": plain(device, photo)}
-    seconds: dict[str, list[float]] = {name: [] for name in turns}
-    for _ in range(steps + 1):
-        for name, run in turns.items():
-            seconds[name].append(timed(lambda run=run: next(run), device))
-    whole = {name: sum(values[1:]) for name, values in seconds.items()}  # without the first
-    middle = {name: 1000 * statistics.median(values[1:]) for name, values in seconds.items()}
-    return Row(
-        f"dream, {steps} steps at {side} px, VGG-19",
-        f"{whole['ours']:.1f} s",
-        "at least as fast as plain" if device.type == "cpu" else "twice as fast as plain",
-        f"plain {whole['plain']:.1f} s; median step {middle['ours']:.0f} against "
-        f"{middle['plain']:.0f} ms",
-    )
+    return raced(f"dream, {steps} steps at {side} px, VGG-19", turns, steps, device, uncounted=1)
 
 
 def ours(used: Model, photo: Tensor, steps: int) -> Iterator[None]:
@@ -92,16 +77,7 @@ def ours(used: Model, photo: Tensor, steps: int) -> Iterator[None]:
 
 def plain(device: torch.device, photo: Tensor) -> Iterator[None]:
     """Contiguous weights, autograd through the net and a leaf picture, three blurs one by one."""
-    net = nn.Sequential()
-    given = backbonenet.random(NETS["VGG-19"])
-    for node in given.nodes:
-        if node.kind == "conv":
-            net.append(given.get_submodule(node.key))
-        else:
-            net.append(nn.ReLU() if node.kind == "relu" else nn.MaxPool2d(2))
-    net = net[: DEPTH + 1].to(device)
-    mean = torch.tensor([0.485, 0.456, 0.406], device=device).reshape(1, 3, 1, 1)
-    spread = torch.tensor([0.229, 0.224, 0.225], device=device).reshape(1, 3, 1, 1)
+    net, mean, spread = plain_net(DEPTH, device, False)
     x, low, high = (photo - mean) / spread, -mean / spread, (1 - mean) / spread
     places = torch.arange(9.0, device=device) - 4
 
@@ -124,20 +100,6 @@ def plain(device: torch.device, photo: Tensor) -> Iterator[None]:
 # ---- the planner ---------------------------------------------------------------------------------
 
 
-def planned(name: str, side: int, tile: str, layer: str, steps: int) -> list[Row]:
-    command = [sys.executable, "-m", "benchmarks.dream", name, str(side), tile, layer, str(steps)]
-    told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    what = f"{name}, {side} px, {'whole' if tile == 'off' else f'tiles of {tile}'}, {layer}"
-    return [
-        Row(f"planned memory: dream, {what}", f"{told['planned_bytes'] / 1e6:.0f} MB",
-            "within 20 %",
-            f"taken {told['bytes'] / 1e6:.0f} MB, {off(told['planned_bytes'], told['bytes'])}"),
-        Row(f"planned time: dream, {what}", f"{told['planned_seconds']:.1f} s", "within 20 %",
-            f"{steps} steps took {told['seconds']:.1f} s, "
-            f"{off(told['planned_seconds'], told['seconds'])}"),
-    ]  # fmt: skip
-
-
 def probe(name: str, side: int, tile: str, layer: str, steps: int) -> dict[str, float]:
     """What the planner says of a run and what it takes, in this process, which has done nothing
     else. Seconds are those of the processor where that computes: others may want it too."""
@@ -153,13 +115,8 @@ def probe(name: str, side: int, tile: str, layer: str, steps: int) -> dict[str, 
               "layers": layer}  # fmt: skip
     job = checked(Job("dream", values=values, images={"photo": Picture(pixels)}), used.card)
     guess = dreaming.planned(used, job)
-    memory.trim()
-    before, begin = taken(device), clock()
-    for event in DeepDream().run(used, job):
-        if isinstance(event, Progress) and event.done == 0 and event.note.startswith("About"):
-            begin = clock()
-    return {"planned_bytes": guess.bytes, "planned_seconds": guess.seconds,
-            "bytes": peak(device) - before, "seconds": clock() - begin}  # fmt: skip
+    told = spent(used, job, clock)
+    return {"planned_bytes": guess.bytes, "planned_seconds": guess.seconds, **told}
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,17 +69,29 @@ def compared(method: Method, steps: int, side: int = 256) -> Row:
     photo, style = (noise(seed, side).to(device) for seed in (1, 2))
     turns = {"ours": ours(model("VGG-19", device), photo, style, method),
              "plain": plain(device, photo, style, method)}  # fmt: skip
+    name = "L-BFGS" if method == "lbfgs" else "Adam"
+    return raced(f"{steps} steps of {name}, {side} px, VGG-19", turns, steps, device)
+
+
+def raced(
+    title: str,
+    turns: Mapping[str, Iterator[None]],
+    steps: int,
+    device: torch.device,
+    uncounted: int = 0,
+) -> Row:
+    """Steps of "ours" and "plain" in turn, the first ones of each uncounted."""
     seconds: dict[str, list[float]] = {name: [] for name in turns}
-    for _ in range(steps):
+    for _ in range(steps + uncounted):
         for name, run in turns.items():
             seconds[name].append(timed(lambda run=run: next(run), device))
-    taken = {name: sum(values) for name, values in seconds.items()}
-    middle = {name: 1000 * statistics.median(values) for name, values in seconds.items()}
+    counted = {name: values[uncounted:] for name, values in seconds.items()}
+    middle = {name: 1000 * statistics.median(values) for name, values in counted.items()}
     return Row(
-        f"{steps} steps of {'L-BFGS' if method == 'lbfgs' else 'Adam'}, {side} px, VGG-19",
-        f"{taken['ours']:.1f} s",
+        title,
+        f"{sum(counted['ours']):.1f} s",
         "at least as fast as plain" if device.type == "cpu" else "twice as fast as plain",
-        f"plain {taken['plain']:.1f} s; median step {middle['ours']:.0f} against "
+        f"plain {sum(counted['plain']):.1f} s; median step {middle['ours']:.0f} against "
         f"{middle['plain']:.0f} ms",
     )
 
@@ -106,18 +118,26 @@ def ours(model: Model, photo: Tensor, style: Tensor, method: Method) -> Iterator
         yield
 
 
-def plain(device: torch.device, photo: Tensor, style: Tensor, method: Method) -> Iterator[None]:
-    """Contiguous weights, torch's optimisers, autograd's Gram matrices, whole pictures."""
+def plain_net(depth: int, device: torch.device, inplace: bool) -> tuple[nn.Module, Tensor, Tensor]:
+    """The first steps of a VGG-19 as a plain sequence, and the mean and deviation it subtracts and
+    divides by."""
     net = nn.Sequential()
     given = backbonenet.random(NETS["VGG-19"])
     for node in given.nodes:
         if node.kind == "conv":
             net.append(given.get_submodule(node.key))
         else:
-            net.append(nn.ReLU(inplace=True) if node.kind == "relu" else nn.MaxPool2d(2))
-    net = net[: max(TAPS) + 1].to(device)
-    mean = torch.tensor([0.485, 0.456, 0.406], device=device).reshape(1, 3, 1, 1)
-    spread = torch.tensor([0.229, 0.224, 0.225], device=device).reshape(1, 3, 1, 1)
+            net.append(nn.ReLU(inplace) if node.kind == "relu" else nn.MaxPool2d(2))
+    mean, spread = (
+        torch.tensor(numbers, device=device).reshape(1, 3, 1, 1)
+        for numbers in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    )
+    return net[: depth + 1].to(device), mean, spread
+
+
+def plain(device: torch.device, photo: Tensor, style: Tensor, method: Method) -> Iterator[None]:
+    """Contiguous weights, torch's optimisers, autograd's Gram matrices, whole pictures."""
+    net, mean, spread = plain_net(max(TAPS), device, True)
 
     def maps(x: Tensor) -> dict[str, Tensor]:
         x, found = (x / 255 - mean) / spread, dict[str, Tensor]()
@@ -160,10 +180,13 @@ def plain(device: torch.device, photo: Tensor, style: Tensor, method: Method) ->
 # ---- the planner ---------------------------------------------------------------------------------
 
 
-def planned(name: str, side: int, tile: str, method: str, steps: int) -> list[Row]:
-    command = [sys.executable, "-m", "benchmarks.style", name, str(side), tile, method, str(steps)]
+def planned(
+    name: str, side: int, tile: str, way: str, steps: int, module: str = "style", of: str = ""
+) -> list[Row]:
+    """From probe() of a benchmark, in a process of its own; of: before what its rows are called."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", name, str(side), tile, way, str(steps)]
     told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
-    what = f"{name}, {side} px, {'whole' if tile == 'off' else f'tiles of {tile}'}, {method}"
+    what = f"{of}{name}, {side} px, {'whole' if tile == 'off' else f'tiles of {tile}'}, {way}"
     return [
         Row(f"planned memory: {what}", f"{told['planned_bytes'] / 1e6:.0f} MB", "within 20 %",
             f"taken {told['bytes'] / 1e6:.0f} MB, {off(told['planned_bytes'], told['bytes'])}"),
@@ -192,14 +215,19 @@ def probe(name: str, side: int, tile: str, method: str, steps: int) -> dict[str,
               "longest": side}  # fmt: skip
     job = checked(Job("neural_style", values=values, images=pictures), used.card)
     guess = transfer.planned(used, job)
+    return {"planned_bytes": guess.bytes, "planned_seconds": guess.seconds, **spent(used, job)}
+
+
+def spent(
+    used: Model, job: Job, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, float]:
+    """What a run takes after its speed was measured."""
     memory.trim()
-    before = taken(device)
-    begin = time.perf_counter()
-    for event in NeuralStyle().run(used, job):
+    before, begin = taken(used.device), clock()
+    for event in used.family.run(used, job):
         if isinstance(event, Progress) and event.done == 0 and event.note.startswith("About"):
-            begin = time.perf_counter()  # the speed was measured before
-    return {"planned_bytes": guess.bytes, "planned_seconds": guess.seconds,
-            "bytes": peak(device) - before, "seconds": time.perf_counter() - begin}  # fmt: skip
+            begin = clock()
+    return {"bytes": peak(used.device) - before, "seconds": clock() - begin}
 
 
 def taken(device: torch.device) -> float:

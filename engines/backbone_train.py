@@ -23,7 +23,7 @@ from engines.backbonenet import Backbone, folded
 from engines.backbones import HEAD, STARTER, Config, layer_table
 from engines.job import Picture
 from engines.perceptual import normalise
-from engines.training import Recipe, descend, sheet, signed, told
+from engines.training import Recipe, Trainer, descend, sheet, signed, told
 
 _NETWORK: dict[str, Any] = {"widths": STARTER.widths, "depths": STARTER.depths}
 _LOSSES: dict[str, Any] = {"class": 1.0, "attributes": 0.5, "map": 0.5, "restored": 2.0}
@@ -60,12 +60,15 @@ class Heads(nn.Module):
         }
 
 
-class BackboneTrainer:
+class BackboneTrainer(Trainer):
     """One step sees each picture twice: spoiled, for what it was, and as it is, for the rest.
 
     Batch norm, which makes so short a training possible, is multiplied into the convolutions of
     what is written.
     """
+
+    nets = ("heads",)
+    averaged = ("heads",)
 
     def __init__(self, recipe: Recipe, data: Mixed) -> None:
         self.recipe, self.data = recipe, data
@@ -78,18 +81,9 @@ class BackboneTrainer:
         for layer in self.heads.modules():
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             "heads": torch.optim.AdamW(self.heads.parameters(), 1e-3, weight_decay=0.02)
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {"heads": self.heads}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("heads",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -101,7 +95,7 @@ class BackboneTrainer:
         found = task_losses({name: value.float() for name, value in made.items()}, batch)
         right = (made["class"][:count].argmax(1) == batch["klass"]).float()
         weighted = [float(self.losses[name]) * value for name, value in found.items()]
-        descend(fabric, torch.stack(weighted).sum(), self._optimisers["heads"])
+        descend(fabric, torch.stack(weighted).sum(), self.optimisers["heads"])
         known = (batch["klass"] != UNKNOWN).sum().clamp(min=1)
         return {n: v.detach() for n, v in found.items()} | {"right": right.sum() / known}
 

@@ -39,9 +39,6 @@ class BackboneFamily(Family):
     def to_dict(self, config: Config) -> dict[str, Any]:
         return backbones.to_metadata(config)[backbones.METADATA]
 
-    def from_dict(self, body: dict[str, Any]) -> Config:
-        return Config.from_dict(body)
-
 
 def class_control(config: Config, when: When = ()) -> ClassChoice | Slider:
     """Which of its classes a network is asked for: by name where the names are known."""

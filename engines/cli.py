@@ -13,36 +13,31 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from engines import asked
 from engines.arguments import parser
+from engines.asked import Refused
 from engines.chain import remade
 from engines.job import (
     Event,
     Failed,
     Fit,
     Job,
-    JobError,
     Picture,
     Progress,
     Result,
-    job_from_png,
 )
 
 if TYPE_CHECKING:
     from engines.catalogue import Catalogue
-    from engines.controls import ModelCard
     from engines.engine import Engine
     from engines.stylefilm import Wish
 
 RECIPES = Path(__file__).resolve().parent.parent / "resources" / "recipes"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
-
-
-class Refused(Exception):
-    """Ends the program with status 2 and its one sentence."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -129,7 +124,7 @@ def run(options: argparse.Namespace) -> int:
     if options.output:
         _check_output(options.output)
     engine = _engine(options.device)
-    job = _asked(options, engine)
+    job = asked.job(options, engine)
     if not options.output and not _tells(job):
         raise Refused("Say with -o where the picture goes.")
     if options.chain:
@@ -161,8 +156,8 @@ def _save(
         from engines.loop import caption_of
 
         caption = caption_of(engine, options.caption, picture).texts[0]
-    _write(picture, _complete(job, engine), options.output, caption)
-    is_replay = options.recipe and not _is_changed(options)
+    _write(picture, asked.complete(job, engine), options.output, caption)
+    is_replay = options.recipe and not asked.is_changed(options)
     note = _difference(options.recipe, picture) if is_replay else ""
     note += f"  “{caption}”" if caption else ""
     print(f"{options.output}  {picture.width}x{picture.height}  {1000 * seconds:.0f} ms{note}")
@@ -176,7 +171,7 @@ def loop(options: argparse.Namespace) -> int:
     if options.turns < 1:
         raise Refused("A loop has at least one turn.")
     engine = _engine(options.device)
-    drawn = _recipe(options.recipe) if options.recipe else None
+    drawn = asked.recipe(options.recipe) if options.recipe else None
     if drawn and options.model:
         drawn = drawn.with_(checkpoint=engine.describe(options.model).checkpoint)
     events = around(engine, options.captioner, options.painter, options.caption, drawn,
@@ -203,7 +198,7 @@ def animate(options: argparse.Namespace) -> int:
         known = ", ".join((*films.FORMATS, *SAVED))
         raise Refused(f"{output.name} needs one of the endings {known}.")
     engine = _engine(options.device)
-    job = _complete(_asked(options, engine), engine)
+    job = asked.complete(asked.job(options, engine), engine)
     moves = films.tracks(engine.describe(job.checkpoint, job.family), options.move)
     rows = films.timeline(job.values, moves, options.frames, options.ease, options.pingpong)
     pictures = (_first(_finish(engine.run(job.with_(values=row)), quiet=True)) for row in rows)
@@ -237,7 +232,7 @@ def film(options: argparse.Namespace) -> int:
     options.model = options.model or ("" if options.recipe else "dream")
     options.family = options.family or "dream"
     engine = _engine(options.device)
-    job = _complete(_asked(options, engine), engine)
+    job = asked.complete(asked.job(options, engine), engine)
     if job.family != "dream":
         raise Refused("A film of this kind is made of dreams; name a model that dreams.")
     motion = Motion(options.zoom, options.turn, options.right, options.down)
@@ -269,7 +264,7 @@ def _painted(options: argparse.Namespace, before: Wish | None) -> int:
     if options.steady is not None and not 0 <= options.steady <= 1:
         raise Refused("--steady is a number from 0 to 1.")
     engine = _engine(options.device)
-    job = _complete(_asked(options, engine, {"photo": first}), engine)
+    job = asked.complete(asked.job(options, engine, {"photo": first}), engine)
     known = before or stylefilm.usual(job, video)
     wish = stylefilm.Wish(
         job,
@@ -320,12 +315,12 @@ def batch(options: argparse.Namespace) -> int:
 
     targets = _targets(_pictures(options.images), options.images, options.output)
     engine = _engine(options.device)
-    like = _elsewhere(_recipe(options.like), engine) if options.like else None
+    like = asked.elsewhere(asked.recipe(options.like), engine) if options.like else None
     if not options.model and like is None:
         raise Refused("Name a model with --model, or a PNG of Ganvas with --like.")
     family = options.family or (like.family if like and not options.model else "")
     card = engine.describe(options.model or like.checkpoint, family)  # pyright: ignore
-    role, values = options.role or _single_role(card), _values(options.set)
+    role, values = options.role or asked.single_role(card), asked.values(options.set)
     kept = {r: p for r, p in like.images.items() if r != role} if like else {}
     everyone = {} if card.face is None else {"output": "every"}
     values = {**everyone, **(like.values if like else {}), **values}
@@ -342,7 +337,7 @@ def batch(options: argparse.Namespace) -> int:
             except ImageError as error:
                 tally.failed(path, str(error))
                 continue
-            if _is_made(target, job):
+            if asked.is_made(target, job):
                 tally.skipped(path)
                 continue
             started[tally.begun] = (path, target, job)
@@ -367,9 +362,9 @@ def batch(options: argparse.Namespace) -> int:
 def edges(options: argparse.Namespace) -> int:
     _check_output(options.output)
     engine = _engine("cpu")
-    job = Job("edges", values=_values(options.set), images={"photo": _open(options.photo)})
+    job = Job("edges", values=asked.values(options.set), images={"photo": _open(options.photo)})
     drawing = _first(_finish(engine.run(job)))
-    _write(drawing, _complete(job, engine), options.output)
+    _write(drawing, asked.complete(job, engine), options.output)
     print(f"{options.output}  {drawing.width}x{drawing.height}")
     return 0
 
@@ -595,90 +590,6 @@ def _write(picture: Picture, job: Job | None, path: Path, caption: str = "") -> 
     save_picture(picture, path, job=job, caption=caption)
 
 
-def _recipe(path: Path) -> Job:
-    if not path.is_file():
-        raise Refused(f"There is no file {path}.")
-    if path.suffix.lower() == ".json":
-        return Job.from_json(path.read_text(encoding="utf-8"))
-    return job_from_png(path)
-
-
-def _asked(
-    options: argparse.Namespace, engine: Engine, given: Mapping[str, Picture] | None = None
-) -> Job:
-    """The job that recipe, model, pictures and values of the command line ask for; `given` are
-    pictures that it has beside them."""
-    if options.recipe:
-        job = _changed(_recipe(options.recipe), options, engine)
-        return job.with_(images={**job.images, **(given or {})})
-    if not options.model:
-        raise Refused("Name a model with --model, or a PNG of Ganvas to make again.")
-    card = engine.describe(options.model, options.family)
-    images, values = _images(options.image, card), _values(options.set)
-    images = {**images, **(given or {})}
-    return Job(card.family, card.checkpoint, values, images, seed=options.seed or 0)
-
-
-def _elsewhere(job: Job, engine: Engine) -> Job:
-    """The edit of a recipe, for other photos."""
-    from engines.controls import transferred
-
-    return transferred(job, engine.describe(job.checkpoint, job.family))
-
-
-def _is_changed(options: argparse.Namespace) -> bool:
-    return bool(options.set or options.image or options.model or options.seed is not None)
-
-
-def _changed(job: Job, options: argparse.Namespace, engine: Engine) -> Job:
-    """The recipe with what the command line says otherwise."""
-    if options.model:
-        card = engine.describe(options.model, options.family)
-        job = job.with_(checkpoint=card.checkpoint, family=card.family)
-    if options.image:
-        card = engine.describe(job.checkpoint or job.family, job.family)
-        given = _images(options.image, card)
-        kept = {role: strokes for role, strokes in job.drawings.items() if role not in given}
-        job = job.with_(images={**job.images, **given}, drawings=kept)
-    seed = job.seed if options.seed is None else options.seed
-    return job.with_(values={**job.values, **_values(options.set)}, seed=seed)
-
-
-def _values(settings: Iterable[str]) -> dict[str, Any]:
-    values = {}
-    for setting in settings:
-        name, equals, value = setting.partition("=")
-        if not equals:
-            raise Refused(f"“{setting}” should read CONTROL=VALUE.")
-        values[name.strip()] = value.strip()
-    return values
-
-
-def _images(arguments: Iterable[str], card: ModelCard) -> dict[str, Picture]:
-    from engines.mapfiles import open_given
-
-    roles = {c.role for c in card.inputs()}
-    found = {}
-    for argument in arguments:
-        role, equals, path = argument.partition("=")
-        if not equals or (role not in roles and Path(argument).exists()):
-            role, path = _single_role(card), argument
-        if role in found:
-            raise Refused(f"Two pictures were given for {role}.")
-        found[role] = open_given(Path(path), card.control(role))
-    return found
-
-
-def _single_role(card: ModelCard) -> str:
-    needed = [c.role for c in card.inputs() if not c.optional]
-    if len(needed) != 1:
-        raise Refused(
-            f"{card.title} takes {', '.join(c.role for c in card.inputs())}; say which with "
-            "ROLE=PATH."
-        )
-    return needed[0]
-
-
 def _finish(events: Iterator[Event], quiet: bool = False) -> Result:
     """The result; progress goes to standard error."""
     result = None
@@ -700,23 +611,6 @@ def _first(result: Result) -> Picture:
     if not result.pictures:
         raise Refused("This model gave no picture.")
     return result.picture
-
-
-def _complete(job: Job, engine: Engine) -> Job:
-    """The recipe with every value as it was used, so that it stays true if a default changes."""
-    from engines.controls import checked
-
-    return checked(job, engine.describe(job.checkpoint or job.family, job.family))
-
-
-def _is_made(target: Path, job: Job) -> bool:
-    """Whether `target` was made by this very job."""
-    if not target.is_file():
-        return False
-    try:
-        return job_from_png(target).digest == job.digest
-    except JobError:
-        return False
 
 
 def _difference(path: Path, picture: Picture) -> str:

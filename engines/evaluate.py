@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,9 +25,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines import checkpoint, datasets, edges, pairs, training
+from engines import checkpoint, datasets, edges, images, pairs, training
 from engines.families.pix2pix.config import recognise_multimodal
 from engines.families.pix2pix.multimodal import MultimodalUNet
+from engines.job import Picture
 
 COPY = 0.03  # mean absolute difference in [0, 1] at 32x32 below which two photos are one
 ROOT = Path(__file__).resolve().parent.parent
@@ -333,7 +335,7 @@ def evaluate(
     drawing with a stroke of red, its photo; then the real photo and the nearest training photo,
     which are not ours to publish. The drawings of the right half wander and have gaps like a
     person's."""
-    recipe = training.load_recipe(ROOT / "resources" / "recipes" / f"{name}.toml")
+    recipe = recipe_of(name)
     size = (int(recipe.data["native"][0]), int(recipe.data["native"][1]))
     folder = data / recipe.data["folder"]
     train, test = datasets.photo_files(folder), datasets.photo_files(folder.parent / "test")
@@ -432,43 +434,50 @@ def _rows(
 
 
 def main(argv: list[str] | None = None, say: Callable[[str], object] = print) -> int:
-    parser = argparse.ArgumentParser("python -m engines.evaluate", description=__doc__)
-    parser.add_argument("name")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--model", type=Path)
-    parser.add_argument("--recogniser", type=Path, default=ROOT / "runs" / "recogniser.safetensors")
-    parser.add_argument("--epochs", type=int, default=36)
-    parser.add_argument("--sheet", type=Path, help="where the sample sheet goes (docs/models)")
-    parser.add_argument(
-        "--write", action="store_true", help="store numbers in the model and its card"
+    options = asked(
+        argv,
+        "evaluate",
+        __doc__,
+        recogniser=(Path, ROOT / "runs" / "recogniser.safetensors", "trained if it is absent"),
+        epochs=(int, 36, "of the recogniser's training"),
     )
-    options = parser.parse_args(argv)
     options.recogniser.parent.mkdir(parents=True, exist_ok=True)
     if options.name == "recogniser" or not options.recogniser.exists():
         train_recogniser(options.data, options.recogniser, options.epochs)
         if options.name == "recogniser":
             return 0
-    model = options.model or ROOT / "resources" / "models" / f"{options.name}.safetensors"
-    numbers, sheet = evaluate(options.name, model, options.data, options.recogniser)
-    say(json.dumps(numbers, indent=1))
-    target = options.sheet or ROOT / "docs" / "models" / f"{options.name}.jpg"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    ours = sheet[: sheet.shape[0] * 6 // 8]  # the rows below show photos of the data set
-    for path, picture in (
-        (target, ours),
-        (options.recogniser.parent / f"{options.name}-full.jpg", sheet),
-    ):
-        cv2.imwrite(
-            str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88]
-        )
-    if options.write:
-        write_numbers(model, numbers)
+    numbers, sheet = evaluate(options.name, options.model, options.data, options.recogniser)
+    write_sheet(options.recogniser.parent / f"{options.name}-full.jpg", sheet)
+    # the rows below show photos of the data set
+    report(options, numbers, sheet[: sheet.shape[0] * 6 // 8], say)
     return 0
+
+
+def asked(
+    argv: list[str] | None, program: str, about: str | None, **more: tuple[type, Any, str]
+) -> argparse.Namespace:
+    """What a program of evaluation is told, with the shipped files of its model where it is told no
+    others. more: option -> (type, default, help)."""
+    parser = argparse.ArgumentParser(f"python -m engines.{program}", description=about)
+    parser.add_argument("name")
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--sheet", type=Path, help="where the sample sheet goes (docs/models)")
+    parser.add_argument("--write", action="store_true", help="store the numbers in the model")
+    for name, (kind, default, text) in more.items():
+        parser.add_argument(f"--{name}", type=kind, default=default, help=text)
+    options = parser.parse_args(argv)
+    options.model = options.model or ROOT / "resources" / "models" / f"{options.name}.safetensors"
+    options.sheet = options.sheet or ROOT / "docs" / "models" / f"{options.name}.jpg"
+    return options
+
+
+def recipe_of(name: str) -> training.Recipe:
+    return training.load_recipe(ROOT / "resources" / "recipes" / f"{name}.toml")
 
 
 def report(
     options: argparse.Namespace,
-    model: Path,
     numbers: dict[str, float],
     shown: np.ndarray,
     say: Callable[[str], object],
@@ -476,12 +485,14 @@ def report(
     """The end of an evaluation: say the numbers, write the sheet (H, W, 3), and with --write the
     numbers into the model."""
     say(json.dumps(numbers, indent=1))
-    target = options.sheet or ROOT / "docs" / "models" / f"{options.name}.jpg"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    bgr = cv2.cvtColor(shown, cv2.COLOR_RGB2BGR)
-    cv2.imwrite(str(target), bgr, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    write_sheet(options.sheet, shown)
     if options.write:
-        write_numbers(model, numbers)
+        write_numbers(options.model, numbers)
+
+
+def write_sheet(path: Path, shown: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images.save_picture(Picture(shown), path, 90)
 
 
 def write_numbers(model: Path, numbers: dict[str, float]) -> None:

@@ -11,7 +11,6 @@ shown edited.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -342,7 +341,7 @@ def evaluate_faces(
     name: str, model: Path, data: Path, judge: Path, most: int, say: Callable[[str], object]
 ) -> tuple[dict[str, float], np.ndarray]:
     """The numbers by name, and the sheet (H, W, 3)."""
-    recipe = training.load_recipe(ROOT / "resources" / "recipes" / f"{name}.toml")
+    recipe = evaluate.recipe_of(name)
     held = first(portraits(recipe, data, "test"), most)
     bench, net = Bench(model), load_judge(judge, held.attributes)
     ages = bench.card.control("age") is not None
@@ -445,24 +444,21 @@ def sheet(bench: Bench, held: LabelledFaces) -> np.ndarray:
 
 
 def main(argv: list[str] | None = None, say: Callable[[str], object] = print) -> int:
-    parser = argparse.ArgumentParser("python -m engines.evaluate_faces", description=__doc__)
-    parser.add_argument("name")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--model", type=Path)
-    parser.add_argument("--judge", type=Path, help="the judge's file, trained if it is absent")
-    parser.add_argument("--steps", type=int, default=1600, help="of the judge's training")
-    parser.add_argument("--most", type=int, default=160, help="portraits at most")
-    parser.add_argument("--sheet", type=Path, help="where the sample sheet goes (docs/models)")
-    parser.add_argument("--write", action="store_true", help="store the numbers in the model")
-    options = parser.parse_args(argv)
-    recipe = training.load_recipe(ROOT / "resources" / "recipes" / f"{options.name}.toml")
+    options = evaluate.asked(
+        argv,
+        "evaluate_faces",
+        __doc__,
+        judge=(Path, None, "the judge's file, trained if it is absent"),
+        steps=(int, 1600, "of the judge's training"),
+        most=(int, 160, "portraits at most"),
+    )
+    recipe = evaluate.recipe_of(options.name)
     judge = options.judge or ROOT / "runs" / f"judge-{recipe.data['folder']}.safetensors"
     judge.parent.mkdir(parents=True, exist_ok=True)
     if not judge.exists():
         train_judge(recipe, options.data, judge, options.steps)
-    model = options.model or ROOT / "resources" / "models" / f"{options.name}.safetensors"
-    numbers, shown = evaluate_faces(options.name, model, options.data, judge, options.most, say)
-    evaluate.report(options, model, numbers, shown, say)
+    found = evaluate_faces(options.name, options.model, options.data, judge, options.most, say)
+    evaluate.report(options, *found, say)
     return 0
 
 

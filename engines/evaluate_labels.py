@@ -10,7 +10,6 @@ maps alone and what is painted of them. `--write` stores the numbers in the mode
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -158,26 +157,23 @@ def sheet(
 
 
 def main(argv: list[str] | None = None, say: Callable[[str], object] = print) -> int:
-    parser = argparse.ArgumentParser("python -m engines.evaluate_labels", description=__doc__)
-    parser.add_argument("name")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--model", type=Path)
-    parser.add_argument("--segmenter", type=Path, help="its file, trained if it is absent")
-    parser.add_argument("--steps", type=int, default=600, help="of the segmenter's training")
-    parser.add_argument("--most", type=int, default=120, help="maps at most")
-    parser.add_argument("--sheet", type=Path, help="where the sample sheet goes (docs/models)")
-    parser.add_argument("--write", action="store_true", help="store the numbers in the model")
-    options = parser.parse_args(argv)
-    recipe = training.load_recipe(ROOT / "resources" / "recipes" / f"{options.name}.toml")
+    options = evaluate.asked(
+        argv,
+        "evaluate_labels",
+        __doc__,
+        segmenter=(Path, None, "its file, trained if it is absent"),
+        steps=(int, 600, "of the segmenter's training"),
+        most=(int, 120, "maps at most"),
+    )
+    recipe = evaluate.recipe_of(options.name)
     known, held = (labelled(recipe, options.data, split) for split in ("train", "test"))
     path = options.segmenter or ROOT / "runs" / f"segmenter-{recipe.data['palette']}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     net = (
         load_segmenter(path) if path.exists() else train_segmenter(known, path, options.steps, say)
     )
-    model = options.model or ROOT / "resources" / "models" / f"{options.name}.safetensors"
-    numbers, shown = evaluate_labels(model, known, held, net, options.most)
-    evaluate.report(options, model, numbers, shown, say)
+    found = evaluate_labels(options.model, known, held, net, options.most)
+    evaluate.report(options, *found, say)
     return 0
 
 

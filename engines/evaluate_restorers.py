@@ -9,9 +9,7 @@ stores the numbers in the model's metadata.
 
 from __future__ import annotations
 
-import argparse
 import io
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -107,12 +105,12 @@ class Restorer:
     """A model that is given jobs."""
 
     def __init__(self, model: Path) -> None:
-        self.engine, self.model = Engine(), str(model)
+        self.engine = Engine()
         self.card: ModelCard = self.engine.describe(str(model))
 
     def __call__(self, **given: np.ndarray) -> np.ndarray:
         pictures = {role: Picture(pixels) for role, pixels in given.items()}
-        job = Job(self.card.family, self.model, {}, pictures)
+        job = Job(self.card.family, self.card.checkpoint, {}, pictures)
         last = list(self.engine.run(job))[-1]
         assert isinstance(last, Result)
         return last.picture.pixels
@@ -216,25 +214,13 @@ def _middle(pixels: np.ndarray, side: int) -> np.ndarray:
 
 
 def main(argv: list[str] | None = None, say: Callable[[str], object] = print) -> int:
-    parser = argparse.ArgumentParser("python -m engines.evaluate_restorers", description=__doc__)
-    parser.add_argument("name")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--model", type=Path)
-    parser.add_argument("--each", type=int, default=12, help="photos of each held-out set")
-    parser.add_argument("--sheet", type=Path, help="where the sample sheet goes (docs/models)")
-    parser.add_argument("--write", action="store_true", help="store the numbers in the model")
-    options = parser.parse_args(argv)
-    model = options.model or ROOT / "resources" / "models" / f"{options.name}.safetensors"
-    restore = Restorer(model)
-    numbers = evaluate(restore, options.data, options.each)
-    say(json.dumps(numbers, indent=1))
-    target = options.sheet or ROOT / "docs" / "models" / f"{options.name}.jpg"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(shown(restore)).save(target, quality=90)
-    if options.write:
-        from engines.evaluate import write_numbers
+    from engines import evaluate as starters  # loads torch
 
-        write_numbers(model, numbers)
+    each = (int, 12, "photos of each held-out set")
+    options = starters.asked(argv, "evaluate_restorers", __doc__, each=each)
+    restore = Restorer(options.model)
+    numbers = evaluate(restore, options.data, options.each)
+    starters.report(options, numbers, shown(restore), say)
     return 0
 
 

@@ -10,7 +10,6 @@ own.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -143,28 +142,25 @@ def sheet(model: Path) -> np.ndarray:
 
 
 def main(argv: list[str] | None = None, say: Callable[[str], object] = print) -> int:
-    parser = argparse.ArgumentParser("python -m engines.evaluate_translators", description=__doc__)
-    parser.add_argument("name")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--model", type=Path)
-    parser.add_argument("--judge", type=Path, help="its file, trained if it is absent")
-    parser.add_argument("--steps", type=int, default=400, help="of the judge's training")
-    parser.add_argument("--most", type=int, default=60, help="pictures of each side at most")
-    parser.add_argument("--sheet", type=Path, help="where the sample sheet goes (docs/models)")
-    parser.add_argument("--write", action="store_true", help="store the numbers in the model")
-    options = parser.parse_args(argv)
-    recipe = training.load_recipe(ROOT / "resources" / "recipes" / f"{options.name}.toml")
+    options = evaluate.asked(
+        argv,
+        "evaluate_translators",
+        __doc__,
+        judge=(Path, None, "its file, trained if it is absent"),
+        steps=(int, 400, "of the judge's training"),
+        most=(int, 60, "pictures of each side at most"),
+    )
+    recipe = evaluate.recipe_of(options.name)
     path = options.judge or ROOT / "runs" / f"judge-{options.name}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
-    known = path.exists()
     net = (
         load_judge(path)
-        if known
+        if path.exists()
         else train_judge(sides(recipe, options.data, "train"), path, options.steps, say)
     )
-    model = options.model or ROOT / "resources" / "models" / f"{options.name}.safetensors"
-    numbers = evaluate_translator(model, sides(recipe, options.data, "test"), net, options.most)
-    evaluate.report(options, model, numbers, sheet(model), say)
+    held = sides(recipe, options.data, "test")
+    numbers = evaluate_translator(options.model, held, net, options.most)
+    evaluate.report(options, numbers, sheet(options.model), say)
     return 0
 
 

@@ -12,8 +12,6 @@ model's metadata; the sheet goes to docs/models.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +24,7 @@ from engines import captiondata, colournames, evaluate, images, training
 from engines.captiondata import Captioned, Entry
 from engines.checkpoint import fill, open_checkpoint
 from engines.engine import Engine
-from engines.evaluate import ROOT, write_numbers
+from engines.evaluate import ROOT, recipe_of
 from engines.families.attngan import config as configs
 from engines.families.attngan import losses
 from engines.families.attngan.net import AttnGAN, padding
@@ -46,10 +44,6 @@ class Held:
     captions: list[str]
     classes: list[str]
     pictures: np.ndarray
-
-
-def recipe_of(name: str) -> training.Recipe:
-    return training.load_recipe(ROOT / "resources" / "recipes" / f"{name}.toml")
 
 
 def split_entries(folder: Path) -> tuple[list[Entry], list[Entry]]:
@@ -242,23 +236,17 @@ def _sheet(made: np.ndarray, held: Held) -> Picture:
 
 
 def main(argv: list[str] | None = None, say: Callable[[str], object] = print) -> int:
-    parser = argparse.ArgumentParser("python -m engines.evaluate_words", description=__doc__)
-    parser.add_argument("name")
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument("--model", type=Path)
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where judges are kept")
-    parser.add_argument("--steps", type=int, default=900, help="of the judge's training")
-    parser.add_argument("--sheet", type=Path, help="where the sample sheet goes (docs/models)")
-    parser.add_argument("--write", action="store_true", help="store numbers in the model")
-    options = parser.parse_args(argv)
+    options = evaluate.asked(
+        argv,
+        "evaluate_words",
+        __doc__,
+        runs=(Path, ROOT / "runs", "where judges are kept"),
+        steps=(int, 900, "of the judge's training"),
+    )
     options.runs.mkdir(parents=True, exist_ok=True)
-    model = options.model or ROOT / "resources" / "models" / f"{options.name}.safetensors"
-    numbers, sheet = evaluate_words(options.name, model, options.data, options.runs, options.steps)
-    say(json.dumps(numbers, indent=1))
-    target = options.sheet or ROOT / "docs" / "models" / f"{options.name}.jpg"
-    images.save_picture(sheet, target, 88)
-    if options.write:
-        write_numbers(model, numbers)
+    told = options.name, options.model, options.data, options.runs, options.steps
+    numbers, sheet = evaluate_words(*told)
+    evaluate.report(options, numbers, sheet.pixels, say)
     return 0
 
 

@@ -147,10 +147,6 @@ class Family:
 
         return asdict(config)
 
-    def from_dict(self, body: dict[str, Any]) -> Any:
-        """The inverse of to_dict."""
-        raise NotImplementedError
-
     def plan(self, model: Model, job: Job) -> str:
         """What a checked job will take, in a few words; "" where nobody needs to know."""
         return ""

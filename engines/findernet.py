@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from engines.datasets import Batch, chosen, photo_files, read_rgb
 from engines.job import Picture
-from engines.training import Recipe, descend
+from engines.training import Recipe, Trainer, descend
 
 STRIDE = 8  # pixels of a cell
 UNIT = 16.0  # pixels that one unit of the network's places stands for
@@ -189,25 +189,19 @@ def _lit(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.clip(x, 0, 255).astype(np.uint8)
 
 
-class FinderTrainer:
+class FinderTrainer(Trainer):
     """Binary cross entropy on the scores (faces weigh as much as all the rest, hard cells more:
     Lin et al. 2017, focal loss), smooth L1 on the places."""
+
+    nets = ("finder",)
+    averaged = ("finder",)
 
     def __init__(self, recipe: Recipe, data: PastedFaces) -> None:
         self.recipe, self.data = recipe, data
         self.finder = FaceFinder()
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             "finder": torch.optim.AdamW(self.finder.parameters(), 1e-3, weight_decay=1e-4)
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {"finder": self.finder}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("finder",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -220,7 +214,7 @@ class FinderTrainer:
         near = wanted.expand_as(places)
         apart = F.smooth_l1_loss(places, batch["places"], reduction="none", beta=0.1)
         place = (apart * near).sum() / near.sum().clamp(min=1)
-        descend(fabric, loss + 2 * place, self._optimisers["finder"])
+        descend(fabric, loss + 2 * place, self.optimisers["finder"])
         return {"score": loss.detach(), "place": place.detach()}
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:

@@ -273,7 +273,6 @@ def moved(pictures: Tensor, share: float, noise: torch.Generator, light: float =
     theta = torch.eye(2, 3, device=noise.device).repeat(count, 1, 1)
     theta[:, :, 2] = (uniform((count, 2), noise) - 0.5) * 4 * share
     lighter = (uniform((count, 1, 1, 1), noise) - 0.5) * 2 * light
-    theta, lighter = (x.to(pictures, non_blocking=True) for x in (theta, lighter))
     grid = F.affine_grid(theta, list(pictures.shape), align_corners=False)
     found = F.grid_sample(pictures, grid, padding_mode="reflection", align_corners=False)
     return found + lighter
@@ -285,7 +284,7 @@ def holed(pictures: Tensor, share: float, noise: torch.Generator) -> Tensor:
     if not share:
         return pictures
     count, _, height, width = pictures.shape
-    middle = uniform((count, 2, 1), noise).to(pictures, non_blocking=True)
+    middle = uniform((count, 2, 1), noise)
     rows, columns = (torch.arange(n, device=pictures.device) / n for n in (height, width))
     inside_rows = (rows - middle[:, 0]).abs() < share / 2
     inside_columns = (columns - middle[:, 1]).abs() < share / 2

@@ -104,11 +104,6 @@ def _constant(rows: tuple[tuple[float, ...], ...], device: torch.device) -> Tens
         return torch.tensor(rows, dtype=torch.float32, device=device)
 
 
-def sent(drawn: Tensor, device: torch.device) -> Tensor:
-    """Numbers drawn on the CPU, on the device; neither side waits for the other."""
-    return drawn.to(device, non_blocking=True)
-
-
 def smaller(x: Tensor, factor: int, area: bool = False) -> Tensor:
     """1 / factor of the size, anti-aliased: bicubic (as PIL), or the mean of each square."""
     if area:

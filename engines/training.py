@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from torch import Tensor, nn
 
 from engines import checkpoint, datasets
 from engines.devices import choose
+from engines.family import families
 from engines.job import Event, Picture, Preview, Progress, Result
 from engines.replay import Replay, recordable
 
@@ -135,8 +136,13 @@ def load_recipe(path: Path) -> Recipe:
         raise RecipeError(f"{Path(path).name} lacks or misspells an entry: {error}.") from error
 
 
-class Trainer(Protocol):
-    """What a family's train.py offers. Constructed as Trainer(recipe, data).
+class Trainer:
+    """What a family's train.py derives from. Constructed as Trainer(recipe, data).
+
+    nets        names of the attributes that hold its networks, all of which are saved
+    averaged    those of which a moving average is kept
+    optimisers  that of a network under its name
+    done        how many steps there were, over resumed trainings too; set around every step
 
     A trainer may also have
     prepare(batch, noise) -> batch  what of a step is decided on the CPU, before the batch is sent
@@ -145,23 +151,49 @@ class Trainer(Protocol):
                                     for no value of a tensor. Steps of the same turn do the same
     """
 
-    def modules(self) -> dict[str, nn.Module]: ...
-    def averaged(self) -> tuple[str, ...]:
-        """Names of the modules of which a moving average is kept."""
-        ...
+    recipe: Recipe
+    nets: tuple[str, ...] = ()
+    averaged: tuple[str, ...] = ()
+    optimisers: dict[str, torch.optim.Optimizer]
+    done = 0
 
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]: ...
+    def modules(self) -> dict[str, nn.Module]:
+        return {name: getattr(self, name) for name in self.nets}
+
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
         """One step of every optimiser; the losses by name, detached. `noise` is a generator of
         the device."""
-        ...
+        raise NotImplementedError
 
-    def samples(self, averages: Mapping[str, nn.Module]) -> Picture: ...
+    def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
+        raise NotImplementedError
+
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
         """Write the trained model as a safetensors file of ours."""
-        ...
+        raise NotImplementedError
+
+    def joined(self, averages: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+        """The weights of all averaged networks, below their names."""
+        return {
+            f"{name}.{key}": value
+            for name in self.averaged
+            for key, value in averages[name].state_dict().items()
+        }
+
+    def write(
+        self,
+        path: Path,
+        state: Mapping[str, Tensor],
+        family: str,
+        config: Any,
+        half: bool,
+    ) -> None:
+        """A safetensors file of ours for a family's network, with the recipe's card."""
+        told = families()[family].to_dict(config)
+        body = {"family": family, "config": told, "card": dict(self.recipe.card)}
+        checkpoint.save(path, state, body, half=half)
 
 
 class Average:
@@ -299,8 +331,8 @@ class _Run:
             torch.set_float32_matmul_precision("high")
         torch.manual_seed(recipe.seed)
         self.trainer = make_trainer(recipe, data)
-        modules, optimisers = self.trainer.modules(), self.trainer.optimisers()
-        self.averages = {n: Average(modules[n], recipe.ema) for n in self.trainer.averaged()}
+        modules, optimisers = self.trainer.modules(), self.trainer.optimisers
+        self.averages = {n: Average(modules[n], recipe.ema) for n in self.trainer.averaged}
         for name, module in modules.items():
             owned = [optimisers[name]] if name in optimisers else []
             module.to(memory_format=torch.channels_last)
@@ -311,7 +343,7 @@ class _Run:
             module_, *owned_ = placed if isinstance(placed, tuple) else (placed,)
             setattr(self.trainer, name, module_)
             if owned_:
-                self.trainer.optimisers()[name] = owned_[0]
+                self.trainer.optimisers[name] = owned_[0]
         for average in self.averages.values():
             average.module.to(self.fabric.device)
         self.iterator: Iterator[datasets.Batch] = iter(())
@@ -360,11 +392,13 @@ class _Run:
         last = stage.rate if stage.last_rate is None else stage.last_rate
         done = (step - begin) / max(stage.steps, 1)
         rate = stage.rate + (last - stage.rate) * done
-        return self.take(step, rate, self.prepared(step, next(self.iterator)))
+        self.trainer.done = step
+        losses = self.take(step, rate, self.prepared(step, next(self.iterator)))
+        self.trainer.done = step + 1
+        return losses
 
     def prepared(self, step: int, made: datasets.Batch) -> dict[str, Tensor]:
         """A batch as the trainer's step wants it, on the CPU."""
-        self._count(step)
         batch = {name: torch.from_numpy(array) for name, array in made.items()}
         if prepare := getattr(self.trainer, "prepare", None):
             return prepare(batch, torch.Generator().manual_seed(self._seed(step)))
@@ -372,8 +406,7 @@ class _Run:
 
     def take(self, step: int, rate: float, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The step of this number at a learning rate, with what was prepared."""
-        self._count(step)
-        for optimiser in self.trainer.optimisers().values():
+        for optimiser in self.trainer.optimisers.values():
             for group in optimiser.param_groups:
                 asked = rate * group.get("rate_scale", 1.0)
                 if isinstance(group["lr"], Tensor):
@@ -382,21 +415,12 @@ class _Run:
                     group["lr"] = asked
         shares = {name: average.share(step) for name, average in self.averages.items()}
         if self.replay is not None:
-            losses = self.replay(batch, self._seed(step), shares)
-        else:
-            placed = {name: self.fabric.to_device(x) for name, x in batch.items()}
-            losses = self._learn(placed, self._source(self._seed(step)), shares)
-        self._count(step + 1)
-        return losses
+            return self.replay(batch, self._seed(step), shares)
+        placed = {name: self.fabric.to_device(x) for name, x in batch.items()}
+        return self._learn(placed, self._source(self._seed(step)), shares)
 
     def _seed(self, step: int) -> int:
         return hash((self.recipe.seed, step, self.fabric.global_rank)) & 0x7FFFFFFF
-
-    def _count(self, steps: int) -> None:
-        """Let the optimisers say how many steps there were; updates() asks them."""
-        for optimiser in self.trainer.optimisers().values():
-            for group in optimiser.param_groups:
-                group["updates"] = steps
 
     def _source(self, seed: int) -> torch.Generator:
         """The generator of the device, seeded."""
@@ -421,7 +445,7 @@ class _Run:
         alone = self.fabric.device.type == "cuda" and self.fabric.world_size == 1
         if not alone or not hasattr(self.trainer, "turn") or not self.recipe.recorded:
             return None
-        for optimiser in self.trainer.optimisers().values():
+        for optimiser in self.trainer.optimisers.values():
             recordable(optimiser, self.fabric.device)
         return Replay(self._learn, self._source, self.trainer.turn)  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -446,10 +470,10 @@ class _Run:
         return picture
 
     def _state(self) -> dict[str, Any]:
-        modules = {n: getattr(self.trainer, n) for n in self.trainer.modules()}
+        modules = self.trainer.modules()
         return {
             "modules": {n: m.state_dict() for n, m in modules.items()},
-            "optimisers": {n: o.state_dict() for n, o in self.trainer.optimisers().items()},
+            "optimisers": {n: o.state_dict() for n, o in self.trainer.optimisers.items()},
             "averages": {n: a.module.state_dict() for n, a in self.averages.items()},
         }
 
@@ -464,16 +488,17 @@ class _Run:
         if not path.exists():
             return 0
         state = checkpoint.read_state(path, self.fabric.device)
-        for name in self.trainer.modules():
-            getattr(self.trainer, name).load_state_dict(state["modules"][name])
-        for name, optimiser in self.trainer.optimisers().items():
+        for name, module in self.trainer.modules().items():
+            module.load_state_dict(state["modules"][name])
+        for name, optimiser in self.trainer.optimisers.items():
             optimiser.load_state_dict(state["optimisers"][name])
             if self.replay is not None:
                 recordable(optimiser, self.fabric.device)
         for name, average in self.averages.items():
             average.module.load_state_dict(state["averages"][name])
-        self._forget_losses_after(state["step"])
-        return int(state["step"])
+        self.trainer.done = int(state["step"])
+        self._forget_losses_after(self.trainer.done)
+        return self.trainer.done
 
     def _forget_losses_after(self, step: int) -> None:
         path = self.out / "losses.csv"
@@ -524,14 +549,6 @@ def seed_dropout(noise: torch.Generator) -> None:
 def signed(pictures: Tensor) -> Tensor:
     """uint8 as a batch holds it -> the same in [-1, 1], single precision."""
     return pictures.float() / 127.5 - 1
-
-
-def updates(optimiser: torch.optim.Optimizer) -> int:
-    """How often Adam, RMSprop or the like has changed its weights, over resumed trainings too: as
-    the training says, else as its own state does."""
-    if (said := optimiser.param_groups[0].get("updates")) is not None:
-        return int(said)
-    return max((int(state["step"]) for state in optimiser.state.values()), default=0)
 
 
 def sheet(rows: Sequence[Tensor]) -> Picture:

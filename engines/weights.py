@@ -36,11 +36,13 @@ class Weights:
 
 
 class Shelf:
-    """Finds weights through a catalogue, or by path where the catalogue does not know them. Without
-    one it reads the person's catalogue anew each time, since the window may have added to it."""
+    """Finds weights through a catalogue, or by path where the catalogue does not know them, and by
+    digest again from then on. Without a catalogue it reads the person's anew each time, since the
+    window may have added to it."""
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
         self._catalogue = catalogue
+        self._seen: dict[str, Weights] = {}  # by digest
 
     @property
     def catalogue(self) -> Catalogue:
@@ -70,6 +72,8 @@ class Shelf:
             return self._checked(
                 Weights(entry.path, entry.name, digest or entry.digest, entry.family)
             )
+        if digest in self._seen:
+            return self._checked(self._seen[digest])
         path = Path(name)
         if may_be_weights(path):
             stem = path.name.split(".", 1)[0].replace("@", "-") or path.name
@@ -93,9 +97,8 @@ class Shelf:
                 f"The file of {found.name} holds other weights now ({digest}) than those asked for "
                 f"({found.digest}); open the right file.",
             )
-        return replace(
-            found, digest=digest, family=found.family or self.catalogue.family_of(digest)
-        )
+        known = self._seen[digest] = replace(found, digest=digest)
+        return replace(known, family=found.family or self.catalogue.family_of(digest))
 
 
 class Loaded:

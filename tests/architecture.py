@@ -91,6 +91,8 @@ APP = (
     (
         "window",
         "room",
+        "rooms",
+        "notices",
         "draw",
         "paint",
         "easel",
@@ -116,8 +118,8 @@ REGISTRY = ("engines.family", "engines.families")  # asks for the families, so t
 SEES_WIDGETS = ("app.widgets", "app.window", "app.draw", "app.sheet", "app.asking", "app.actions",
                 "app.room", "app.faces", "app.portrait", "app.paint", "app.easel", "app.mapsheet",
                 "app.mapping", "app.style", "app.atelier", "app.dream", "app.reverie",
-                "app.translate", "app.slide", "app.words", "app.page", "app.offers",
-                "app.masking")  # fmt: skip
+                "app.translate", "app.slide", "app.words", "app.page", "app.offers", "app.rooms",
+                "app.notices", "app.masking")  # fmt: skip
 WIDGETS_SEE = ("app.widgets", "app.pictures", "app.theme", "app.i18n", "app.drawing",
                "app.raster", "app.tiles", "app.labels", "app.attending", "engines.job",
                "engines.controls")  # fmt: skip

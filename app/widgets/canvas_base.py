@@ -7,8 +7,6 @@ from typing import Any, ClassVar
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
-    QDragEnterEvent,
-    QDropEvent,
     QEnterEvent,
     QFocusEvent,
     QKeyEvent,
@@ -27,7 +25,7 @@ from PySide6.QtWidgets import QWidget
 from app import theme
 from app.drawing import Affine, Drawing, Fill, Item, Stroke, symmetries
 from app.i18n import tr
-from app.pictures import has_payload, read_mime, to_qimage
+from app.pictures import to_qimage
 from app.tiles import Tiled
 from app.widgets.canvas_paint import (
     Reference,
@@ -41,13 +39,13 @@ from app.widgets.canvas_paint import (
 from app.widgets.canvas_paper import Paper
 from app.widgets.canvas_pointer import Pointer
 from app.widgets.canvas_tools import Tool
-from app.widgets.zooming import CRISP, View
+from app.widgets.zooming import CRISP, Viewing
 from engines.job import Picture
 
 PARTS = 32  # that many parts are painted one by one, rather than all between them
 
 
-class Canvas(QWidget):
+class Canvas(Viewing):
     """A sheet that tools draw on. What lies on it, and how it looks, is the subclass's: `kinds`,
     `made_layers`, `picture`, `paint_layers`."""
 
@@ -59,15 +57,9 @@ class Canvas(QWidget):
     stroke_finished = Signal()
     zoom_changed = Signal(float)
     tool_changed = Signal(str)
-    files_dropped = Signal(list)
-    picture_dropped = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setMouseTracking(True)
-        self.setAcceptDrops(True)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setMinimumSize(160, 160)
         self.paper = Paper(self.made_layers, (256, 256), self)
         self._follow(self.paper)
         self.layer, self.width_, self.colour = self.paper.layers.main, 3.0, QColor(200, 32, 47)
@@ -81,11 +73,9 @@ class Canvas(QWidget):
         self._reference: Reference | None = None
         self._opacity = 0.4
         self._invitation = self.invitation
-        self.view = View()
-        self.grabGesture(Qt.GestureType.PinchGesture)
         self._cursor: QPointF | None = None
         self._pointer = Pointer(self)
-        self.space_held = self._dropping = False
+        self.space_held = False
         theme.signals.changed.connect(self.update)
         self.follow_tool()
 
@@ -246,20 +236,9 @@ class Canvas(QWidget):
     def to_view(self, point: QPointF) -> QPointF:
         return self.view.to_view(point)
 
-    def zoom_in(self) -> None:
-        self._zoom_by(1.25)
-
-    def zoom_out(self) -> None:
-        self._zoom_by(0.8)
-
     def zoom_fit(self) -> None:
         self.view.place(QSize(*self.vectors.size), self.size())
-        self.view.fit()
-        self._view_changed()
-
-    def _zoom_by(self, factor: float) -> None:
-        self.view.zoom_at(QPointF(self.rect().center()), factor)
-        self._view_changed()
+        super().zoom_fit()
 
     def _view_changed(self) -> None:
         self.update()
@@ -411,7 +390,7 @@ class Canvas(QWidget):
             return True
         return super().event(event)
 
-    # ---- keys, focus, drops ---------------------------------------------------------------------
+    # ---- keys, focus -----------------------------------------------------------------------------
 
     focus_by_key = False
 
@@ -443,26 +422,6 @@ class Canvas(QWidget):
             self.follow_tool()
         else:
             super().keyReleaseEvent(event)
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if has_payload(event.mimeData()):
-            event.acceptProposedAction()
-            self._dropping = True
-            self.update()
-
-    def dragLeaveEvent(self, event: Any) -> None:
-        self._dropping = False
-        self.update()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        self._dropping = False
-        self.update()
-        payload = read_mime(event.mimeData())
-        event.acceptProposedAction()
-        if payload.files:
-            self.files_dropped.emit(list(payload.files))
-        elif payload.picture is not None:
-            self.picture_dropped.emit(payload.picture)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self.view.place(QSize(*self.vectors.size), self.size())

@@ -13,8 +13,6 @@ from typing import Any
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
-    QDragEnterEvent,
-    QDropEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
@@ -24,15 +22,15 @@ from PySide6.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtWidgets import QPushButton
 
 from app import theme
 from app.i18n import say, signals, tr
-from app.pictures import has_payload, read_mime, to_pixmap
+from app.pictures import to_pixmap
 from app.widgets.canvas_paint import paint_chip, paint_ground
 from app.widgets.mask import Mask, Region
 from app.widgets.viewer_paint import message_area, paint_message, paint_pixmap
-from app.widgets.zooming import View
+from app.widgets.zooming import Viewing
 from engines.job import Picture
 
 REACH = 10  # logical pixels within which a handle is taken hold of
@@ -50,7 +48,7 @@ class Spot:
     edited: bool = False
 
 
-class FacePhoto(QWidget):
+class FacePhoto(Viewing):
     """A click on a frame chooses that face; with `set_adjusting` its three handles can be drawn,
     with `set_painting` a mask is painted."""
 
@@ -58,26 +56,18 @@ class FacePhoto(QWidget):
     points_moved = Signal(list)  # six numbers, when a handle is let go
     mask_painted = Signal(object)  # Picture | None, when the brush is lifted
     region_moved = Signal(list)  # x, y, width, height, when it is let go; []: the model's own again
-    files_dropped = Signal(list)
-    picture_dropped = Signal(object)  # Picture
     file_wanted = Signal()
     soft = 0.0  # see Mask
+    _shown: QPixmap | None = None  # asked for by events while this is made
 
     def __init__(self, icon: str = "faces", chip: str = CHIP) -> None:
         """icon: over the message while there is no photo; chip: what is said of the photo."""
         super().__init__()
         self._icon, self._chip = icon, chip
-        self._shown: QPixmap | None = None
-        self.setMouseTracking(True)
-        self.setAcceptDrops(True)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setMinimumSize(160, 160)
-        self.grabGesture(Qt.GestureType.PinchGesture)
-        self.view = View()
         self._spots: tuple[Spot, ...] = ()
         self._active = -1
         self._points: list[float] = []
-        self._adjusting = self._dropping = False
+        self._adjusting = False
         self._held, self._grip, self._last = -1, "", QPointF()
         self._outline: Callable[[Sequence[float]], Sequence[tuple[float, float]]] | None = None
         self._mask: Mask | None = None
@@ -159,16 +149,6 @@ class FacePhoto(QWidget):
     def message(self) -> str:
         return self._message
 
-    def zoom_in(self) -> None:
-        self._zoom(1.25)
-
-    def zoom_out(self) -> None:
-        self._zoom(0.8)
-
-    def zoom_fit(self) -> None:
-        self.view.fit()
-        self.update()
-
     def handle(self, index: int) -> QPointF:
         """Where the handle of left eye (0), right eye (1) or mouth (2) lies in the widget."""
         return self.view.to_view(QPointF(self._points[2 * index], self._points[2 * index + 1]))
@@ -178,10 +158,6 @@ class FacePhoto(QWidget):
         x, y, width, height = self._spots[index].box
         corner = self.view.to_view(QPointF(x, y))
         return QRectF(corner, self.view.to_view(QPointF(x + width, y + height)))
-
-    def _zoom(self, factor: float) -> None:
-        self.view.zoom_at(QPointF(self.rect().center()), factor)
-        self.update()
 
     # ---- painting -------------------------------------------------------------------------------
 
@@ -385,27 +361,7 @@ class FacePhoto(QWidget):
         else:
             super().keyPressEvent(event)
 
-    # ---- dropping, sizes ------------------------------------------------------------------------
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if has_payload(event.mimeData()):
-            self._dropping = True
-            self.update()
-            event.acceptProposedAction()
-
-    def dragLeaveEvent(self, event: Any) -> None:
-        self._dropping = False
-        self.update()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        self._dropping = False
-        payload = read_mime(event.mimeData())
-        if payload.files:
-            self.files_dropped.emit(list(payload.files))
-        elif payload.picture is not None:
-            self.picture_dropped.emit(payload.picture)
-        self.update()
-        event.acceptProposedAction()
+    # ---- sizes -----------------------------------------------------------------------------------
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)

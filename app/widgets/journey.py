@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
+from PySide6.QtWidgets import QWidget
 
-from app.i18n import signals, tr
-from app.widgets.parts import Popover, Section, Segments, Slider, button, column, label, row, rule
+from app.i18n import tr
+from app.widgets.filming import FilmPopover
+from app.widgets.parts import Segments, Slider, button, column, label, row, rule
 
 RATES = ("12", "25")
 
@@ -28,11 +28,16 @@ class Travel:
     kind: str
 
 
-class JourneyPopover(Popover):
-    wanted = Signal(object)  # Travel
+class JourneyPopover(FilmPopover):
+    room = 112
 
     def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
+        hint = label(
+            "Each picture is the one before, moved and dreamt on; the end leads to the start.",
+            "small",
+            wrap=True,
+        )
+        super().__init__(parent, hint, button("Save film…", "primary"))
         self.zoom = Slider(-5.0, 10.0, 0.5, 2.0)
         self.turn = Slider(-5.0, 5.0, 0.25, 0.0)
         self.right = Slider(-5.0, 5.0, 0.5, 0.0)
@@ -41,14 +46,7 @@ class JourneyPopover(Popover):
         self.steps = Slider(1.0, 10.0, 1.0, 3.0)
         self.rate = Segments(tuple((n, n) for n in RATES), "Pictures a second")
         self.kind = Segments((("mp4", "MP4"), ("gif", "GIF"), ("webp", "WebP")), "Kind of film")
-        self.save = button("Save film…", "primary")
-        self._said: dict[Slider, QLabel] = {}
-        hint = label(
-            "Each picture is the one before, moved and dreamt on; the end leads to the start.",
-            "small",
-            wrap=True,
-        )
-        box = column(Section("Film"), hint, space=8, margins=14)
+        box = self.box
         box.addLayout(self._named(self.zoom, label("Zoom")))
         box.addLayout(self._named(self.turn, label("Turn")))
         box.addLayout(self._named(self.right, label("To the right")))
@@ -59,16 +57,12 @@ class JourneyPopover(Popover):
         box.addLayout(column(label("Pictures a second"), self.rate, space=4))
         box.addWidget(self.kind)
         box.addLayout(row(None, self.save))
-        self.setLayout(box)
-        self.setFixedWidth(348)
         self.rate.show_value("12")
         self.kind.show_value("mp4")
         self.rate.chosen.connect(self._write)
-        self.save.clicked.connect(self._ask)
-        signals.changed.connect(self._write)
         self._write()
 
-    def travel(self) -> Travel:
+    def film(self) -> Travel:
         rate = float(self.rate.value())
         return Travel(
             1 + self.zoom.number() / 100,
@@ -81,24 +75,11 @@ class JourneyPopover(Popover):
             self.kind.value(),
         )
 
-    def _named(self, part: Slider, name: QLabel) -> QHBoxLayout:
-        said = self._said[part] = QLabel()
-        said.setMinimumWidth(112)
-        said.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        name.setBuddy(part)
-        part.moved.connect(self._write)
-        name.setFixedWidth(116)
-        return row(name, part, said)
-
     def _write(self, *_: object) -> None:
-        travel = self.travel()
+        travel = self.film()
         for part in (self.zoom, self.right, self.down):
             self._said[part].setText(f"{part.number():+.1f} %")
         self._said[self.turn].setText(f"{self.turn.number():+.2f}°")
         self._said[self.steps].setText(f"{travel.steps}")
         words = tr("{n} s, {count} pictures", n=f"{self.seconds.number():.1f}", count=travel.frames)
         self._said[self.seconds].setText(words)
-
-    def _ask(self) -> None:
-        self.hide()
-        self.wanted.emit(self.travel())

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 )
 
 from app import theme
-from app.i18n import say
+from app.i18n import say, tr
 from app.theme import colour
 
 STEPS = 10_000  # of a slider whose control says nothing finer
@@ -53,6 +53,15 @@ def _fill(
             box.addSpacing(thing)
         else:
             box.addWidget(thing)
+
+
+def lasting(seconds: float, *texts: str) -> str:
+    """A time in one of the texts, for seconds, minutes and hours {n}."""
+    if seconds < 90:
+        return tr(texts[0], n=max(round(seconds), 1))
+    if seconds < 5400:
+        return tr(texts[1], n=round(seconds / 60))
+    return tr(texts[2], n=round(seconds / 3600))
 
 
 def label(text: str = "", role: str = "", wrap: bool = False) -> QLabel:

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from app import theme
 from app.i18n import say, signals, tr
-from app.widgets.parts import Elided, Popover, Section, button, label, row, tool
+from app.widgets.parts import Elided, Popover, Section, button, label, lasting, row, tool
 
 STATES = {"done": "Done", "failed": "Failed", "cancelled": "Cancelled", "waiting": "Waiting"}
 
@@ -35,16 +35,8 @@ def progress_words(task: Any) -> str:
     if task.steps[1] > 0:
         parts.append(f"{task.fraction * 100:.0f} %")
     if task.remaining is not None:
-        parts.append(time_left(task.remaining))
+        parts.append(lasting(task.remaining, "{n} s left", "{n} min left", "{n} h left"))
     return " · ".join(parts)
-
-
-def time_left(seconds: float) -> str:
-    if seconds < 90:
-        return tr("{n} s left", n=max(round(seconds), 1))
-    if seconds < 5400:
-        return tr("{n} min left", n=round(seconds / 60))
-    return tr("{n} h left", n=round(seconds / 3600))
 
 
 class _Bar(QProgressBar):

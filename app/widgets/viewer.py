@@ -11,8 +11,6 @@ from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
     QDrag,
-    QDragEnterEvent,
-    QDropEvent,
     QFocusEvent,
     QKeyEvent,
     QMouseEvent,
@@ -27,7 +25,7 @@ from PySide6.QtWidgets import QApplication, QMenu, QPushButton, QWidget
 
 from app import theme
 from app.i18n import say, signals, tr
-from app.pictures import has_payload, mime_for, read_mime, to_pixmap
+from app.pictures import mime_for, to_pixmap
 from app.widgets.busy import BusyLine
 from app.widgets.canvas_paint import paint_chip, paint_ground
 from app.widgets.viewer_paint import (
@@ -39,7 +37,7 @@ from app.widgets.viewer_paint import (
     paint_message,
     paint_pixmap,
 )
-from app.widgets.zooming import View
+from app.widgets.zooming import Viewing
 from engines.job import Picture
 
 FADE_MS = 110  # of a result that did not come while drawing
@@ -50,9 +48,7 @@ WAYS = {
 }  # fmt: skip
 
 
-class ResultViewer(QWidget):
-    files_dropped = Signal(list)
-    picture_dropped = Signal(object)  # Picture
+class ResultViewer(Viewing):
     action_clicked = Signal()
     drag_requested = Signal()
     pointed = Signal(object)  # QPointF in [0, 1]: a place of the picture, by click or arrow keys
@@ -60,12 +56,6 @@ class ResultViewer(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setMouseTracking(True)
-        self.setAcceptDrops(True)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setMinimumSize(160, 160)
-        self.grabGesture(Qt.GestureType.PinchGesture)
-        self.view = View()
         self._picture: Picture | None = None
         self._shown: QPixmap | None = None
         self._old: QPixmap | None = None
@@ -82,7 +72,7 @@ class ResultViewer(QWidget):
         self._pointing, self._marker = False, QPointF(0.5, 0.5)
         self._pressed = QPoint()
         self._full: ResultViewer | None = None
-        self._by_key = self._dropping = False
+        self._by_key = False
         self.button = QPushButton(self)
         self.button.hide()
         self.button.clicked.connect(self.action_clicked)
@@ -204,24 +194,13 @@ class ResultViewer(QWidget):
     def fullscreen(self) -> ResultViewer | None:
         return self._full
 
-    def zoom_in(self) -> None:
-        self._zoom(1.25)
-
-    def zoom_out(self) -> None:
-        self._zoom(0.8)
-
-    def zoom_fit(self) -> None:
-        self.view.fit()
-        self.update()
-
     def zoom_actual(self) -> None:
         """One pixel of the picture on one of the screen."""
         self._zoom(1 / self.devicePixelRatioF() / self.view.zoom)
 
     def _zoom(self, factor: float) -> None:
         if self._shown is not None:
-            self.view.zoom_at(QPointF(self.rect().center()), factor)
-            self.update()
+            super()._zoom(factor)
 
     def _take(self, picture: Picture) -> None:
         self._picture, self._shown = None, to_pixmap(picture)
@@ -432,7 +411,7 @@ class ResultViewer(QWidget):
         drag.setPixmap(small)
         drag.exec(Qt.DropAction.CopyAction)
 
-    # ---- keys, focus, drops ---------------------------------------------------------------------
+    # ---- keys, focus -----------------------------------------------------------------------------
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = event.key()
@@ -465,26 +444,6 @@ class ResultViewer(QWidget):
     def focusOutEvent(self, event: QFocusEvent) -> None:
         self._holding = False
         self.update()
-
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if has_payload(event.mimeData()) and event.source() is not self:
-            self._dropping = True
-            event.acceptProposedAction()
-            self.update()
-
-    def dragLeaveEvent(self, event: Any) -> None:
-        self._dropping = False
-        self.update()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        self._dropping = False
-        self.update()
-        payload = read_mime(event.mimeData())
-        event.acceptProposedAction()
-        if payload.files:
-            self.files_dropped.emit(list(payload.files))
-        elif payload.picture is not None:
-            self.picture_dropped.emit(payload.picture)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._place_button()

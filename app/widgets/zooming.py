@@ -1,12 +1,15 @@
-"""Where a sheet or a picture lies in a widget: fitted, zoomed at a point, moved, kept in sight."""
+"""Where a sheet or a picture lies in a widget: fitted, zoomed at a point, moved, kept in sight; and
+what such widgets have in common."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import QPointF, QRect, QRectF, QSize, QSizeF, Qt
-from PySide6.QtGui import QNativeGestureEvent, QWheelEvent
-from PySide6.QtWidgets import QGestureEvent, QPinchGesture
+from PySide6.QtCore import QPointF, QRect, QRectF, QSize, QSizeF, Qt, Signal
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QNativeGestureEvent, QWheelEvent
+from PySide6.QtWidgets import QGestureEvent, QPinchGesture, QWidget
+
+from app.pictures import has_payload, read_mime
 
 ZOOMS = (0.05, 64.0)
 MARGIN = 18  # around what is fitted
@@ -111,3 +114,57 @@ class View:
             min(max(self.corner.x(), keep_x - shown.width()), self.room.width() - keep_x),
             min(max(self.corner.y(), keep_y - shown.height()), self.room.height() - keep_y),
         )
+
+
+class Viewing(QWidget):
+    """Shows something through a View, and takes files and pictures that are dropped on it."""
+
+    files_dropped = Signal(list)
+    picture_dropped = Signal(object)  # Picture
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setMouseTracking(True)
+        self.setAcceptDrops(True)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMinimumSize(160, 160)
+        self.grabGesture(Qt.GestureType.PinchGesture)
+        self.view = View()
+        self._dropping = False
+
+    def zoom_in(self) -> None:
+        self._zoom(1.25)
+
+    def zoom_out(self) -> None:
+        self._zoom(0.8)
+
+    def zoom_fit(self) -> None:
+        self.view.fit()
+        self._view_changed()
+
+    def _zoom(self, factor: float) -> None:
+        self.view.zoom_at(QPointF(self.rect().center()), factor)
+        self._view_changed()
+
+    def _view_changed(self) -> None:
+        self.update()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if has_payload(event.mimeData()) and event.source() is not self:
+            self._dropping = True
+            event.acceptProposedAction()
+            self.update()
+
+    def dragLeaveEvent(self, event: Any) -> None:
+        self._dropping = False
+        self.update()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        self._dropping = False
+        self.update()
+        payload = read_mime(event.mimeData())
+        event.acceptProposedAction()
+        if payload.files:
+            self.files_dropped.emit(list(payload.files))
+        elif payload.picture is not None:
+            self.picture_dropped.emit(payload.picture)

@@ -277,7 +277,7 @@ def test_a_film_is_asked_for_and_made(bench: DreamBench, tmp_path: Path, monkeyp
     assert popover is not None and popover.isVisible()
     popover.seconds.setValue(0)
     popover.zoom.setValue(popover.zoom.maximum())
-    assert (popover.travel().frames, popover.travel().zoom) == (12, 1.1)
+    assert (popover.film().frames, popover.film().zoom) == (12, 1.1)
     QTest.mouseClick(popover.save, LEFT)
     bench.wait(film.exists)
     with av.open(str(film)) as container:

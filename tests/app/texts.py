@@ -11,7 +11,7 @@ ASK = {"tr", "say", "label", "button", "tool", "Section", "Switch", "Act", "Opti
        "show_message", "set_message", "_button", "QUndoCommand", "Change", "Deletion", "ImageWell",
        "SheetView", "Fitted", "Slider", "Choice", "Toggle", "Text", "SketchInput", "ImageInput",
        "EmptyState", "FacePoints", "Gallery", "Attributes", "CanvasHead", "Segments",
-       "Brushes"}  # fmt: skip
+       "Brushes", "lasting", "title_line"}  # fmt: skip
 TABLES = {"PALETTE", "SYMMETRIES", "ROOMS", "STATES", "DEVICES", "WHAT", "OPTIONS", "ACTS",
           "NAMES_OF_TOOLS", "GESTURES", "LOCKED", "FITTED", "EASINGS", "LINEUP", "TARGETS",
           "EMPTY", "WAITING", "GIVEN", "empty", "invitation", "TITLES", "GROUPS", "VIEWS", "DOMAIN",

@@ -185,6 +185,19 @@ def test_describe_fills_the_card(engine: Engine, tmp_path: Path) -> None:
     assert ModelCard.from_dict(card.to_dict()) == card
 
 
+def test_a_file_that_was_described_is_found_by_its_digest(engine: Engine, tmp_path: Path) -> None:
+    """Though no catalogue knows it and its model has left memory."""
+    path = weights(tmp_path / "a.safetensors")
+    reference = engine.describe(path).checkpoint
+    engine.unload_all()
+    assert result(engine, job(reference)).pictures
+    weights(tmp_path / "a.safetensors", seed=1)
+    engine.unload_all()
+    assert "holds other weights now" in refusal(lambda: engine.load(reference), "missing-model")
+    Path(path).unlink()
+    assert "cannot be read" in refusal(lambda: engine.load(reference), "missing-model")
+
+
 def test_a_damaged_card_is_left_out_with_a_note(engine: Engine, tmp_path: Path) -> None:
     path = weights(tmp_path / "a.safetensors", card={"title": "A", "sketch": {"ink": 5}})
     card = engine.describe(path)
@@ -672,8 +685,8 @@ def test_import_and_tools_do_without_torch() -> None:
 
 
 def test_every_starter_is_described_without_torch_at_the_very_first_start(tmp_path: Path) -> None:
-    """resources/loaded.json knows them; resources/samples/first.py writes it anew. An enlarger is
-    recognised by spandrel, which is made of torch."""
+    """resources/loaded.json knows them all; resources/samples/first.py writes it anew. Enlargers
+    are recognised by spandrel, which is made of torch."""
     code = (
         "import sys; from engines import Engine; from engines.catalogue import Catalogue\n"
         "engine = Engine('cpu')\n"

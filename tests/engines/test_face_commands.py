@@ -13,6 +13,7 @@ from PIL import Image
 from engines import animate, checkpoint
 from engines.cli import main
 from engines.facefinder import Face
+from engines.families.ageing import config as ageing
 from engines.families.stargan import config as configs
 from engines.family import candidates, families
 from engines.images import open_picture
@@ -129,7 +130,7 @@ def test_a_line_up_is_a_sheet(
 
 
 def test_names_of_moves_are_labels_or_controls() -> None:
-    card = families()["aging"].card(families()["aging"].from_dict({}))
+    card = families()["aging"].card(ageing.Config())
     assert animate.tracks(card, ["age=0:5"]) == [animate.Track("age", 0, 5)]
     card = families()["stargan"].card(configs.Config())
     (track,) = animate.tracks(card, ["Young=1:-1"])

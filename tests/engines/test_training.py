@@ -1,3 +1,4 @@
+import ast
 import json
 import os
 import signal
@@ -261,3 +262,20 @@ def test_a_stage_may_be_another_on_a_card(tmp_path: Path) -> None:
     path.write_text(text + "card = {bach = 16}\n")
     with pytest.raises(training.RecipeError, match="bach"):
         training.load_recipe(path)
+
+
+def test_a_step_draws_where_its_generator_is() -> None:
+    """A draw that does not say so is refused on a card, and only there. What is prepared is drawn
+    on the CPU."""
+    silent = [
+        f"{path.name}:{call.lineno}"
+        for path in Path(training.__file__).parent.glob("families/*/*.py")
+        if "def step(" in (text := path.read_text("utf-8"))
+        for step in ast.walk(ast.parse(text))
+        if isinstance(step, ast.FunctionDef) and step.name != "prepare"
+        for call in ast.walk(step)
+        if isinstance(call, ast.Call) and "torch.rand" in ast.unparse(call.func)
+        if {k.arg: ast.unparse(k.value) for k in call.keywords}.get("generator") == "noise"
+        if not any(k.arg == "device" for k in call.keywords)
+    ]
+    assert not silent

@@ -4,7 +4,7 @@ weights, attention, ranking, strips, matching."""
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from engines.doctor import inspect
 from engines.engine import Engine
 from engines.errors import EngineError
 from engines.families.attngan import words
-from engines.families.attngan.config import Config, from_dict, recognise, to_dict
+from engines.families.attngan.config import Config, from_dict, recognise
 from engines.families.attngan.net import AttnGAN
 from engines.job import Event, Job, Picture, Preview, Progress, Result
 
@@ -109,7 +109,7 @@ def test_hyphens_hold_words_together_where_the_model_knows_them_so() -> None:
 
 
 def test_a_vocabulary_with_hyphens_tells_that_words_hold_them() -> None:
-    body = to_dict(CONFIG)
+    body = asdict(CONFIG)
     del body["hyphens"]
     assert from_dict(body).hyphens
     assert not from_dict({**body, "vocabulary": ["<end>", "red"]}).hyphens

@@ -137,7 +137,7 @@ def test_matching_learns_which_picture_a_caption_is_of() -> None:
     """Single shapes, a few dozen steps: far more often right than by chance (1 in 16)."""
     data = scenes.drawn(160, (64, 64), pair=0.0)
     trainer = DAMSMTrainer(damsm_recipe(batch=16), data)
-    for optimiser in trainer.optimisers().values():
+    for optimiser in trainer.optimisers.values():
         optimiser.param_groups[0]["lr"] = 4e-3
     fabric, noise = Fabric(accelerator="cpu"), torch.Generator().manual_seed(1)
     right = []

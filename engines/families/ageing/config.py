@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engines.checkpoint import Checkpoint
@@ -54,15 +54,6 @@ def named(config: Config, age: float) -> str:
     if abs(age - round(age)) < 0.05:
         return config.groups[round(age)]
     return f"{config.groups[low]} to {config.groups[high]}"
-
-
-def to_dict(config: Config) -> dict[str, Any]:
-    return asdict(config)
-
-
-def from_dict(body: dict[str, Any]) -> Config:
-    told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
-    return Config(**told)
 
 
 def recognise(checkpoint: Checkpoint) -> Config | None:

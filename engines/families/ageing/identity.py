@@ -22,8 +22,8 @@ from engines import embedder, faces, redraw
 from engines.embedder import Embedder
 from engines.facedata import LabelledFaces
 from engines.job import Picture
-from engines.layers import moved
-from engines.training import Recipe, descend, sheet, told
+from engines.layers import moved, uniform
+from engines.training import Recipe, Trainer, descend, sheet, told
 
 _NETWORK: dict[str, Any] = {"widths": (32, 64, 96, 160), "length": 128, "size": 64}
 _LOSSES: dict[str, Any] = {"scale": 16.0, "margin": 0.2, "moved": 0.04}
@@ -45,7 +45,10 @@ class _Known(nn.Module):
         return self.net.of(x, redraw.scaled(faces.OWN, x.shape[-1]))
 
 
-class EmbedderTrainer:
+class EmbedderTrainer(Trainer):
+    nets = ("net",)
+    averaged = ("net",)
+
     def __init__(self, recipe: Recipe, data: LabelledFaces) -> None:
         self.recipe, self.data = recipe, data
         self.losses = told(_LOSSES, recipe.losses)
@@ -58,18 +61,7 @@ class EmbedderTrainer:
         order = {name: place for place, name in enumerate(dict.fromkeys(names))}
         self.people = torch.tensor([order[name] for name in names])
         self.net = _Known(Embedder(config), len(order))
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
-            "net": torch.optim.AdamW(self.net.parameters(), 1e-3, weight_decay=0.1)
-        }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {"net": self.net}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("net",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
+        self.optimisers = {"net": torch.optim.AdamW(self.net.parameters(), 1e-3, weight_decay=0.1)}
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -80,7 +72,7 @@ class EmbedderTrainer:
         loss, cosines = arc_loss(
             self.net(photo).float(), wanted, self.losses["scale"], self.losses["margin"]
         )
-        descend(fabric, loss, self._optimisers["net"])
+        descend(fabric, loss, self.optimisers["net"])
         right = (cosines.argmax(1) == wanted).float().mean()
         return {"arc": loss.detach(), "right": right}
 
@@ -117,10 +109,10 @@ def arc_loss(cosines: Tensor, wanted: Tensor, scale: float, margin: float) -> tu
 def _varied(photo: Tensor, noise: torch.Generator) -> Tensor:
     """Contrast and colour at random, some pictures unsharp, and a square of each hidden."""
     count, side = len(photo), photo.shape[-1]
-    draw = torch.rand((count, 6), generator=noise).to(photo)
+    draw = uniform((count, 6), noise)
     mean = photo.mean((2, 3), keepdim=True)
     made = mean + (photo - mean) * (0.6 + 0.8 * draw[:, 0, None, None, None])
-    tint = torch.rand((count, 3, 1, 1), generator=noise).to(photo)
+    tint = uniform((count, 3, 1, 1), noise)
     made = made + (tint - 0.5) * 0.4
     grey = made.mean(1, keepdim=True).expand_as(made)
     made = torch.where(draw[:, 1, None, None, None] < 0.2, grey, made)

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engines import embedder, layers, redraw
-from engines.checkpoint import save
 from engines.facedata import LabelledFaces
 from engines.families.ageing import UTK
 from engines.families.ageing import config as configs
@@ -26,7 +25,7 @@ from engines.families.ageing.config import Config
 from engines.families.ageing.net import Discriminator, Encoder, Generator
 from engines.job import Picture
 from engines.layers import moved
-from engines.training import Recipe, RecipeError, descend, seed_dropout, sheet, told
+from engines.training import Recipe, RecipeError, Trainer, descend, seed_dropout, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "groups": configs.GROUPS,  # as a person reads them, one for each attribute of the data
@@ -52,10 +51,13 @@ _LOSSES: dict[str, Any] = {
 }
 
 
-class AgeingTrainer:
+class AgeingTrainer(Trainer):
     """One step updates the discriminator, then generator and encoder at once. Photos of an age that
     nobody told are left out. All learn at the stage's rate (the widespread code: 2e-4, its encoder
     1e-3)."""
+
+    nets = ("generator", "discriminator", "encoder")
+    averaged = ("generator", "encoder")
 
     def __init__(self, recipe: Recipe, data: LabelledFaces) -> None:
         self.recipe, self.data = recipe, data
@@ -79,20 +81,11 @@ class AgeingTrainer:
         self.discriminator = Discriminator(
             len(groups), self.config.size, network["discriminator_width"], self.config.levels
         )
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             "generator": torch.optim.Adam(self.generator.parameters(), 2e-4, (0.5, 0.999)),
             "discriminator": torch.optim.Adam(self.discriminator.parameters(), 2e-4, (0.5, 0.999)),
             "encoder": torch.optim.Adam(self.encoder.parameters(), 2e-4),
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {name: getattr(self, name) for name in self._optimisers}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("generator", "encoder")
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def prepare(self, batch: dict[str, Tensor], noise: torch.Generator) -> dict[str, Tensor]:
         """The photos of a known age."""
@@ -109,7 +102,7 @@ class AgeingTrainer:
         real = batch["photo"].contiguous(memory_format=torch.channels_last)
         label = batch["labels"]
         other = label[layers.uniform(len(label), noise).argsort()]
-        z = layers.normal((len(label), self.config.z), noise).to(real)
+        z = layers.normal((len(label), self.config.z), noise)
         drawn = {"free": self._draw(z, other)}
         code, ages = (found.float() for found in self.encoder(real))
         if self.losses["reconstruction"] or self.losses["identity"]:
@@ -125,7 +118,7 @@ class AgeingTrainer:
             parts["reader"] = F.cross_entropy(ages, label.argmax(1))
         weights = {"reader": 1.0, **self.losses}
         total = torch.stack([float(weights[name]) * part for name, part in parts.items()]).sum()
-        descend(fabric, total, self._optimisers["generator"], self._optimisers["encoder"])
+        descend(fabric, total, self.optimisers["generator"], self.optimisers["encoder"])
         return found | {name: part.detach() for name, part in parts.items()}
 
     def _draw(self, code: Tensor, label: Tensor) -> Tensor:
@@ -150,7 +143,7 @@ class AgeingTrainer:
             "D_fake": F.softplus(wrong).mean(),
         }
         loss = (losses["D_real"] + losses["D_fake"]) / 2
-        descend(fabric, loss, self._optimisers["discriminator"])
+        descend(fabric, loss, self.optimisers["discriminator"])
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _judged(
@@ -204,14 +197,4 @@ class AgeingTrainer:
         return sheet([photo, *rows])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        state = {
-            f"{name}.{key}": value
-            for name in self.averaged()
-            for key, value in averages[name].state_dict().items()
-        }
-        body = {
-            "family": "aging",
-            "config": configs.to_dict(self.config),
-            "card": dict(self.recipe.card),
-        }
-        save(path, state, body, half=half)
+        self.write(path, self.joined(averages), "aging", self.config, half)

@@ -3,7 +3,7 @@ al. 2023), and whitening and colouring (Li et al. 2017) on pruned VGGs (Wang et 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from engines import styling
@@ -44,9 +44,6 @@ class AnyStyle(Family):
 
     def to_dict(self, config: AnyConfig) -> dict[str, Any]:
         return configs.to_dict(config)
-
-    def from_dict(self, body: Mapping[str, Any]) -> AnyConfig:
-        return configs.from_dict(body)
 
     def card(self, config: AnyConfig) -> ModelCard:
         return ModelCard(

@@ -142,15 +142,6 @@ def to_dict(config: AnyConfig) -> dict[str, Any]:
     return {"net": name, **asdict(config)}
 
 
-def from_dict(body: Mapping[str, Any]) -> AnyConfig:
-    """The inverse of to_dict, also after JSON."""
-    given = {name: _frozen(value) for name, value in body.items()}
-    kind = NETS[str(given.pop("net"))]
-    if kind is WCTConfig:
-        return WCTConfig(tuple(Pair(**pair) for pair in given["pairs"]))
-    return kind(**given)
-
-
 def _frozen(value: Any) -> Any:
     """Lists as tuples, at any depth."""
     if isinstance(value, list | tuple):

@@ -11,8 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines import checkpoint
-from engines.families.anystyle.config import Config, to_dict
+from engines.families.anystyle.config import Config
 from engines.families.anystyle.net import AdaIN, dressed, look_of
 from engines.job import Picture
 from engines.perceptual import (
@@ -26,16 +25,19 @@ from engines.perceptual import (
     total_variation,
 )
 from engines.styledata import Styles
-from engines.training import Recipe, descend, sheet, signed, told
+from engines.training import Recipe, Trainer, descend, sheet, signed, told
 
 _NETWORK: dict[str, Any] = {"stages": Config().stages, "skips": Config().skips}
 _LOSSES: dict[str, Any] = {"content": 1.0, "style": 5.0, "gram": 1.0, "same": 2.0, "smooth": 0.1}
 CALIBRATION = 8  # photos that the encoder is normalised by
 
 
-class AnyStyleTrainer:
+class AnyStyleTrainer(Trainer):
     """Beside means and deviations the Gram matrices are compared, which a VGG of few channels
     needs to know textures apart. Photos that are their own style must come back (`same`)."""
+
+    nets = ("decoder",)
+    averaged = ("decoder",)
 
     def __init__(self, recipe: Recipe, data: Styles) -> None:
         self.recipe, self.data = recipe, data
@@ -59,24 +61,13 @@ class AnyStyleTrainer:
         with torch.no_grad():  # begin with grey
             layer.weight *= 0.1  # pyright: ignore
             layer.bias.fill_(0.5)  # pyright: ignore
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
-            "decoder": torch.optim.Adam(self.decoder.parameters(), 5e-4)
-        }
+        self.optimisers = {"decoder": torch.optim.Adam(self.decoder.parameters(), 5e-4)}
 
     def _pairs(self, count: int) -> tuple[Tensor, Tensor]:
         """Photos and styles, (count, 3, H, W) in [0, 1], always the same."""
         raw = self.data.batch(0xFFFF, 2 * count, self.recipe.stages[-1].size, rank=99)
         photo, style = (torch.from_numpy(raw[n][-count:]) for n in ("photo", "style"))
         return (signed(photo) + 1) / 2, (signed(style) + 1) / 2
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {"decoder": self.decoder}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("decoder",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -105,7 +96,7 @@ class AnyStyleTrainer:
         if same:
             losses["same"] = F.l1_loss(made[:same], photo[:same])
         weighted = [float(self.losses[name]) * value for name, value in losses.items()]
-        descend(fabric, torch.stack(weighted).sum(), self._optimisers["decoder"])
+        descend(fabric, torch.stack(weighted).sum(), self.optimisers["decoder"])
         return {name: value.detach() for name, value in losses.items()}
 
     def _net(self, averages: Mapping[str, nn.Module]) -> AdaIN:
@@ -124,6 +115,4 @@ class AnyStyleTrainer:
         return sheet([one * 2 - 1 for one in (photos, styles, made)])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        metadata = {"family": "any_style", "config": to_dict(self.config),
-                    "card": dict(self.recipe.card)}  # fmt: skip
-        checkpoint.save(path, self._net(averages).state_dict(), metadata, half=half)
+        self.write(path, self._net(averages).state_dict(), "any_style", self.config, half)

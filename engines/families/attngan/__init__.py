@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, Slider, Text
 from engines.errors import EngineError
@@ -61,12 +61,6 @@ class AttnGAN(Family):
 
     def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
         return configs.renamed(checkpoint)
-
-    def to_dict(self, config: Config) -> dict[str, Any]:
-        return configs.to_dict(config)
-
-    def from_dict(self, body: dict[str, Any]) -> Config:
-        return configs.from_dict(body)
 
     def card(self, config: Config) -> ModelCard:
         paints = bool(config.stages)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,10 +70,6 @@ class DiscriminatorConfig:
     width: int = 64
     sentence: int = 256
     norm: bool = True
-
-
-def to_dict(config: Config) -> dict[str, Any]:
-    return asdict(config)
 
 
 def from_dict(body: Mapping[str, Any]) -> Config:

@@ -9,7 +9,7 @@ count as wrong.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,7 +35,7 @@ from engines.families.attngan.net import (
     padding,
 )
 from engines.job import Picture
-from engines.training import Recipe, RecipeError, descend, seed_dropout, sheet, told, updates
+from engines.training import Recipe, RecipeError, Trainer, descend, seed_dropout, sheet, told
 
 _ENCODERS: dict[str, Any] = {
     "word": 64,
@@ -78,8 +78,11 @@ class Captions(datasets.DataSet, Protocol):
     vocabulary: tuple[str, ...]
 
 
-class DAMSMTrainer:
+class DAMSMTrainer(Trainer):
     """One step: a batch of pictures and captions, all of them against all."""
+
+    nets = ("text_encoder", "image_encoder")
+    averaged = ("text_encoder", "image_encoder")
 
     def __init__(self, recipe: Recipe, data: Captions) -> None:
         self.recipe, self.data = recipe, data
@@ -98,19 +101,10 @@ class DAMSMTrainer:
         )
         self.text_encoder = TextEncoder(self.config, network["drop"])
         self.image_encoder = image_encoder(self.config)
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             name: torch.optim.AdamW(module.parameters(), 1e-3, (0.5, 0.999), weight_decay=0.01)
             for name, module in self.modules().items()
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {"text_encoder": self.text_encoder, "image_encoder": self.image_encoder}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("text_encoder", "image_encoder")
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -125,11 +119,11 @@ class DAMSMTrainer:
         told, all_of_it = (
             torch.stack(losses.matching(s, same)).sum() for s in (looked.scores, whole)
         )
-        for optimiser in self._optimisers.values():
+        for optimiser in self.optimisers.values():
             optimiser.zero_grad(set_to_none=True)
         fabric.backward(told + all_of_it)
         nn.utils.clip_grad_norm_(self.text_encoder.rnn.parameters(), float(self.losses["clip"]))
-        for optimiser in self._optimisers.values():
+        for optimiser in self.optimisers.values():
             optimiser.step()
         found = {"words": told.detach(), "sentences": all_of_it.detach()}
         return found | {"right": _right(looked.scores.detach() + whole.detach(), same)}
@@ -154,11 +148,14 @@ class DAMSMTrainer:
         _export(path, averages, self.config, self.recipe, half)
 
 
-class AttnGANTrainer:
+class AttnGANTrainer(Trainer):
     """One step: one of all discriminators, one of the generator. The encoders stay as they are.
 
     A stage's batches have the size of the generator's last picture, which also tells how many
     stages the generator has."""
+
+    nets = ("generator", "judges")
+    averaged = ("generator",)
 
     def __init__(self, recipe: Recipe, data: Captions) -> None:
         self.recipe, self.data = recipe, data
@@ -181,19 +178,10 @@ class AttnGANTrainer:
         self.norm = bool(network["norm"])
         self.judges = Judges(self.config, network["judges"], self.norm)
         self._bare = self.judges  # without Fabric, in full precision: for slopes
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             "generator": torch.optim.Adam(self.generator.parameters(), 2e-4, (0.5, 0.999)),
             "judges": torch.optim.Adam(self.judges.parameters(), 2e-4, (0.5, 0.999)),
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator, "judges": self.judges}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("generator",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -221,7 +209,7 @@ class AttnGANTrainer:
     def turn(self) -> bool:
         """Whether the step holds the slope on photos."""
         every = int(self.losses["slope_every"])
-        return bool(self.losses["slope"]) and updates(self._optimisers["judges"]) % every == 0
+        return bool(self.losses["slope"]) and self.done % every == 0
 
     def _chance(
         self, count: int, noise: torch.Generator, device: torch.device, said: Said
@@ -266,7 +254,7 @@ class AttnGANTrainer:
                 for n, photo in enumerate(photos)
             ]
             terms += [gamma / 2 * every * slope for slope in slopes]
-        descend(fabric, torch.stack(terms).sum(), self._optimisers["judges"])
+        descend(fabric, torch.stack(terms).sum(), self.optimisers["judges"])
         return found
 
     def _generate(
@@ -298,7 +286,7 @@ class AttnGANTrainer:
             parts["pixel"] = torch.stack([F.l1_loss(p, q) for p, q in zip(pictures, photos)]).sum()
         weights = {"gan": 1.0} | self.losses
         loss = torch.stack([float(weights[n]) * p for n, p in parts.items()]).sum()
-        descend(fabric, loss, self._optimisers["generator"])
+        descend(fabric, loss, self.optimisers["generator"])
         self.judges.requires_grad_(True)
         return {name: value.detach() for name, value in parts.items()}
 
@@ -427,5 +415,5 @@ def _export(
     state = {
         f"{p}.{key}": v for p, module in parts.items() for key, v in module.state_dict().items()
     }
-    body = {"family": "attngan", "config": configs.to_dict(config), "card": dict(recipe.card)}
+    body = {"family": "attngan", "config": asdict(config), "card": dict(recipe.card)}
     save(path, state, body, half=half)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engines.controls import Choice, ImageInput, ModelCard, SizeRule, Slider
 from engines.errors import EngineError
@@ -56,12 +56,6 @@ class Captioning(Family):
 
     def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
         return configs.renamed(checkpoint)
-
-    def to_dict(self, config: Config) -> dict[str, Any]:
-        return configs.to_dict(config)
-
-    def from_dict(self, body: dict[str, Any]) -> Config:
-        return configs.from_dict(body)
 
     def card(self, config: Config) -> ModelCard:
         width, height = config.size

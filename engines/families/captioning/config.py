@@ -89,10 +89,6 @@ class Config:
         return ""
 
 
-def to_dict(config: Config) -> dict[str, Any]:
-    return asdict(config)
-
-
 def from_dict(body: Mapping[str, Any]) -> Config:
     told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
     return Config(**told)
@@ -108,7 +104,7 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
     if config is None or not all(shapes.get(k) == s for k, s in layers(config)):
         return None
     told: dict[str, Any] = checkpoint.metadata.get("config", {})
-    return from_dict({**to_dict(config), **told}) if told else _with_words(config, checkpoint)
+    return from_dict({**asdict(config), **told}) if told else _with_words(config, checkpoint)
 
 
 def _decoder(shapes: Shapes) -> Config | None:

@@ -20,12 +20,10 @@ from torch.nn import functional as F
 
 from engines import layers
 from engines.captiondata import Captioned
-from engines.checkpoint import save
-from engines.families.captioning import config as configs
 from engines.families.captioning.config import Config
 from engines.families.captioning.net import Captioner
 from engines.job import Picture
-from engines.training import Recipe, descend, told
+from engines.training import Recipe, Trainer, descend, told
 
 _NETWORK: dict[str, Any] = {"kind": "late", "widths": (32, 64, 112, 176), "embed": 128,
                             "attention": 128, "hidden": 256, "dropout": 0.5}  # fmt: skip
@@ -46,7 +44,10 @@ class Taught(nn.Module):
         return self.net.taught(photo, words)
 
 
-class CaptionTrainer:
+class CaptionTrainer(Trainer):
+    nets = ("net",)
+    averaged = ("net",)
+
     def __init__(self, recipe: Recipe, data: Captioned) -> None:
         self.recipe, self.data = recipe, data
         self.losses = told(_LOSSES, recipe.losses)
@@ -63,18 +64,9 @@ class CaptionTrainer:
             longest=data.longest,
         )
         self.net = Taught(Captioner(self.config, network["dropout"]))
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             "net": torch.optim.AdamW(self.net.parameters(), weight_decay=self.losses["decay"])
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {"net": self.net}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("net",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def turn(self) -> str:
         return ""
@@ -84,7 +76,7 @@ class CaptionTrainer:
     ) -> dict[str, Tensor]:
         words, end = batch["words"], self.config.end
         photo = varied(batch["photo"], self.losses, noise)
-        forgot = layers.uniform(words.shape, noise).to(words.device) < self.losses["forget"]
+        forgot = layers.uniform(words.shape, noise) < self.losses["forget"]
         logits, attention = self.net(photo, words.masked_fill(forgot, end))
         wanted = F.pad(words, (0, 1), value=end)
         counts = torch.arange(wanted.shape[1], device=words.device) <= batch["lengths"][:, None]
@@ -95,7 +87,7 @@ class CaptionTrainer:
         total = counts.sum()
         loss = (each * counts).sum() / total
         even = _unevenness(attention * counts[..., None], batch["lengths"])
-        descend(fabric, loss + self.losses["even"] * even, self._optimisers["net"])
+        descend(fabric, loss + self.losses["even"] * even, self.optimisers["net"])
         with torch.no_grad():
             right = ((logits.argmax(2) == wanted) & counts).sum() / total
         return {"words": loss.detach(), "even": even.detach(), "right": right}
@@ -119,12 +111,7 @@ class CaptionTrainer:
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
         taught = averages["net"]
         assert isinstance(taught, Taught)
-        body = {
-            "family": "captioning",
-            "config": configs.to_dict(self.config),
-            "card": dict(self.recipe.card),
-        }
-        save(path, taught.net.state_dict(), body, half=half)
+        self.write(path, taught.net.state_dict(), "captioning", self.config, half)
 
 
 def _unevenness(attention: Tensor, lengths: Tensor) -> Tensor:
@@ -139,7 +126,7 @@ def varied(photo: Tensor, told: Mapping[str, float], noise: torch.Generator) -> 
     """Photos (B, 3, H, W) in [-1, 1], each turned by up to `turn` degrees, zoomed and moved by up
     to `zoom`, lit by up to `light`, and with the chance `hide` partly hidden by a grey square."""
     count, _, height, width = photo.shape
-    draw = (layers.uniform((count, 9), noise) * 2 - 1).to(photo)
+    draw = layers.uniform((count, 9), noise) * 2 - 1
     turn, zoom = draw[:, 0] * told["turn"] * torch.pi / 180, 1 + draw[:, 1] * told["zoom"]
     cos, sin = turn.cos() * zoom, turn.sin() * zoom
     tall = height / width

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -41,9 +41,6 @@ class Colourise(Family):
         from engines.families.colourise.net import ColourNet
 
         return ColourNet(config)
-
-    def from_dict(self, body: dict[str, Any]) -> Config:
-        return Config(**{**body, "widths": tuple(body["widths"])})
 
     def card(self, config: Config) -> ModelCard:
         return ModelCard(

@@ -13,12 +13,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines import checkpoint, layers, spoiling
+from engines import layers, spoiling
 from engines.families.colourise.config import Config
 from engines.families.colourise.net import ColourNet, mean_chroma
 from engines.job import Picture
 from engines.photodata import Photos
-from engines.training import Recipe, descend, sheet, told
+from engines.training import Recipe, Trainer, descend, sheet, told
 
 STEP = 0.05  # of chroma, between neighbouring bins
 RAREST = 2e-5  # share of the pixels of the training photos that a bin must have
@@ -29,10 +29,13 @@ _NETWORK: dict[str, Any] = {"widths": Config.widths, "blocks": Config.blocks}
 _LOSSES: dict[str, Any] = {"class": 1.0, "mean": 2.0}
 
 
-class ColouriseTrainer:
+class ColouriseTrainer(Trainer):
     """[network]  widths, blocks (see Config)
     [losses]   class: weight of the cross-entropy; mean: of the distance of the mean chroma
     """
+
+    nets = ("generator",)
+    averaged = ("generator",)
 
     def __init__(self, recipe: Recipe, data: Photos) -> None:
         self.recipe, self.data = recipe, data
@@ -46,20 +49,11 @@ class ColouriseTrainer:
         self.generator.bins.copy_(torch.from_numpy(bins))
         weights = 1 / ((1 - LEVEL) * shares + LEVEL / len(shares))
         self.weights = torch.from_numpy(weights / (weights * shares).sum()).float()
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             "generator": torch.optim.AdamW(
                 self.generator.parameters(), 1e-3, (0.9, 0.99), weight_decay=0.02
             )
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("generator",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def turn(self) -> str:
         return ""
@@ -82,7 +76,7 @@ class ColouriseTrainer:
             "mean": F.smooth_l1_loss(mean_chroma(logits, bins, 1.0), chroma, beta=0.02),
         }
         loss = torch.stack([float(self.losses[n]) * part for n, part in parts.items()]).sum()
-        descend(fabric, loss, self._optimisers["generator"])
+        descend(fabric, loss, self.optimisers["generator"])
         return {name: part.detach() for name, part in parts.items()}
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
@@ -100,14 +94,7 @@ class ColouriseTrainer:
         return sheet([x * 2 - 1 for x in (grey.expand_as(photo), made, photo)])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        from engines.families.colourise import Colourise
-
-        metadata = {
-            "family": Colourise.id,
-            "config": Colourise().to_dict(self.config),
-            "card": dict(self.recipe.card),
-        }
-        checkpoint.save(path, averages["generator"].state_dict(), metadata, half=half)
+        self.write(path, averages["generator"].state_dict(), "colourise", self.config, half)
 
 
 def common_chroma(photos: Sequence[np.ndarray], most: int = 800) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +124,7 @@ def nearness(chroma: Tensor, bins: Tensor) -> Tensor:
 
 def relit(x: Tensor, noise: torch.Generator) -> Tensor:
     """Photos (N, 3, H, W) in [0, 1] in another light: gamma, contrast."""
-    drawn = spoiling.sent(layers.uniform((2, len(x), 1, 1, 1), noise), x.device)
+    drawn = layers.uniform((2, len(x), 1, 1, 1), noise)
     return ((x.clamp(min=1e-3) ** (0.7 + 0.7 * drawn[0]) - 0.5) * (0.8 + 0.3 * drawn[1]) + 0.5
             ).clamp(0, 1)  # fmt: skip
 
@@ -145,9 +132,8 @@ def relit(x: Tensor, noise: torch.Generator) -> Tensor:
 def worn(grey: Tensor, noise: torch.Generator) -> Tensor:
     """Luminance (N, 1, H, W) in [0, 1] as old photos have it, in [-1, 1]: for a part of them soft
     and grainy."""
-    drawn = spoiling.sent(layers.uniform((4, len(grey)), noise), grey.device)
+    drawn = layers.uniform((4, len(grey)), noise)
     soft = spoiling.blurred(grey, drawn[0] * 1.2 * (drawn[1] < 0.3))
     grain = layers.normal((1, 1, *grey.shape[-2:]), noise)
-    grain = spoiling.sent(grain, grey.device)
     amount = (drawn[2] * 0.04 * (drawn[3] < 0.3))[:, None, None, None]
     return (soft + grain * amount).clamp(0, 1) * 2 - 1

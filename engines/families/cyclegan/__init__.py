@@ -54,9 +54,6 @@ class CycleGAN(Family):
     def to_dict(self, config: Config) -> dict[str, Any]:
         return configs.to_dict(config)
 
-    def from_dict(self, body: dict[str, Any]) -> Config:
-        return configs.from_dict(body)
-
     def card(self, config: Config) -> ModelCard:
         a, b = config.names
         both = " and back" if config.ba else ""

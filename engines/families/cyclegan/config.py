@@ -8,7 +8,7 @@ pix2pix, whose files look the same. Imports no torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,21 +93,6 @@ def to_dict(config: Config) -> dict[str, Any]:
             kind = next(name for name, kind in NETS.items() if isinstance(net, kind))
             body[part] = {"net": kind, **body[part]}
     return body
-
-
-def from_dict(body: Mapping[str, Any]) -> Config:
-    def net(told: Mapping[str, Any] | None) -> Net | None:
-        if told is None:
-            return None
-        told = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
-        return NETS[told.pop("net")](**told)
-
-    ab, ba = net(body["ab"]), net(body.get("ba"))
-    if ab is None:
-        raise ValueError("no generator")
-    judges = [JudgeConfig(**told) if told else None for told in (body["judge_a"], body["judge_b"])]
-    first, second = body["names"]
-    return Config(ab, ba, judges[0], judges[1], (str(first), str(second)))
 
 
 # ---- the parts of a file or folder ---------------------------------------------------------------

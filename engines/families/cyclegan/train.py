@@ -13,14 +13,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines.checkpoint import save
-from engines.families.cyclegan import config as configs
 from engines.families.cyclegan.config import Config, JudgeConfig
 from engines.families.cyclegan.net import generator, judge
 from engines.job import Picture
-from engines.layers import GANLoss, init_weights, moved
+from engines.layers import GANLoss, init_weights, moved, uniform
 from engines.residual import ResNetConfig
-from engines.training import Recipe, RecipeError, descend, sheet, told, updates
+from engines.training import Recipe, RecipeError, Trainer, descend, sheet, told
 from engines.unpaireddata import SAMPLES, UnpairedPhotos
 
 _NETWORK: dict[str, Any] = {
@@ -97,15 +95,11 @@ class Pool(nn.Module):
         count, shown = len(self.kept), len(made)
         if not count:
             return made
-        fresh = min(shown, max(0, count - before))
-        drawn = torch.randperm(min(before, count), generator=noise)[: shown - fresh]
-        is_new = torch.arange(shown) < fresh
-        is_old = (torch.rand(shown, generator=noise) < 0.5) & ~is_new
-        slots = torch.cat((torch.arange(before, before + fresh), drawn))
-        slots, is_new, is_old = (
-            x.to(made.device, non_blocking=True)
-            for x in (slots, is_new.view(-1, 1, 1, 1), is_old.view(-1, 1, 1, 1))
-        )
+        fresh, place = min(shown, max(0, count - before)), made.device
+        drawn = torch.randperm(min(before, count), generator=noise, device=place)[: shown - fresh]
+        is_new = torch.arange(shown, device=place).view(-1, 1, 1, 1) < fresh
+        is_old = (uniform((shown, 1, 1, 1), noise) < 0.5) & ~is_new
+        slots = torch.cat((torch.arange(before, before + fresh, device=place), drawn))
         corner = self.kept[..., : made.shape[-2], : made.shape[-1]]
         old = corner[slots]
         corner[slots] = torch.where(is_new | is_old, made.half(), old)
@@ -142,8 +136,11 @@ def judge_loss(scores: Tensor) -> Tensor:
     return (_gan(real, True) + _gan(fake, False)) / 2
 
 
-class CycleGANTrainer:
+class CycleGANTrainer(Trainer):
     """[network] and [losses]: the tables above. The pool begins anew with each stage."""
+
+    nets = ("generators", "judges", "pool_a", "pool_b")
+    averaged = ("generators", "judges")
 
     def __init__(self, recipe: Recipe, data: UnpairedPhotos) -> None:
         self.recipe, self.data = recipe, data
@@ -161,33 +158,23 @@ class CycleGANTrainer:
         self.pool_a, self.pool_b = Pool(count, (wide, tall)), Pool(count, (wide, tall))
         for module in (self.generators, self.judges):
             init_weights(module)
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             name: torch.optim.Adam(getattr(self, name).parameters(), 2e-4, (0.5, 0.999))
             for name in ("generators", "judges")
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {n: getattr(self, n) for n in ("generators", "judges", "pool_a", "pool_b")}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("generators", "judges")
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
         a, b = _signed(batch["a"]), _signed(batch["b"])
-        step = updates(self._optimisers["judges"])
-        before = (step - self.recipe.stage_at(step)[1]) * len(a)
+        before = (self.done - self.recipe.stage_at(self.done)[1]) * len(a)
         made = Made(*(picture.float() for picture in self.generators(a, b)))
 
         self.judges.requires_grad_(False)
         scores = self.judges(self._seen(made.fake_a, noise), self._seen(made.fake_b, noise))
         parts = generator_losses(a, b, made, (scores[0].float(), scores[1].float()))
         cycle, identity = float(self.losses["cycle"]), float(self.losses["identity"])
-        descend(fabric, weighted(parts, cycle, identity), self._optimisers["generators"])
+        descend(fabric, weighted(parts, cycle, identity), self.optimisers["generators"])
         self.judges.requires_grad_(True)
 
         shown = (
@@ -199,7 +186,7 @@ class CycleGANTrainer:
         )
         judged = self.judges(*(self._seen(pictures, noise) for pictures in shown))
         told_ = [judge_loss(scores.float()) for scores in judged]
-        descend(fabric, torch.stack(told_).sum(), self._optimisers["judges"])
+        descend(fabric, torch.stack(told_).sum(), self.optimisers["judges"])
         parts |= {"D_a": told_[0], "D_b": told_[1]}
         return {name: part.detach() for name, part in parts.items()}
 
@@ -219,12 +206,10 @@ class CycleGANTrainer:
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
         state = {
             key: value
-            for name in self.averaged()
+            for name in self.averaged
             for key, value in averages[name].state_dict().items()
         }
-        card = dict(self.recipe.card)
-        body = {"family": "cyclegan", "config": configs.to_dict(self.config), "card": card}
-        save(path, state, body, half=half)
+        self.write(path, state, "cyclegan", self.config, half)
 
 
 def _signed(pictures: Tensor) -> Tensor:

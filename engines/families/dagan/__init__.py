@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engines import faces, redraw
 from engines.controls import Box, Choice, ModelCard, Slider
@@ -47,12 +47,6 @@ class DeepAttentionGAN(Family):
         from engines.families.dagan import net
 
         return net.DAGAN(config)
-
-    def to_dict(self, config: Config) -> dict[str, Any]:
-        return configs.to_dict(config)
-
-    def from_dict(self, body: dict[str, Any]) -> Config:
-        return configs.from_dict(body)
 
     def card(self, config: Config) -> ModelCard:
         card = redraw.card(

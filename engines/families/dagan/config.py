@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engines.checkpoint import Checkpoint
@@ -46,15 +46,6 @@ class Config:
     def code(self) -> int:
         """Channels of the 4 x 4 code."""
         return self.width * 2 ** (self.levels - 1)
-
-
-def to_dict(config: Config) -> dict[str, Any]:
-    return asdict(config)
-
-
-def from_dict(body: dict[str, Any]) -> Config:
-    told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
-    return Config(**told)
 
 
 def recognise(checkpoint: Checkpoint) -> Config | None:

@@ -18,14 +18,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines.checkpoint import save
 from engines.facedata import LabelledFaces
-from engines.families.dagan import config as configs
 from engines.families.dagan.config import Config
 from engines.families.dagan.net import DAGAN, distance, group_distances, region_mask
 from engines.job import Picture
 from engines.layers import moved
-from engines.training import Recipe, RecipeError, descend, sheet, told
+from engines.training import Recipe, RecipeError, Trainer, descend, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "goal": "",  # what the targets have in common, as a person reads it
@@ -51,9 +49,12 @@ _LOSSES: dict[str, Any] = {
 DRAWS, JUDGES = ("encoder", "locator", "classifier", "generator"), ("set_judge", "instance_judge")
 
 
-class DAGANTrainer:
+class DAGANTrainer(Trainer):
     """One step updates both judges, then all other nets at once. A batch with less than two photos
     of either set is passed over."""
+
+    nets = (*DRAWS, *JUDGES)
+    averaged = (*DRAWS, *JUDGES)
 
     def __init__(self, recipe: Recipe, data: LabelledFaces) -> None:
         self.recipe, self.data = recipe, data
@@ -70,19 +71,10 @@ class DAGANTrainer:
         self.encoder, self.locator = net.encoder, net.locator
         self.classifier, self.generator = net.classifier, net.generator
         self.set_judge, self.instance_judge = net.set_judge, net.instance_judge
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             name: torch.optim.Adam(module.parameters(), 2e-4, (0.5, 0.999))
             for name, module in self.modules().items()
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {name: getattr(self, name) for name in (*DRAWS, *JUDGES)}
-
-    def averaged(self) -> tuple[str, ...]:
-        return (*DRAWS, *JUDGES)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def prepare(self, batch: dict[str, Tensor], noise: torch.Generator) -> dict[str, Tensor]:
         """As many photos of the source set, which lack the attribute, as of the target set behind
@@ -114,7 +106,7 @@ class DAGANTrainer:
         parts |= self._kept(photo, drawn, seen, sources)
         weights = {"extent": 0.0, **self.losses, "made_class": self.losses["class"]}
         total = torch.stack([float(weights[name]) * part for name, part in parts.items()]).sum()
-        descend(fabric, total, *(self._optimisers[name] for name in DRAWS))
+        descend(fabric, total, *(self.optimisers[name] for name in DRAWS))
         source, target = seen["code"][:sources].detach(), seen["code"][sources:].detach()
         within, between = group_distances(source, target)
         return (
@@ -153,7 +145,7 @@ class DAGANTrainer:
             "D_instance": F.softplus(-alone[:count]).mean() + F.softplus(alone[count:]).mean(),
         }
         loss = losses["D_set"] + losses["D_instance"]
-        descend(fabric, loss, *(self._optimisers[name] for name in JUDGES))
+        descend(fabric, loss, *(self.optimisers[name] for name in JUDGES))
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _told_by_judges(
@@ -198,7 +190,7 @@ class DAGANTrainer:
 
     def _whole(self, averages: Mapping[str, nn.Module]) -> DAGAN:
         net = DAGAN(self.config).eval()
-        for name in self.averaged():
+        for name in self.averaged:
             net.get_submodule(name).load_state_dict(averages[name].state_dict())
         return net.to(next(averages["encoder"].parameters()).device)
 
@@ -212,9 +204,4 @@ class DAGANTrainer:
         return sheet([photo, (photo + 1) * (0.25 + 0.75 * found["mask"]) - 1, found["made"]])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        body = {
-            "family": "dagan",
-            "config": configs.to_dict(self.config),
-            "card": dict(self.recipe.card),
-        }
-        save(path, self._whole(averages).state_dict(), body, half=half)
+        self.write(path, self._whole(averages).state_dict(), "dagan", self.config, half)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -64,9 +64,6 @@ class Enlarge(Family):
 
     def examine(self, config: Config, checkpoint: Checkpoint) -> tuple[str, ...]:
         return checkpoint.notes  # recognising it was trying it
-
-    def from_dict(self, body: dict[str, Any]) -> Config:
-        return Config(**body)
 
     def card(self, config: Config) -> ModelCard:
         title = f"Enlarge ×{config.scale}" if config.scale > 1 else "Restore"

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from engines import checkpoint, layers, spoiling
 from engines.job import Picture
 from engines.photodata import Photos
-from engines.training import Recipe, descend, sheet, told
+from engines.training import Recipe, Trainer, descend, sheet, told
 
 _NETWORK: dict[str, Any] = {"width": 64, "depth": 24, "factor": 4, "spoiled": {}}
 _LOSSES: dict[str, Any] = {"pixel": 1.0, "frequency": 0.05}
@@ -50,12 +50,15 @@ class Residue(nn.Module):
         return self.net.upsampler(x)
 
 
-class EnlargeTrainer:
+class EnlargeTrainer(Trainer):
     """[network]  width, depth (convolutions between the first and the last), factor; spoiled: the
                shares of pictures that are blurred (by up to `sigma` pixels of the large picture)
                and go through JPEG (`quality` from, to)
     [losses]   pixel: weight of the mean absolute difference; frequency: of that of the spectra
     """
+
+    nets = ("generator",)
+    averaged = ("generator",)
 
     def __init__(self, recipe: Recipe, data: Photos) -> None:
         self.recipe, self.data = recipe, data
@@ -64,18 +67,9 @@ class EnlargeTrainer:
         self.losses = told(_LOSSES, recipe.losses)
         self.factor = int(self.network["factor"])
         self.generator = Residue(self.network["width"], self.network["depth"], self.factor)
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             "generator": torch.optim.Adam(self.generator.parameters(), 5e-4, (0.9, 0.99))
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("generator",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -85,7 +79,7 @@ class EnlargeTrainer:
         made = enlarged(self.generator, small, self.factor)
         parts = {"pixel": F.l1_loss(made, large), "frequency": spectral(made, large)}
         loss = torch.stack([float(self.losses[n]) * part for n, part in parts.items()]).sum()
-        descend(fabric, loss, self._optimisers["generator"])
+        descend(fabric, loss, self.optimisers["generator"])
         error = (made.detach().clamp(0, 1) - large).square().mean()
         return {n: part.detach() for n, part in parts.items()} | {"psnr": -10 * error.log10()}
 
@@ -93,7 +87,7 @@ class EnlargeTrainer:
     def made_small(self, large: Tensor, noise: torch.Generator) -> Tensor:
         """A batch (N, 3, H, W) in [0, 1] made smaller and spoiled, as bytes have it."""
         count, told = len(large), self.spoiled
-        drawn = spoiling.sent(layers.uniform((4, count), noise), large.device)
+        drawn = layers.uniform((4, count), noise)
         sigma = drawn[0] * told["sigma"] * (drawn[1] < told["blurred"])
         low, high = told["quality"]
         quality = low + (high - low) * drawn[2]
@@ -112,11 +106,11 @@ class EnlargeTrainer:
         generator = averages["generator"]
         device = next(generator.parameters()).device
         raw = self.data.batch(0xFFFF, 8, self.recipe.stages[-1].size, rank=99)
-        large = spoiling.from_bytes(torch.from_numpy(raw["photo"])).to(device)
+        large = spoiling.from_bytes(torch.from_numpy(raw["photo"]))
         clean = spoiling.to_bytes(spoiling.smaller(large, self.factor))
         small = torch.cat((clean[:4], self.made_small(large, torch.Generator().manual_seed(1))[4:]))
         with torch.inference_mode():
-            made = enlarged(generator, small, self.factor)
+            made = enlarged(generator, small.to(device), self.factor)
         plain = F.interpolate(small, scale_factor=self.factor, mode="bicubic")
         return sheet([row * 2 - 1 for row in (plain, made, large)])
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from engines.inert import Inert
@@ -76,15 +76,6 @@ def combinations(count: int) -> list[list[float]]:
 def strip(reach: float, count: int) -> list[float]:
     """Values of a strip as the authors make it: from 1 - reach to reach, in equal steps."""
     return [1 - reach + (2 * reach - 1) * n / (count - 1) for n in range(count)]
-
-
-def to_dict(config: Config) -> dict[str, Any]:
-    return asdict(config)
-
-
-def from_dict(body: dict[str, Any]) -> Config:
-    told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
-    return Config(**told)
 
 
 # ---- recognition ---------------------------------------------------------------------------------

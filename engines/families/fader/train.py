@@ -16,9 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines.checkpoint import save
 from engines.facedata import LabelledFaces
-from engines.families.fader import config as configs
 from engines.families.fader.config import Config
 from engines.families.fader.net import (
     AutoEncoder,
@@ -29,7 +27,7 @@ from engines.families.fader.net import (
 )
 from engines.job import Picture
 from engines.layers import moved
-from engines.training import Recipe, RecipeError, seed_dropout, sheet, told, updates
+from engines.training import Recipe, RecipeError, Trainer, seed_dropout, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "labels": (),  # as a person reads them, one for each attribute of the data
@@ -55,9 +53,11 @@ _LOSSES: dict[str, Any] = {
 }
 
 
-class FaderTrainer:
+class FaderTrainer(Trainer):
     """One step of the adversaries, then one of the autoencoder. Labels that nobody gave are told to
     the decoder as halfway, and count in no loss."""
+
+    averaged = ("autoencoder",)
 
     def __init__(self, recipe: Recipe, data: LabelledFaces) -> None:
         self.recipe, self.data = recipe, data
@@ -86,8 +86,8 @@ class FaderTrainer:
             nets["classifier"] = Classifier(self.config, hidden, dropout)
         for name, net in nets.items():
             setattr(self, name, net)
-        self._names = tuple(nets)
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.nets = tuple(nets)
+        self.optimisers = {
             name: torch.optim.Adam(self._group(name, net), 2e-4, (0.5, 0.999))
             for name, net in nets.items()
         }
@@ -102,15 +102,6 @@ class FaderTrainer:
     patch: nn.Module
     classifier: nn.Module
 
-    def modules(self) -> dict[str, nn.Module]:
-        return {name: getattr(self, name) for name in self._names}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("autoencoder",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
-
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
@@ -124,7 +115,7 @@ class FaderTrainer:
         turn = _one_each(labels, noise)
         turned = own + turn * (1 - 2 * own)
         edited = None
-        if len(self._names) > 2:
+        if len(self.nets) > 2:
             edited = self._decode(features, turned)
         found = self._teach(fabric, real, edited, features[0], labels, known, noise)
         self._let_learn(False)
@@ -141,7 +132,7 @@ class FaderTrainer:
 
     def _let_learn(self, on: bool) -> None:
         """The adversaries; the autoencoder always does."""
-        for name in self._names[1:]:
+        for name in self.nets[1:]:
             getattr(self, name).train(on).requires_grad_(on)
         self.autoencoder.train()
 
@@ -155,8 +146,7 @@ class FaderTrainer:
     def _latent_weight(self) -> float:
         """Linear in the steps so far."""
         ramp = int(self.losses["ramp"])
-        done = updates(self._optimisers["autoencoder"])
-        share = min(done / ramp, 1.0) if ramp else 1.0
+        share = min(self.done / ramp, 1.0) if ramp else 1.0
         return float(self.losses["latent"]) * share
 
     def _decode(self, features: list[Tensor], values: Tensor) -> Tensor:
@@ -176,11 +166,11 @@ class FaderTrainer:
         found = {"D_latent": attribute_loss(self.latent(code.detach()), labels, known)}
         self._update(fabric, "latent", found["D_latent"])
         share = float(self.losses["moved"])
-        if "classifier" in self._names:
+        if "classifier" in self.nets:
             seen = moved(real, share, noise)
             found["D_class"] = attribute_loss(self.classifier(seen), labels, known)
             self._update(fabric, "classifier", found["D_class"])
-        if "patch" in self._names and edited is not None:
+        if "patch" in self.nets and edited is not None:
             both = moved(torch.cat((real, edited.detach())), share, noise)
             truth, lie = self.patch(both).float().chunk(2)
             found["D_patch"] = (_log_loss(truth, True) + _log_loss(lie, False)) / 2
@@ -192,14 +182,14 @@ class FaderTrainer:
     ) -> dict[str, Tensor]:
         parts = {}
         seen = moved(edited, float(self.losses["moved"]), noise)
-        if "patch" in self._names:
+        if "patch" in self.nets:
             parts["patch"] = _log_loss(self.patch(seen).float(), True)
-        if "classifier" in self._names:
+        if "classifier" in self.nets:
             parts["class"] = attribute_loss(self.classifier(seen), turned.round(), asked)
         return parts
 
     def _update(self, fabric: Fabric, name: str, loss: Tensor) -> None:
-        optimiser = self._optimisers[name]
+        optimiser = self.optimisers[name]
         optimiser.zero_grad(set_to_none=True)
         fabric.backward(loss)
         if self.losses["clip"]:
@@ -231,12 +221,7 @@ class FaderTrainer:
         return sheet([photo, *rows])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        body = {
-            "family": "fader",
-            "config": configs.to_dict(self.config),
-            "card": dict(self.recipe.card),
-        }
-        save(path, averages["autoencoder"].state_dict(), body, half=half)
+        self.write(path, averages["autoencoder"].state_dict(), "fader", self.config, half)
 
 
 def _one_each(labels: Tensor, noise: torch.Generator) -> Tensor:

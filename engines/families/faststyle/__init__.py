@@ -4,8 +4,8 @@ net for one style, one pass for a photo."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from engines import images, styling
 from engines.controls import Choice, ImageInput, ModelCard, SizeRule, Slider
@@ -41,12 +41,6 @@ class FastStyle(Family):
 
     def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
         return configs.renamed(checkpoint)
-
-    def to_dict(self, config: Config) -> dict[str, Any]:
-        return configs.to_dict(config)
-
-    def from_dict(self, body: Mapping[str, Any]) -> Config:
-        return configs.from_dict(body)
 
     def card(self, config: Config) -> ModelCard:
         return ModelCard(

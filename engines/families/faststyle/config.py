@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from engines.checkpoint import Checkpoint
@@ -35,18 +35,6 @@ class Config:
     def title(self) -> str:
         bottlenecks = " of MobileNet bottlenecks" if self.kind == "mobilenet" else ""
         return f"Transformer net{bottlenecks}, {self.blocks} blocks"
-
-
-def to_dict(config: Config) -> dict[str, Any]:
-    return asdict(config)
-
-
-def from_dict(body: Mapping[str, Any]) -> Config:
-    known = {f.name for f in fields(Config)}
-    given: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in body.items() if k in known
-    }
-    return Config(**given)
 
 
 def renamed(checkpoint: Checkpoint) -> Checkpoint:

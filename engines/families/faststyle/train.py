@@ -11,13 +11,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from engines import checkpoint
-from engines.families.faststyle.config import Config, to_dict
+from engines.families.faststyle.config import Config
 from engines.families.faststyle.net import TransformerNet
 from engines.job import Picture
 from engines.perceptual import content_loss, gram, gram_loss, maps, open_judge, total_variation
 from engines.styledata import Styles
-from engines.training import Recipe, descend, sheet, signed, told
+from engines.training import Recipe, Trainer, descend, sheet, signed, told
 
 _NETWORK: dict[str, Any] = {"widths": (24, 48, 96), "blocks": 5}
 _LOSSES: dict[str, Any] = {
@@ -30,9 +29,12 @@ _LOSSES: dict[str, Any] = {
 CALIBRATION = 8  # photos that the judge is normalised by
 
 
-class FastStyleTrainer:
+class FastStyleTrainer(Trainer):
     """The net starts near the middle of the range of colours, where the public ones take a
     thousand steps to arrive."""
+
+    nets = ("net",)
+    averaged = ("net",)
 
     def __init__(self, recipe: Recipe, data: Styles) -> None:
         self.recipe, self.data = recipe, data
@@ -47,9 +49,7 @@ class FastStyleTrainer:
         self.layers = tuple(self.losses["style_layers"])
         self.judge = open_judge(recipe.files["backbone"], self._photos(CALIBRATION))
         self.aim = self._look()
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
-            "net": torch.optim.Adam(self.net.parameters(), 1e-3)
-        }
+        self.optimisers = {"net": torch.optim.Adam(self.net.parameters(), 1e-3)}
 
     def _photos(self, count: int) -> Tensor:
         """(count, 3, H, W) in [0, 1], always the same."""
@@ -62,15 +62,6 @@ class FastStyleTrainer:
         pixels = torch.from_numpy(self.data.styles.pictures[0]).permute(2, 0, 1)[None]
         found = maps(self.judge, pixels.float() / 255, self.layers)
         return {name: gram(one) for name, one in found.items()}
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {"net": self.net}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("net",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -90,7 +81,7 @@ class FastStyleTrainer:
             "smooth": total_variation(made),
         }
         weighted = [float(self.losses[name]) * value for name, value in losses.items()]
-        descend(fabric, torch.stack(weighted).sum(), self._optimisers["net"])
+        descend(fabric, torch.stack(weighted).sum(), self.optimisers["net"])
         return {name: value.detach() for name, value in losses.items()}
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
@@ -101,6 +92,4 @@ class FastStyleTrainer:
         return sheet([photos * 2 - 1, made.cpu() / 127.5 - 1])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        metadata = {"family": "fast_style", "config": to_dict(self.config),
-                    "card": dict(self.recipe.card)}  # fmt: skip
-        checkpoint.save(path, averages["net"].state_dict(), metadata, half=half)
+        self.write(path, averages["net"].state_dict(), "fast_style", self.config, half)

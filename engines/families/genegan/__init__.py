@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engines import faces, redraw
 from engines.controls import Choice, Control, FaceTemplate, ImageInput, ModelCard, Slider
@@ -56,12 +56,6 @@ class GeneGAN(Family):
         if configs.is_foreign(checkpoint):
             return self.load(config, checkpoint)[1]  # its variables have other names and shapes
         return super().examine(config, checkpoint)
-
-    def to_dict(self, config: Config) -> dict[str, Any]:
-        return configs.to_dict(config)
-
-    def from_dict(self, body: dict[str, Any]) -> Config:
-        return configs.from_dict(body)
 
     def card(self, config: Config) -> ModelCard:
         return redraw.card(

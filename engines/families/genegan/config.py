@@ -5,7 +5,7 @@ Imports no torch.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,14 +52,6 @@ class Config:
     def joiner(self) -> tuple[int, ...]:
         """Channels from the code to the photo."""
         return (self.code, *(self.width * 2**n for n in range(self.levels - 1, 0, -1)), 3)
-
-
-def to_dict(config: Config) -> dict[str, Any]:
-    return asdict(config)
-
-
-def from_dict(body: dict[str, Any]) -> Config:
-    return Config(**body)
 
 
 def variables(config: Config) -> Iterator[tuple[str, str, Shape]]:

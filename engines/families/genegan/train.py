@@ -16,14 +16,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from engines.checkpoint import save
 from engines.facedata import LabelledFaces
-from engines.families.genegan import config as configs
 from engines.families.genegan.config import Config
 from engines.families.genegan.net import Critic, GeneGAN
 from engines.job import Picture
 from engines.layers import GANLoss, moved
-from engines.training import Recipe, RecipeError, descend, sheet, told, updates
+from engines.training import Recipe, RecipeError, Trainer, descend, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "label": "",  # the object as a person calls it; the attribute's name if absent
@@ -48,9 +46,12 @@ _LOSSES: dict[str, Any] = {
 MODES = {"wgan": "wgangp", "lsgan": "lsgan", "vanilla": "vanilla"}  # as GANLoss calls them
 
 
-class GeneGANTrainer:
+class GeneGANTrainer(Trainer):
     """One step of both critics, then one of splitter and joiner. Half of a batch's photos have the
     object (the first of the data's attributes), half have none."""
+
+    nets = ("generator", "critic_with", "critic_without")
+    averaged = ("generator",)
 
     def __init__(self, recipe: Recipe, data: LabelledFaces) -> None:
         self.recipe, self.data = recipe, data
@@ -77,22 +78,12 @@ class GeneGANTrainer:
         for module in self.modules().values():
             _begin(module)
         self.criterion = GANLoss(MODES[self.losses["mode"]])
-        self._optimisers = {n: self._optimiser(m) for n, m in self.modules().items()}
+        self.optimisers = {n: self._optimiser(m) for n, m in self.modules().items()}
 
     def _optimiser(self, module: nn.Module) -> torch.optim.Optimizer:
         if self.losses["mode"] == "wgan":
             return torch.optim.RMSprop(module.parameters(), 5e-5, alpha=0.8, eps=1e-10)
         return torch.optim.Adam(module.parameters(), 2e-4, (0.5, 0.999))
-
-    def modules(self) -> dict[str, nn.Module]:
-        names = ("generator", "critic_with", "critic_without")
-        return {name: getattr(self, name) for name in names}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("generator",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -118,7 +109,7 @@ class GeneGANTrainer:
             weights = {n: float(self.losses[weight]) for n, weight in PARTS.items()}
             total = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
             total = total + float(self.losses["decay"]) * decay(self.generator)
-            descend(fabric, total, self._optimisers["generator"])
+            descend(fabric, total, self.optimisers["generator"])
         return found | {name: part.detach() for name, part in parts.items()}
 
     def _learning(self, on: bool) -> None:
@@ -133,7 +124,7 @@ class GeneGANTrainer:
         """Whether splitter and joiner stay as they are in this step."""
         extra = int(self.losses["often"]) - 1
         round_ = int(self.losses["period"]) + extra
-        return updates(self._optimisers["critic_with"]) % round_ < extra
+        return self.done % round_ < extra
 
     def prepare(self, batch: dict[str, Tensor], noise: torch.Generator) -> dict[str, Tensor]:
         """Photos with the object and as many without, (N/2, 3, H, W) each: of the batch as far as
@@ -173,7 +164,7 @@ class GeneGANTrainer:
                 critic(moved(x.detach(), share, noise)).float() for x in (real, fake)
             )  # one by one: each kind has its own batch statistics
             loss = self.criterion(truth, True) + self.criterion(lie, False)
-            descend(fabric, loss, self._optimisers[name])
+            descend(fabric, loss, self.optimisers[name])
             if self.losses["mode"] == "wgan":
                 with torch.no_grad():
                     for weight in critic.parameters():
@@ -200,12 +191,7 @@ class GeneGANTrainer:
         return sheet(rows)
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        body = {
-            "family": "genegan",
-            "config": configs.to_dict(self.config),
-            "card": dict(self.recipe.card),
-        }
-        save(path, averages["generator"].state_dict(), body, half=half)
+        self.write(path, averages["generator"].state_dict(), "genegan", self.config, half)
 
 
 # loss -> the entry of a recipe that weighs it

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engines.checkpoint import Checkpoint
@@ -92,15 +92,6 @@ def _group(config: Config, index: int) -> tuple[int, ...]:
         if config.labels[index] in group:
             return tuple(i for i, label in enumerate(config.labels) if label in group)
     return (index,)
-
-
-def to_dict(config: Config) -> dict[str, Any]:
-    return asdict(config)
-
-
-def from_dict(body: dict[str, Any]) -> Config:
-    told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
-    return Config(**told)
 
 
 # ---- recognition ---------------------------------------------------------------------------------

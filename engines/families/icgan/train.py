@@ -18,14 +18,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engines import layers
-from engines.checkpoint import save
 from engines.facedata import LabelledFaces
 from engines.families.icgan import config as configs
 from engines.families.icgan.config import PARTS, Config
 from engines.families.icgan.net import Discriminator, IcGAN
 from engines.job import Picture
 from engines.layers import init_weights, moved
-from engines.training import Recipe, RecipeError, descend, sheet, told
+from engines.training import Recipe, RecipeError, Trainer, descend, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "labels": (),  # as a person reads them, one for each attribute of the data
@@ -49,9 +48,12 @@ _LOSSES: dict[str, Any] = {
 }
 
 
-class IcGANTrainer:
+class IcGANTrainer(Trainer):
     """One step updates the discriminator, then generator and both encoders at once, all at the
     stage's rate (the paper: 2e-4, its encoders 1e-4)."""
+
+    nets = (*PARTS, "discriminator")
+    averaged = PARTS
 
     def __init__(self, recipe: Recipe, data: LabelledFaces) -> None:
         self.recipe, self.data = recipe, data
@@ -78,7 +80,7 @@ class IcGANTrainer:
             len(labels), network["discriminator_width"], network["levels"]
         )
         init_weights(self.discriminator)
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             "generator": torch.optim.Adam(self.generator.parameters(), 2e-4, (0.5, 0.999)),
             "discriminator": torch.optim.Adam(self.discriminator.parameters(), 2e-4, (0.5, 0.999)),
             "encoder_z": torch.optim.Adam(self.encoder_z.parameters(), 2e-4, (0.1, 0.999)),
@@ -86,15 +88,6 @@ class IcGANTrainer:
                 self.encoder_y.parameters(), 2e-4, (0.1, 0.999), weight_decay=0.05
             ),
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {name: getattr(self, name) for name in (*PARTS, "discriminator")}
-
-    def averaged(self) -> tuple[str, ...]:
-        return PARTS
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def turn(self) -> str:
         return ""
@@ -106,7 +99,7 @@ class IcGANTrainer:
         said = self.encoder_y(real).float()
         y = torch.where(batch["known"] > 0, batch["labels"] * 2 - 1, said.detach().sign())
         other = y[layers.uniform(len(y), noise).argsort()]
-        z = layers.normal((len(y), self.config.z), noise).to(real)
+        z = layers.normal((len(y), self.config.z), noise)
         fake = self.generator(torch.cat((z, other), 1)).float()
         code = edited = None
         if self.losses["reconstruction"] or self.losses["edited"]:
@@ -123,7 +116,7 @@ class IcGANTrainer:
         if code is not None:
             parts |= self._back(real, code, y)
         total = torch.stack([float(self.losses[name]) * part for name, part in parts.items()]).sum()
-        descend(fabric, total, *(self._optimisers[part] for part in PARTS))
+        descend(fabric, total, *(self.optimisers[part] for part in PARTS))
         return found | {name: part.detach() for name, part in parts.items()}
 
     def _discriminate(
@@ -151,7 +144,7 @@ class IcGANTrainer:
             "D_fake": torch.stack([F.softplus(score).mean() for score in rest[1:]]).mean(),
         }
         loss = (losses["D_real"] + 0.5 * losses["D_label"] + 0.5 * losses["D_fake"]) / 2
-        descend(fabric, loss, self._optimisers["discriminator"])
+        descend(fabric, loss, self.optimisers["discriminator"])
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _judged(
@@ -206,14 +199,4 @@ class IcGANTrainer:
         return sheet([photo, *rows])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        state = {
-            f"{part}.{key}": value
-            for part in PARTS
-            for key, value in averages[part].state_dict().items()
-        }
-        body = {
-            "family": "icgan",
-            "config": configs.to_dict(self.config),
-            "card": dict(self.recipe.card),
-        }
-        save(path, state, body, half=half)
+        self.write(path, self.joined(averages), "icgan", self.config, half)

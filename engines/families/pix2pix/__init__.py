@@ -77,10 +77,6 @@ class Pix2Pix(Family):
         name = next(name for name, kind in NETWORKS.items() if isinstance(config, kind))
         return {"network": name, **asdict(config)}
 
-    def from_dict(self, body: dict[str, Any]) -> Config:
-        body = {k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
-        return NETWORKS[body.pop("network")](**body)
-
     def card(self, config: Config) -> ModelCard:
         if isinstance(config, MultimodalConfig):
             return _starter_card(config)

@@ -25,7 +25,7 @@ from engines.families.pix2pix.build import build
 from engines.families.pix2pix.config import Config, MultimodalConfig, ResNetConfig, UNetConfig
 from engines.families.pix2pix.multimodal import CodeEncoder, MultimodalUNet
 from engines.job import Picture
-from engines.training import Recipe, RecipeError, descend, seed_dropout, sheet
+from engines.training import Recipe, RecipeError, Trainer, descend, seed_dropout, sheet
 
 
 class ScalesDiscriminator(nn.Module):
@@ -77,12 +77,15 @@ def matching_loss(fake: list[list[Tensor]], real: list[list[Tensor]]) -> Tensor:
     return torch.stack([(f.float() - r.float().detach()).abs().mean() for f, r in pairs]).mean()
 
 
-class MultimodalTrainer:
+class MultimodalTrainer(Trainer):
     """Trains MultimodalUNet on batches of EdgePhotos.
 
     [network]  widths, code, native, dyed (see MultimodalConfig); discriminator: its width
     [losses]   weights: pixel, matching, gan, code, kl, hint
     """
+
+    nets = ("generator", "encoder", "discriminator")
+    averaged = ("generator", "encoder")
 
     def __init__(self, recipe: Recipe, data: EdgePhotos) -> None:
         network = dict(recipe.network)
@@ -97,7 +100,7 @@ class MultimodalTrainer:
         self.encoder = CodeEncoder(self.config.code)
         self.discriminator = ScalesDiscriminator(4, network.get("discriminator", 40))
         betas = (0.5, 0.99)
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             "generator": torch.optim.Adam(self.generator.parameters(), 2e-4, betas),
             "encoder": torch.optim.Adam(self.encoder.parameters(), 2e-4, betas),
             "discriminator": torch.optim.Adam(self.discriminator.parameters(), 2e-4, betas),
@@ -112,19 +115,6 @@ class MultimodalTrainer:
         }
         self.weights = weights | dict(recipe.losses)
 
-    def modules(self) -> dict[str, nn.Module]:
-        return {
-            "generator": self.generator,
-            "encoder": self.encoder,
-            "discriminator": self.discriminator,
-        }
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("generator", "encoder")
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
-
     def turn(self) -> str:
         return ""
 
@@ -135,15 +125,15 @@ class MultimodalTrainer:
         own = len(photo) // 2
         mean, logvar = self.encoder(photo)
         mean, logvar = mean.float(), logvar.float()
-        epsilon = layers.normal(mean.shape, noise).to(mean)
+        epsilon = layers.normal(mean.shape, noise)
         code = mean + epsilon * (logvar / 2).exp()
         swapped = code[own:].roll(1, 0).detach()
-        grain = layers.normal(edges.shape, noise).to(edges)
+        grain = layers.normal(edges.shape, noise)
         fake = self.generator(edges, hints, torch.cat((code[:own], swapped)), grain).float()
 
         losses = self._discriminate(fabric, edges, photo, fake)
         loss, parts = self._generate(batch, edges, photo, fake, own, mean, logvar, swapped)
-        descend(fabric, loss, self._optimisers["generator"], self._optimisers["encoder"])
+        descend(fabric, loss, self.optimisers["generator"], self.optimisers["encoder"])
         return losses | parts
 
     def _discriminate(
@@ -154,7 +144,7 @@ class MultimodalTrainer:
         half = len(edges)
         real = scores_loss([[f[:half] for f in scale] for scale in found], True)
         false = scores_loss([[f[half:] for f in scale] for scale in found], False)
-        descend(fabric, (real + false) / 2, self._optimisers["discriminator"])
+        descend(fabric, (real + false) / 2, self.optimisers["discriminator"])
         return {"D_real": real.detach(), "D_fake": false.detach()}
 
     def _generate(
@@ -242,7 +232,7 @@ class MultimodalTrainer:
         )
 
 
-class Pix2PixTrainer:
+class Pix2PixTrainer(Trainer):
     """Trains a U-Net or ResNet generator on pairs (Isola et al. 2017): adversarial loss, an L_p
     pixel loss, and as an extra the feature matching of Wang et al. 2018.
 
@@ -252,6 +242,9 @@ class Pix2PixTrainer:
     [losses]   mode "vanilla" | "lsgan" | "wgangp", gan, pixel (weight), p (of the pixel norm),
                matching (weight)
     """
+
+    nets = ("generator", "discriminator")
+    averaged = ("generator",)
 
     def __init__(self, recipe: Recipe, data: Pairs) -> None:
         self.recipe, self.data = recipe, data
@@ -266,19 +259,10 @@ class Pix2PixTrainer:
         self.discriminator = _discriminator(network)
         layers.init_weights(self.discriminator)
         self.criterion = layers.GANLoss(str(self.losses["mode"]))
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             "generator": torch.optim.Adam(self.generator.parameters(), 2e-4, (0.5, 0.999)),
             "discriminator": torch.optim.Adam(self.discriminator.parameters(), 2e-4, (0.5, 0.999)),
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator, "discriminator": self.discriminator}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("generator",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def turn(self) -> str:
         return ""
@@ -295,7 +279,7 @@ class Pix2PixTrainer:
         self.discriminator.requires_grad_(False)
         parts = self._judge(pairs_[1], pairs_[0], fake, target)
         loss = torch.stack([float(self.losses[n]) * part for n, part in parts.items()]).sum()
-        descend(fabric, loss, self._optimisers["generator"])
+        descend(fabric, loss, self.optimisers["generator"])
         self.discriminator.requires_grad_(True)
         return losses | {name: part.detach() for name, part in parts.items()}
 
@@ -306,9 +290,9 @@ class Pix2PixTrainer:
         on_fake = self.criterion(self.discriminator(fake).float(), False)
         loss = (on_real + on_fake) / 2
         if self.losses["mode"] == "wgangp":
-            mix = layers.uniform((len(real), 1), noise).to(real)
+            mix = layers.uniform((len(real), 1), noise)
             loss = loss + layers.gradient_penalty(self.discriminator, real, fake, mix)
-        descend(fabric, loss, self._optimisers["discriminator"])
+        descend(fabric, loss, self.optimisers["discriminator"])
         return {"D_real": on_real.detach(), "D_fake": on_fake.detach()}
 
     def _judge(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -65,12 +65,6 @@ class Pix2PixHD(Family):
 
     def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
         return configs.renamed(checkpoint)
-
-    def to_dict(self, config: Config) -> dict[str, Any]:
-        return configs.to_dict(config)
-
-    def from_dict(self, body: dict[str, Any]) -> Config:
-        return configs.from_dict(body)
 
     def card(self, config: Config) -> ModelCard:
         kind = "global generator"

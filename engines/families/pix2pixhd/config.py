@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from engines import palettes, residual
@@ -93,22 +93,6 @@ class Config:
         return ResNetConfig(
             PICTURE, self.features, e.width, 0, e.norm, downs=e.downs, bias=e.norm == "batch"
         )
-
-
-def to_dict(config: Config) -> dict[str, Any]:
-    return asdict(config)
-
-
-def from_dict(body: Mapping[str, Any]) -> Config:
-    encoder = body.get("encoder")
-    native = tuple(body.get("native", Config.native))
-    return Config(
-        **{
-            **body,
-            "encoder": EncoderConfig(**encoder) if encoder else None,
-            "native": (int(native[0]), int(native[1])),
-        }
-    )
 
 
 # ---- the parts of a file or folder ---------------------------------------------------------------

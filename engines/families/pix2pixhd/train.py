@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from engines import layers, palettes
 from engines.checkpoint import CheckpointError, open_checkpoint, save
-from engines.families.pix2pixhd import config as configs
 from engines.families.pix2pixhd import style
 from engines.families.pix2pixhd.config import PICTURE, Config, EncoderConfig
 from engines.families.pix2pixhd.net import (
@@ -31,7 +30,7 @@ from engines.families.pix2pixhd.net import (
 from engines.job import Picture
 from engines.labeldata import LabelledPhotos
 from engines.residualnet import ResNet, head
-from engines.training import Recipe, RecipeError, descend, sheet, told, updates
+from engines.training import Recipe, RecipeError, Trainer, descend, sheet, told
 
 log = logging.getLogger("train")
 
@@ -142,9 +141,12 @@ class Staged(nn.Module):
         return self.generator(given)
 
 
-class Pix2PixHDTrainer:
+class Pix2PixHDTrainer(Trainer):
     """[network] and [losses]: the tables above. Without `parts` a model with enhancers needs three
     stages: global, enhancer, both; one without trains its only part."""
+
+    nets = ("generator", "discriminator")
+    averaged = ("generator",)
 
     def __init__(self, recipe: Recipe, data: LabelledPhotos) -> None:
         self.recipe, self.data = recipe, data
@@ -186,26 +188,17 @@ class Pix2PixHDTrainer:
         self.vgg = None
         if self.losses["vgg"]:
             self.vgg = vgg_features(Path(network["vgg"]) if network["vgg"] else None)
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             name: torch.optim.Adam(module.parameters(), 2e-4, (0.5, 0.999))
             for name, module in self.modules().items()
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator, "discriminator": self.discriminator}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("generator",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def turn(self) -> str:
         return self.part()
 
     def part(self) -> str:
         """What the next step trains."""
-        return self._part_at(updates(self._optimisers["discriminator"]))
+        return self._part_at(self.done)
 
     def _part_at(self, step: int) -> str:
         _, begin = self.recipe.stage_at(step)
@@ -222,7 +215,7 @@ class Pix2PixHDTrainer:
         real, fake = torch.cat((given, photo), 1), torch.cat((given, made.float()), 1)
         on_real = adversarial(self.discriminator(real), True)
         on_fake = adversarial(self.discriminator(fake.detach()), False)
-        descend(fabric, (on_real + on_fake) / 2, self._optimisers["discriminator"])
+        descend(fabric, (on_real + on_fake) / 2, self.optimisers["discriminator"])
 
         self.discriminator.requires_grad_(False)
         found = self.discriminator(fake)
@@ -234,7 +227,7 @@ class Pix2PixHDTrainer:
                 target = self.vgg(photo)
             parts["vgg"] = perceptual(self.vgg(made.float()), target)
         loss = torch.stack([float(self.losses[n]) * x for n, x in parts.items()]).sum()
-        descend(fabric, loss, self._optimisers["generator"])
+        descend(fabric, loss, self.optimisers["generator"])
         self.discriminator.requires_grad_(True)
         return {
             "D_real": on_real.detach(),
@@ -257,7 +250,7 @@ class Pix2PixHDTrainer:
         """Rows: label map, picture, photo, for up to four fixed training samples."""
         generator = averages["generator"]
         device = next(generator.parameters()).device
-        step = max(updates(self._optimisers["discriminator"]) - 1, 0)
+        step = max(self.done - 1, 0)
         stage, _ = self.recipe.stage_at(step)
         part = self._part_at(step)
         raw = self.data.batch(0xFFFF, min(4, len(self.data)), stage.size, rank=99)
@@ -282,7 +275,7 @@ class Pix2PixHDTrainer:
         if clusters:
             net.keep_clusters(clusters)
         card = {"data": palettes.palette(config.palette).title, **self.recipe.card}
-        metadata = {"family": Family.id, "config": configs.to_dict(config), "card": card}
+        metadata = {"family": Family.id, "config": asdict(config), "card": card}
         save(path, net.state_dict(), metadata, half=half)
 
     @torch.inference_mode()

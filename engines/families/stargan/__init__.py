@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engines import faces, redraw
 from engines.controls import (
@@ -58,12 +58,6 @@ class StarGAN(Family):
 
     def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
         return configs.joined(checkpoint)
-
-    def to_dict(self, config: Config) -> dict[str, Any]:
-        return configs.to_dict(config)
-
-    def from_dict(self, body: dict[str, Any]) -> Config:
-        return configs.from_dict(body)
 
     def card(self, config: Config) -> ModelCard:
         face = template(config, config.size or 128)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -192,15 +192,6 @@ def told(config: Config, labels: Sequence[float], second: bool = False) -> list[
     first = [0.0 if second else v for v in labels[: config.joint]]
     rest = [v if second else 0.0 for v in labels[config.joint :]]
     return [*first, *rest, float(not second), float(second)]
-
-
-def to_dict(config: Config) -> dict[str, Any]:
-    return asdict(config)
-
-
-def from_dict(body: dict[str, Any]) -> Config:
-    told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in body.items()}
-    return Config(**told)
 
 
 def recognise(checkpoint: Checkpoint) -> Config | None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engines import layers
-from engines.checkpoint import Checkpoint, open_checkpoint, save
+from engines.checkpoint import Checkpoint, open_checkpoint
 from engines.facedata import LabelledFaces
 from engines.families.stargan import config as configs
 from engines.families.stargan.config import Config, DiscriminatorConfig
@@ -29,7 +29,7 @@ from engines.families.stargan.net import (
     widened_head,
 )
 from engines.job import Picture
-from engines.training import Recipe, RecipeError, descend, seed_dropout, sheet, told
+from engines.training import Recipe, RecipeError, Trainer, descend, seed_dropout, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "labels": (),  # as a person reads them, one for each attribute of the data; the same if absent
@@ -56,13 +56,16 @@ _LOSSES: dict[str, Any] = {
 }
 
 
-class StarGANTrainer:
+class StarGANTrainer(Trainer):
     """One step is `critics` updates of the discriminator and one of the generator, so that a
     stage's batch holds `critics` times as many photos as an update sees (the paper: 5 times 16).
 
     Labels that nobody gave count in no class loss; the generator is told the labeller's opinion
     there, or zero. In a joint net a photo is told the labels of its own set and the mask alone.
     """
+
+    nets = ("generator", "discriminator")
+    averaged = ("generator",)
 
     def __init__(self, recipe: Recipe, data: LabelledFaces) -> None:
         self.recipe, self.data = recipe, data
@@ -102,22 +105,14 @@ class StarGANTrainer:
         for label in range(count):
             self._groups[label, list(configs.group_of(self.config, label))] = 1
         betas = (0.5, 0.999)
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             "generator": torch.optim.Adam(self.generator.parameters(), 1e-4, betas),
             "discriminator": torch.optim.Adam(self.discriminator.parameters(), 1e-4, betas),
         }
         if self.config.labeller:
+            self.nets, self.averaged = (*self.nets, "labeller"), ("generator", "labeller")
             groups = [{"params": self.labeller.parameters(), "rate_scale": 5.0}]
-            self._optimisers["labeller"] = torch.optim.AdamW(groups, 5e-4, weight_decay=0.05)
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {name: getattr(self, name) for name in self._optimisers}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("generator", "labeller") if self.config.labeller else ("generator",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
+            self.optimisers["labeller"] = torch.optim.AdamW(groups, 5e-4, weight_decay=0.05)
 
     def turn(self) -> str:
         return ""
@@ -151,7 +146,7 @@ class StarGANTrainer:
         seed_dropout(noise)  # its dropout
         self.labeller.train()
         loss = self._class_loss(self.labeller(batch["photo"]), batch["labels"], batch["known"])
-        descend(fabric, loss, self._optimisers["labeller"])
+        descend(fabric, loss, self.optimisers["labeller"])
         self.labeller.eval()
         return {"labeller": loss.detach()}
 
@@ -222,12 +217,12 @@ class StarGANTrainer:
         known: Tensor,
         noise: torch.Generator,
     ) -> dict[str, Tensor]:
-        mix = layers.uniform((len(real), 1), noise).to(real)
+        mix = layers.uniform((len(real), 1), noise)
         found, logits = discriminator_losses(self.discriminator, real, fake, mix)
         found["D_class"] = self._class_loss(logits, labels, known)
         weights = {"D_class": self.losses["class"], "D_slope": self.losses["penalty"]}
         terms = [float(weights.get(name, 1.0)) * term for name, term in found.items()]
-        descend(fabric, torch.stack(terms).sum(), self._optimisers["discriminator"])
+        descend(fabric, torch.stack(terms).sum(), self.optimisers["discriminator"])
         return {name: value.detach() for name, value in found.items()}
 
     def _generate(
@@ -250,7 +245,7 @@ class StarGANTrainer:
         }
         weights = {"gan": 1.0} | self.losses
         loss = torch.stack([float(weights[n]) * p for n, p in parts.items()]).sum()
-        descend(fabric, loss, self._optimisers["generator"])
+        descend(fabric, loss, self.optimisers["generator"])
         self.discriminator.requires_grad_(True)
         return {name: value.detach() for name, value in parts.items()}
 
@@ -283,12 +278,7 @@ class StarGANTrainer:
                 for name in ("generator", "labeller")
                 for key, value in nets[name].state_dict().items()
             }
-        body = {
-            "family": "stargan",
-            "config": configs.to_dict(config),
-            "card": dict(self.recipe.card),
-        }
-        save(path, state, body, half=half)
+        self.write(path, state, "stargan", config, half)
 
 
 # ---- a trained pair learns new labels ------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -44,9 +44,6 @@ class Unmosaic(Family):
         from engines.families.unmosaic.net import MosaicNet
 
         return MosaicNet(config)
-
-    def from_dict(self, body: dict[str, Any]) -> Config:
-        return Config(tuple(body["widths"]), body["blocks"], tuple(body["sides"]))
 
     def card(self, config: Config) -> ModelCard:
         return ModelCard(

@@ -16,12 +16,12 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engines import checkpoint, layers, spoiling
+from engines import layers, spoiling
 from engines.families.unmosaic.config import Config
 from engines.families.unmosaic.net import MosaicNet
 from engines.job import Picture
 from engines.photodata import Photos
-from engines.training import Recipe, descend, sheet, told
+from engines.training import Recipe, Trainer, descend, sheet, told
 
 GROUPS = 4  # parts of a batch, each with squares of a size and a place of its own
 _NETWORK: dict[str, Any] = {
@@ -85,11 +85,14 @@ class Judge(nn.Module):
         return layers.features(self, x)
 
 
-class UnmosaicTrainer:
+class UnmosaicTrainer(Trainer):
     """[network]  widths, blocks, sides (see Config); discriminator: its width
     [losses]   weights. pixel: mean absolute difference in the region; means: that of the means of
                its squares, which are known; matching: of the discriminator's features; gan
     """
+
+    nets = ("generator", "discriminator")
+    averaged = ("generator",)
 
     def __init__(self, recipe: Recipe, data: Photos) -> None:
         self.recipe, self.data = recipe, data
@@ -101,19 +104,10 @@ class UnmosaicTrainer:
         self.discriminator = Judge(7, network["discriminator"])
         layers.init_weights(self.discriminator)
         self.criterion = layers.GANLoss("lsgan")
-        self._optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimisers = {
             "generator": torch.optim.Adam(self.generator.parameters(), 3e-4, (0.5, 0.99)),
             "discriminator": torch.optim.Adam(self.discriminator.parameters(), 3e-4, (0.5, 0.99)),
         }
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {"generator": self.generator, "discriminator": self.discriminator}
-
-    def averaged(self) -> tuple[str, ...]:
-        return ("generator",)
-
-    def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return self._optimisers
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -125,7 +119,7 @@ class UnmosaicTrainer:
         real, fake = torch.cat((given, photo), 1), torch.cat((given, made), 1)
         on_real = self.criterion(self.discriminator(_last(real))[-1].float(), True)
         on_fake = self.criterion(self.discriminator(_last(fake.detach()))[-1].float(), False)
-        descend(fabric, (on_real + on_fake) / 2, self._optimisers["discriminator"])
+        descend(fabric, (on_real + on_fake) / 2, self.optimisers["discriminator"])
 
         self.discriminator.requires_grad_(False)
         found = self.discriminator(_last(fake))
@@ -140,7 +134,7 @@ class UnmosaicTrainer:
             "gan": self.criterion(found[-1].float(), True),
         }
         loss = torch.stack([float(self.losses[n]) * part for n, part in parts.items()]).sum()
-        descend(fabric, loss, self._optimisers["generator"])
+        descend(fabric, loss, self.optimisers["generator"])
         self.discriminator.requires_grad_(True)
         return {
             "D_real": on_real.detach(),
@@ -156,7 +150,7 @@ class UnmosaicTrainer:
         shapes = blobs(photo, noise)
         region = (parts.pixelated(shapes) > 0.5).float()
         seen = torch.lerp(photo, parts.pixelated(photo), region)
-        quality, chance = spoiling.sent(layers.uniform((2, count), noise), photo.device)
+        quality, chance = layers.uniform((2, count), noise)
         packed = spoiling.jpeg((seen + 1) / 2, 70 + 28 * quality) * 2 - 1
         seen = torch.where((chance < 0.4)[:, None, None, None], packed, seen)
         return Spoiled(seen, parts.widened(region, noise), parts)
@@ -166,21 +160,14 @@ class UnmosaicTrainer:
         generator = averages["generator"]
         raw = self.data.batch(0xFFFF, 8, self.recipe.stages[-1].size, rank=99)
         photo = spoiling.from_bytes(torch.from_numpy(raw["photo"])) * 2 - 1
-        photo = photo.to(next(generator.parameters()).device)
+        device = next(generator.parameters()).device
         spoiled = self.put_in_mosaic(photo, torch.Generator().manual_seed(1))
         with torch.inference_mode():
-            made = restored(generator, spoiled.seen, spoiled.region)
+            made = restored(generator, spoiled.seen.to(device), spoiled.region.to(device))
         return sheet([spoiled.seen, made, photo])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        from engines.families.unmosaic import Unmosaic
-
-        metadata = {
-            "family": Unmosaic.id,
-            "config": Unmosaic().to_dict(self.config),
-            "card": dict(self.recipe.card),
-        }
-        checkpoint.save(path, averages["generator"].state_dict(), metadata, half=half)
+        self.write(path, averages["generator"].state_dict(), "unmosaic", self.config, half)
 
 
 def restored(generator: nn.Module, seen: Tensor, region: Tensor) -> Tensor:
@@ -192,7 +179,7 @@ def blobs(like: Tensor, noise: torch.Generator) -> Tensor:
     """(N, 1, H, W) in {0, 1} for (N, C, H, W): a few rectangles and ellipses, some turned, each at
     most two thirds of the picture wide or high."""
     count, _, height, width = like.shape
-    drawn = spoiling.sent(layers.uniform((6, count, 3, 1, 1), noise), like.device)
+    drawn = layers.uniform((6, count, 3, 1, 1), noise)
     y = torch.linspace(0, 1, height, device=like.device)[:, None] - drawn[0]
     x = torch.linspace(0, 1, width, device=like.device)[None] - drawn[1]
     angle = (drawn[2] - 0.5) * (drawn[5] < 0.3)

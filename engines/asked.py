@@ -1,0 +1,120 @@
+"""The jobs that the words of a command line ask for: recipes, values, pictures for roles. Prints
+nothing and writes no file."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engines.job import Job, JobError, Picture, job_from_png
+
+if TYPE_CHECKING:
+    from engines.controls import ModelCard
+    from engines.engine import Engine
+
+
+class Refused(Exception):
+    """Ends the program with status 2 and its one sentence."""
+
+
+def job(
+    options: argparse.Namespace, engine: Engine, given: Mapping[str, Picture] | None = None
+) -> Job:
+    """The job that recipe, model, pictures and values of the command line ask for; `given` are
+    pictures that it has beside them."""
+    if options.recipe:
+        job = _changed(recipe(options.recipe), options, engine)
+        return job.with_(images={**job.images, **(given or {})})
+    if not options.model:
+        raise Refused("Name a model with --model, or a PNG of Ganvas to make again.")
+    card = engine.describe(options.model, options.family)
+    images = {**_images(options.image, card), **(given or {})}
+    told = values(options.set)
+    return Job(card.family, card.checkpoint, told, images, seed=options.seed or 0)
+
+
+def recipe(path: Path) -> Job:
+    if not path.is_file():
+        raise Refused(f"There is no file {path}.")
+    if path.suffix.lower() == ".json":
+        return Job.from_json(path.read_text(encoding="utf-8"))
+    return job_from_png(path)
+
+
+def elsewhere(job: Job, engine: Engine) -> Job:
+    """The edit of a recipe, for other photos."""
+    from engines.controls import transferred
+
+    return transferred(job, engine.describe(job.checkpoint, job.family))
+
+
+def complete(job: Job, engine: Engine) -> Job:
+    """The recipe with every value as it was used, so that it stays true if a default changes."""
+    from engines.controls import checked
+
+    return checked(job, engine.describe(job.checkpoint or job.family, job.family))
+
+
+def is_changed(options: argparse.Namespace) -> bool:
+    return bool(options.set or options.image or options.model or options.seed is not None)
+
+
+def is_made(target: Path, job: Job) -> bool:
+    """Whether `target` was made by this very job."""
+    if not target.is_file():
+        return False
+    try:
+        return job_from_png(target).digest == job.digest
+    except JobError:
+        return False
+
+
+def _changed(job: Job, options: argparse.Namespace, engine: Engine) -> Job:
+    """The recipe with what the command line says otherwise."""
+    if options.model:
+        card = engine.describe(options.model, options.family)
+        job = job.with_(checkpoint=card.checkpoint, family=card.family)
+    if options.image:
+        card = engine.describe(job.checkpoint or job.family, job.family)
+        given = _images(options.image, card)
+        kept = {role: strokes for role, strokes in job.drawings.items() if role not in given}
+        job = job.with_(images={**job.images, **given}, drawings=kept)
+    seed = job.seed if options.seed is None else options.seed
+    return job.with_(values={**job.values, **values(options.set)}, seed=seed)
+
+
+def values(settings: Iterable[str]) -> dict[str, Any]:
+    found = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise Refused(f"“{setting}” should read CONTROL=VALUE.")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _images(arguments: Iterable[str], card: ModelCard) -> dict[str, Picture]:
+    from engines.mapfiles import open_given
+
+    roles = {c.role for c in card.inputs()}
+    found = {}
+    for argument in arguments:
+        role, equals, path = argument.partition("=")
+        if not equals or (role not in roles and Path(argument).exists()):
+            role, path = single_role(card), argument
+        if role in found:
+            raise Refused(f"Two pictures were given for {role}.")
+        found[role] = open_given(Path(path), card.control(role))
+    return found
+
+
+def single_role(card: ModelCard) -> str:
+    needed = [c.role for c in card.inputs() if not c.optional]
+    if len(needed) != 1:
+        raise Refused(
+            f"{card.title} takes {', '.join(c.role for c in card.inputs())}; say which with "
+            "ROLE=PATH."
+        )
+    return needed[0]
