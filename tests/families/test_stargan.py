@@ -539,7 +539,7 @@ def test_a_training_may_keep_its_discriminator(smiles: LabelledFaces, tmp_path: 
     opened = open_checkpoint(path)
     config = recognise(opened)
     assert config is not None and config.judge == (4, 3, 16) and not config.labeller
-    assert config.size == 32 and config == configs.from_dict(opened.metadata["config"])
+    assert config.size == 32
     module, _ = families()["stargan"].load(config, opened)
     source, logits = module(torch.rand(1, 3, 32, 32), heads=True)
     assert source.shape == (1, 1, 4, 4) and logits.shape == (1, 2)
