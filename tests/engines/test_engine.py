@@ -752,8 +752,11 @@ def test_a_model_that_was_loaded_before_is_described_without_torch(
     code = (
         "import sys\n"
         "from engines.catalogue import Catalogue\n"
+        "from pathlib import Path\n"
         "from engines.engine import Engine\n"
+        "from engines.weights import Loaded\n"
         "engine = Engine()\n"
+        "engine._loaded = Loaded(shipped=Path('none'))  # as for a model of one's own\n"
         "name = Catalogue().default().reference\n"
         "first = engine.memory(), engine.describe(name)\n"
         "print('torch' in sys.modules, first[0]['device'])\n"
