@@ -24,7 +24,7 @@ WHERE = ("Where the style goes", "Where the second style goes", "Where the third
 
 
 class StyleRoom(Room):
-    samples = "*.jpg"
+    samples = "landscape*.jpg"
 
     style_wanted = Signal()
     refine_wanted = Signal()
