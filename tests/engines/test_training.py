@@ -180,8 +180,7 @@ def test_every_shipped_recipe_is_sound() -> None:
     assert len(found) >= 3
     for path in found:
         read = training.load_recipe(path)
-        least = 400 if read.data["kind"] == "shapes" else 1000  # drawn shapes are soon learnt
-        assert read.name == path.stem and read.steps > least and read.card["licence"]
+        assert read.name == path.stem and read.steps > 1000 and read.card["licence"]
 
 
 def test_the_trained_net_learns_the_task(tmp_path: Path, photos: Path) -> None:
