@@ -165,7 +165,7 @@ def test_the_recipes_fit_together(name: str) -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif("GANVAS_LONG" not in os.environ, reason="minutes of training; set GANVAS_LONG")
 def test_a_longer_training_paints_what_captions_name(tmp_path: Path) -> None:
-    """The recipes words-to-shapes-damsm and words-to-shapes beside the tests: a reader of drawn scenes finds in
+    """By the two recipes beside the tests a reader of drawn scenes finds in
     paintings the colour and the shape that their captions name, and the colour also where no
     picture of that shape in that colour was ever seen."""
     for name in ("words-to-shapes-damsm", "words-to-shapes"):
