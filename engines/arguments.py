@@ -264,6 +264,12 @@ def _train(c: _Command) -> None:
     c.add_argument("--minutes", type=float, metavar="M", help="stop in time, to be resumed")
     c.add_argument("--resume", action="store_true", help="go on from the saved state")
     c.add_argument(
+        "--start",
+        type=Path,
+        metavar="FILE",
+        help="a trained model of the recipe's shape, to go on from instead of from chance",
+    )
+    c.add_argument(
         "--file",
         action="append",
         default=[],

@@ -462,7 +462,7 @@ def train(options: argparse.Namespace) -> int:
     try:
         for event in training.train_file(
             recipe, options.data, options.output, device, devices, options.resume,
-            options.steps, options.minutes, _named_files(options.file),
+            options.steps, options.minutes, _named_files(options.file), options.start,
         ):  # fmt: skip
             if options.json:
                 print(training.event_line(event), flush=True)

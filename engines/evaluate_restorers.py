@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -23,7 +23,7 @@ from engines.controls import ModelCard
 from engines.datasets import read_rgb
 from engines.engine import Engine
 from engines.families.unmosaic import squares
-from engines.job import Job, Picture, Result
+from engines.job import Job, Picture, Result, Value
 from engines.photodata import Set, listed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -108,9 +108,11 @@ class Restorer:
         self.engine = Engine()
         self.card: ModelCard = self.engine.describe(str(model))
 
-    def __call__(self, **given: np.ndarray) -> np.ndarray:
+    def __call__(
+        self, values: Mapping[str, Value] | None = None, **given: np.ndarray
+    ) -> np.ndarray:
         pictures = {role: Picture(pixels) for role, pixels in given.items()}
-        job = Job(self.card.family, self.card.checkpoint, {}, pictures)
+        job = Job(self.card.family, self.card.checkpoint, dict(values or {}), pictures)
         last = list(self.engine.run(job))[-1]
         assert isinstance(last, Result)
         return last.picture.pixels
@@ -138,18 +140,18 @@ def through_jpeg(pixels: np.ndarray, quality: int) -> np.ndarray:
 
 
 def colourising(restore: Restorer, photo: np.ndarray, _: int) -> tuple[Numbers, Row]:
+    """As it is, and with the mean of the likely colours: the first is as colourful as photos are,
+    the second nearest to the photo."""
     grey = images.to_grey(Picture(photo)).pixels
     made, plain = restore(photo=grey), np.repeat(grey[..., None], 3, 2)
     kept = np.array_equal(images.to_grey(Picture(made)).pixels, grey)
-    return {
-        "PSNR": psnr(made, photo),
-        "PSNR, grey": psnr(plain, photo),
-        "chroma error": chroma_error(made, photo),
-        "chroma error, grey": chroma_error(plain, photo),
-        "colourfulness": colourfulness(made),
-        "colourfulness, photos": colourfulness(photo),
-        "luminance kept": float(kept),
-    }, (plain, made, photo)
+    found: Numbers = {"luminance kept": float(kept)}
+    pale = restore({"vivid": 0.0}, photo=grey)
+    for name, picture in (("", made), (", vividness 0", pale), (", grey", plain)):
+        found[f"PSNR{name}"] = psnr(picture, photo)
+        found[f"chroma error{name}"] = chroma_error(picture, photo)
+        found[f"colourfulness{name}"] = colourfulness(picture)
+    return found | {"colourfulness, photos": colourfulness(photo)}, (plain, made, photo)
 
 
 def unmosaicking(restore: Restorer, photo: np.ndarray, number: int) -> tuple[Numbers, Row]:

@@ -174,6 +174,25 @@ class Trainer:
         """Write the trained model as a safetensors file of ours."""
         raise NotImplementedError
 
+    def begin_from(self, path: Path) -> None:
+        """Give the averaged networks the weights that a trained model has of them: a network whole
+        or not at all, and at least one. Raises RecipeError or CheckpointError."""
+        opened = checkpoint.open_checkpoint(path)
+        shapes, known = opened.shapes(), False
+        for name in self.averaged:
+            module: nn.Module = getattr(self, name)
+            wanted = {key: tuple(value.shape) for key, value in module.state_dict().items()}
+            for prefix in ("", f"{name}."):  # as `joined` and `write` name them
+                if all(shapes.get(prefix + key) == shape for key, shape in wanted.items()):
+                    tensors = opened.tensors()
+                    module.load_state_dict({key: tensors[prefix + key] for key in wanted})
+                    known = True
+                    break
+        if not known:
+            raise RecipeError(
+                f"{path.name} holds no network of the shape that {self.recipe.name} has."
+            )
+
     def joined(self, averages: Mapping[str, nn.Module]) -> dict[str, Tensor]:
         """The weights of all averaged networks, below their names."""
         return {
@@ -242,6 +261,7 @@ def train_file(
     steps: int | None = None,
     minutes: float | None = None,
     files: Mapping[str, Path] | None = None,
+    start: Path | None = None,
 ) -> Iterator[Event]:
     """`train` for a recipe file and a data root. `steps` cuts every stage in proportion (a trial
     run); `files` says where the recipe's files are."""
@@ -257,7 +277,7 @@ def train_file(
             ),
         )
     found = datasets.make_dataset(dict(read.data), Path(data), read.seed)
-    yield from train(read, out, found, device, devices, resume, minutes)
+    yield from train(read, out, found, device, devices, resume, minutes, start)
 
 
 def _found(named: Mapping[str, str], given: Mapping[str, Path], out: Path) -> dict[str, str]:
@@ -286,13 +306,15 @@ def train(
     devices: int | str = 1,
     resume: bool = False,
     minutes: float | None = None,
+    start: Path | None = None,
 ) -> Iterator[Event]:
     """Train and yield Progress (losses in the note) and Preview; the last event is a Result.
 
     Writes to `out`: state.pt (resume), losses.csv, samples/*.png, and model.safetensors at the end.
-    With `minutes` it stops in time, its state saved, so that `resume` goes on later.
+    With `minutes` it stops in time, its state saved, so that `resume` goes on later. `start` is a
+    trained model that the networks begin with instead of chance.
     """
-    run = _Run(recipe, Path(out), data, device, devices)
+    run = _Run(recipe, Path(out), data, device, devices, start)
     recipe = run.recipe
     start = run.load() if resume else 0
     if run.fabric.global_rank == 0:
@@ -320,7 +342,13 @@ class _Run:
     """The live side of one training on one rank."""
 
     def __init__(
-        self, recipe: Recipe, out: Path, data: datasets.DataSet, device: str, devices: int | str
+        self,
+        recipe: Recipe,
+        out: Path,
+        data: datasets.DataSet,
+        device: str,
+        devices: int | str,
+        start: Path | None = None,
     ) -> None:
         self.out, self.data = out, data
         self.recipe = recipe = recipe.on(choose(device).type)
@@ -331,6 +359,8 @@ class _Run:
             torch.set_float32_matmul_precision("high")
         torch.manual_seed(recipe.seed)
         self.trainer = make_trainer(recipe, data)
+        if start is not None:
+            self.trainer.begin_from(start)
         modules, optimisers = self.trainer.modules(), self.trainer.optimisers
         self.averages = {n: Average(modules[n], recipe.ema) for n in self.trainer.averaged}
         for name, module in modules.items():

@@ -49,6 +49,7 @@ LOADS_TORCH = (
     "engines.tensors",
     "engines.replay",
     "engines.tiled",
+    "engines.distil",
     "engines.training",
     "engines.unet",
     "engines.windows",

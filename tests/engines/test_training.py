@@ -193,6 +193,28 @@ def test_the_trained_net_learns_the_task(tmp_path: Path, photos: Path) -> None:
     assert np.mean(pixel[-5:]) < 0.5 * np.mean(pixel[:3])
 
 
+def test_a_trained_model_is_where_another_training_starts(tmp_path: Path, photos: Path) -> None:
+    """At a rate of nearly 0 it stays what it was."""
+    first, then = tmp_path / "first", tmp_path / "then"
+    list(training.train_file(recipe(tmp_path, PAIRED), photos, first, device="cpu"))
+    frozen = recipe(tmp_path, PAIRED.replace("steps = 6", "steps = 2\nrate = 1e-9"))
+    trained = first / "model.safetensors"
+    list(training.train_file(frozen, photos, then, device="cpu", start=trained))
+    before = checkpoint.open_checkpoint(trained).tensors()
+    after = checkpoint.open_checkpoint(then / "model.safetensors").tensors()
+    learnt = [k for k in before if k.endswith(("weight", "bias"))]
+    assert all(torch.allclose(before[k].float(), after[k].float(), atol=1e-3) for k in learnt)
+
+
+def test_a_start_of_another_shape_is_refused(tmp_path: Path, photos: Path) -> None:
+    first = tmp_path / "first"
+    list(training.train_file(recipe(tmp_path, PAIRED), photos, first, device="cpu", steps=1))
+    wider = recipe(tmp_path, PAIRED.replace("width = ", "width = 1"))
+    with pytest.raises(training.RecipeError, match="no network of the shape"):
+        start = first / "model.safetensors"
+        list(training.train_file(wider, photos, tmp_path / "then", device="cpu", start=start))
+
+
 def test_batches_are_used_again_where_a_stage_says_so(tmp_path: Path, photos: Path) -> None:
     read = training.load_recipe(
         recipe(tmp_path, PAIRED.replace("batch = 2", "batch = 2\nreuse = 3"))

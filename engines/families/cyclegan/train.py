@@ -166,7 +166,7 @@ class CycleGANTrainer(Trainer):
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
-        a, b = _signed(batch["a"]), _signed(batch["b"])
+        a, b = signed(batch["a"]), signed(batch["b"])
         before = (self.done - self.recipe.stage_at(self.done)[1]) * len(a)
         made = Made(*(picture.float() for picture in self.generators(a, b)))
 
@@ -198,7 +198,7 @@ class CycleGANTrainer(Trainer):
         both = averages["generators"]
         device = next(both.parameters()).device
         raw = self.data.batch(SAMPLES, min(6, len(self.data)), self.recipe.stages[-1].size, rank=99)
-        a, b = (_signed(torch.from_numpy(raw[name]).to(device)) for name in "ab")
+        a, b = (signed(torch.from_numpy(raw[name]).to(device)) for name in "ab")
         with torch.inference_mode():
             made = both(a, b)
         return sheet([a, made.fake_b, made.back_a, b, made.fake_a, made.back_b])
@@ -212,6 +212,6 @@ class CycleGANTrainer(Trainer):
         self.write(path, state, "cyclegan", self.config, half)
 
 
-def _signed(pictures: Tensor) -> Tensor:
+def signed(pictures: Tensor) -> Tensor:
     """(N, 3, H, W) uint8 -> float32 in [-1, 1]."""
     return (pictures.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)

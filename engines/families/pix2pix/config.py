@@ -80,12 +80,19 @@ class MultimodalConfig:
     """widths: channels at 1/2, 1/4, ... of the picture's size. code: length of the variation code.
     native: the size (width, height) it was trained at. dyed: the decoder knows the colours of the
     hints as a field over the whole sheet, and the hints themselves enter at an eighth of the size
-    and below; otherwise they only enter, at a quarter and below."""
+    and below; otherwise they only enter, at a quarter and below. trunk: channels behind the decoder
+    at half the size."""
 
     widths: tuple[int, ...] = (32, 72, 136, 232, 256)
     code: int = 12
     native: tuple[int, int] = (192, 256)
     dyed: bool = False  # what files without the entry are
+    trunk: int = 48  # even
+
+    @property
+    def ups(self) -> tuple[int, ...]:
+        """Channels of the decoder's levels, from the coarsest."""
+        return (*(width * 7 // 8 for width in self.widths[-2:0:-1]), self.trunk)
 
     @property
     def first_hinted(self) -> int:
@@ -225,7 +232,9 @@ def recognise_multimodal(checkpoint: Checkpoint) -> MultimodalConfig | None:
         return None
     native = checkpoint.metadata.get("config", {}).get("native", MultimodalConfig.native)
     dyed = checkpoint.shape("up.0.dye.weight") is not None
-    config = MultimodalConfig((stem[0],), code[0], (int(native[0]), int(native[1])), dyed)
+    trunk = (checkpoint.shape("refine.first.weight") or (0,))[0]
+    size = (int(native[0]), int(native[1]))
+    config = MultimodalConfig((stem[0],), code[0], size, dyed, trunk)
     widths = [stem[0]]
     while (down := checkpoint.shape(f"down.{len(widths) - 1}.weight")) is not None:
         if down[1:] != (widths[-1] + 4 * (len(widths) > config.first_hinted), 4, 4):

@@ -100,21 +100,15 @@ class MultimodalUNet(nn.Module):
             for level, (a, b) in enumerate(pairwise(widths))
         )
         self.middle = nn.ModuleList([Residual(widths[-1], style)])
-        below = (widths[-1], *(self._up_width(w) for w in widths[-2:0:-1]))
-        skips = widths[-2::-1]
-        outs = (*(self._up_width(w) for w in widths[-2:0:-1]), 48)
+        below = (widths[-1], *config.ups[:-1])
         self.up = nn.ModuleList(
-            Up(b, s, o, style, config.dyed) for b, s, o in zip(below, skips, outs)
+            Up(b, s, o, style, config.dyed) for b, s, o in zip(below, widths[-2::-1], config.ups)
         )
-        self.refine = Residual(48, style)
-        self.fine = nn.Conv2d(48 + 1, 24, 3, padding=1)
-        self.out = nn.Conv2d(24, 3, 3, padding=1)
+        self.refine = Residual(config.trunk, style)
+        self.fine = nn.Conv2d(config.trunk + 1, config.trunk // 2, 3, padding=1)
+        self.out = nn.Conv2d(config.trunk // 2, 3, 3, padding=1)
         self.register_buffer("code_mean", torch.zeros(config.code))
         self.register_buffer("code_spread", torch.eye(config.code))
-
-    @staticmethod
-    def _up_width(width: int) -> int:
-        return width * 7 // 8
 
     def forward(self, edges: Tensor, hints: Tensor, code: Tensor, noise: Tensor) -> Tensor:
         field = colour_field(F.avg_pool2d(hints.float(), 4)).to(hints)

@@ -223,7 +223,7 @@ class MultimodalTrainer(Trainer):
         generator = averages["generator"]
         assert isinstance(generator, MultimodalUNet)
         self.fit_codes(generator, averages["encoder"])
-        _export(
+        export_generator(
             generator,
             self.config,
             dict(self.recipe.card) | {"sketch": self.data.stats()},
@@ -323,7 +323,7 @@ class Pix2PixTrainer(Trainer):
         return sheet([given.expand_as(target), made, target])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        _export(averages["generator"], self.config, dict(self.recipe.card), path, half)
+        export_generator(averages["generator"], self.config, dict(self.recipe.card), path, half)
 
 
 _NETWORK: dict[str, Any] = {
@@ -363,9 +363,10 @@ def _discriminator(network: Mapping[str, Any]) -> nn.Module:
     raise RecipeError(f"The discriminator is patch or pixel, not “{network['discriminator']}”.")
 
 
-def _export(
+def export_generator(
     generator: nn.Module, config: Config, card: dict[str, Any], path: Path, half: bool
 ) -> None:
+    """Write a generator as a safetensors file of ours."""
     from engines.checkpoint import save
     from engines.families.pix2pix import Pix2Pix
 

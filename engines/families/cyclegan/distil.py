@@ -1,0 +1,110 @@
+"""Both generators of a CycleGAN, small ones that learn from larger ones; see engines/distil.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engines.distil import DistilTrainer, begin, open_teacher
+from engines.families.cyclegan import CycleGAN as Family
+from engines.families.cyclegan.config import Config
+from engines.families.cyclegan.net import CycleGAN
+from engines.families.cyclegan.train import signed
+from engines.job import Picture
+from engines.residual import ResNetConfig
+from engines.training import Recipe, RecipeError, sheet
+from engines.unpaireddata import SAMPLES, UnpairedPhotos
+
+
+class CycleGANDistiller(DistilTrainer):
+    """[network]  width of both generators; the rest, the discriminators too, is the teacher's."""
+
+    def __init__(self, recipe: Recipe, data: UnpairedPhotos) -> None:
+        config, teacher = open_teacher(recipe, Family())
+        if unknown := set(recipe.network) - {"width"}:
+            raise RecipeError(f"The recipe's entry “{sorted(unknown)[0]}” is unknown.")
+        assert isinstance(config, Config)
+        ab, ba = config.ab, config.ba
+        if not isinstance(ab, ResNetConfig) or not isinstance(ba, ResNetConfig):
+            raise RecipeError("The teacher is not two residual networks.")
+        width = recipe.network.get("width", ab.width)
+        self.data = data
+        self.config = replace(config, ab=replace(ab, width=width), ba=replace(ba, width=width))
+        student = CycleGAN(replace(self.config, judge_a=None, judge_b=None))
+        for part, (wide, narrow) in {
+            "ab": (ab, self.config.ab),
+            "ba": (ba, self.config.ba),
+        }.items():
+            assert isinstance(narrow, ResNetConfig)
+            nets = student.get_submodule(part), teacher.get_submodule(part)
+            begin(*nets, axes(wide), groups(wide), groups(narrow), turned(wide))
+        self.pair(recipe, teacher, student)
+
+    def asked(self, batch: Mapping[str, Tensor], noise: torch.Generator) -> list[tuple[Any, ...]]:
+        return [(signed(batch["a"]), "ab"), (signed(batch["b"]), "ba")]
+
+    def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
+        """Rows: pictures of A, the teacher's and the student's of B; then of B, of A."""
+        device = next(self.student.parameters()).device
+        raw = self.data.batch(SAMPLES, min(6, len(self.data)), self.recipe.stages[-1].size, rank=99)
+        rows: list[Tensor] = []
+        for name, part in (("a", "ab"), ("b", "ba")):
+            given = signed(torch.from_numpy(raw[name]).to(device))
+            with torch.inference_mode():
+                made = [net(given, part) for net in (self.teacher, averages["student"])]
+            rows += [given, *made]
+        return sheet(rows)
+
+    def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
+        judges = {k: v for k, v in self.teacher.state_dict().items() if k.startswith("judge")}
+        state = judges | averages["student"].state_dict()
+        self.write(path, state, "cyclegan", self.config, half)
+
+
+def groups(config: ResNetConfig) -> dict[str, int]:
+    """How many channels each group of axes() has."""
+    inner = {f"block {number}": config.widest for number in range(config.blocks)}
+    sides = {
+        f"{side} {level}": config.width * 2**level
+        for side in ("down", "up")
+        for level in range(config.downs)
+    }
+    return sides | {"middle": config.widest} | inner
+
+
+def axes(config: ResNetConfig) -> dict[str, Sequence[Sequence[str]]]:
+    """Which groups of channels lie along the axes of each weight of a ResNet whose norms have no
+    weights."""
+    found: dict[str, Sequence[Sequence[str]]] = {}
+
+    def layer(place: int | str, out: str, given: str | None) -> None:
+        both = [[out], [given] if given else []]
+        name = f"model.{place}.weight"
+        found[name] = both[::-1] if name in turned(config) else both
+        found[f"model.{place}.bias"] = [[out]]
+
+    downs = [f"down {level}" for level in range(config.downs)] + ["middle"]
+    ups = ["middle"] + [f"up {level}" for level in reversed(range(config.downs))]
+    layer(1, downs[0], None)
+    for level in range(config.downs):
+        layer(4 + 3 * level, downs[level + 1], downs[level])
+    first = 4 + 3 * config.downs
+    for number in range(config.blocks):
+        layer(f"{first + number}.conv_block.1", f"block {number}", "middle")
+        layer(f"{first + number}.conv_block.5", "middle", f"block {number}")
+    first += config.blocks
+    for level in range(config.downs):
+        layer(first + 3 * level, ups[level + 1], ups[level])
+    found[f"model.{first + 3 * config.downs + 1}.weight"] = [[], [ups[-1]]]
+    return found
+
+
+def turned(config: ResNetConfig) -> list[str]:
+    """The weights of its transposed convolutions."""
+    first = 4 + 3 * config.downs + config.blocks
+    return [f"model.{first + 3 * level}.weight" for level in range(config.downs)]

@@ -1,0 +1,166 @@
+"""A student begins with the teacher's strongest channels and comes nearer to it with every step."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from engines import checkpoint, distil, training
+from engines.families.cyclegan import distil as cycles
+from engines.families.cyclegan.config import Config as CycleConfig
+from engines.families.cyclegan.config import JudgeConfig
+from engines.families.cyclegan.net import CycleGAN
+from engines.families.pix2pix import distil as sketches
+from engines.families.pix2pix.config import MultimodalConfig
+from engines.families.pix2pix.multimodal import MultimodalUNet
+from engines.family import families
+from engines.job import Progress
+from engines.residual import ResNetConfig
+from engines.residualnet import ResNet
+
+WIDE = MultimodalConfig((8, 12, 16, 20), code=3, native=(32, 32), dyed=True, trunk=10)
+NARROW = replace(WIDE, widths=(4, 9, 8, 11), trunk=6)
+
+
+def silence(
+    module: nn.Module,
+    axes: distil.Axes,
+    wide: Mapping[str, int],
+    narrow: Mapping[str, int],
+    turned: tuple[str, ...] = (),
+) -> None:
+    """Let no weight read the channels, drawn by chance, that a student has no place for."""
+    state = module.state_dict()
+    source = torch.Generator().manual_seed(5)
+    mute = {g: torch.randperm(n, generator=source)[narrow[g] :] for g, n in wide.items()}
+    for name, along in axes.items():
+        reads = int(name not in turned)
+        if len(along) > reads and state[name].dim() > 2:
+            start = 0
+            for group in along[reads]:
+                state[name].index_fill_(reads, mute[group] + start, 0.0)
+                start += wide[group]
+
+
+@pytest.mark.parametrize("dyed", [True, False])
+def test_a_sketcher_without_its_idle_channels_paints_the_same(dyed: bool) -> None:
+    wide, narrow = replace(WIDE, dyed=dyed), replace(NARROW, dyed=dyed)
+    torch.manual_seed(1)
+    teacher, student = MultimodalUNet(wide), MultimodalUNet(narrow)
+    nn.init.normal_(teacher.up[0].grain)  # pyright: ignore[reportArgumentType]
+    axes, counts = sketches.axes(wide), (sketches.groups(wide), sketches.groups(narrow))
+    silence(teacher, axes, *counts)
+    distil.begin(student, teacher, axes, *counts)
+    hints = torch.rand(2, 4, 32, 32).round()
+    given = (torch.rand(2, 1, 32, 32), hints, torch.randn(2, 3), torch.randn(2, 1, 32, 32))
+    with torch.inference_mode():
+        assert torch.allclose(student(*given), teacher(*given), atol=1e-5)
+
+
+def test_a_residual_net_without_its_idle_channels_paints_the_same() -> None:
+    wide = ResNetConfig(width=6, blocks=2)
+    narrow = replace(wide, width=4)
+    torch.manual_seed(1)
+    teacher, student = ResNet(wide), ResNet(narrow)
+    counts = (cycles.groups(wide), cycles.groups(narrow))
+    turned = tuple(cycles.turned(wide))
+    silence(teacher, cycles.axes(wide), *counts, turned)
+    distil.begin(student, teacher, cycles.axes(wide), *counts, turned)
+    picture = torch.rand(2, 3, 16, 16)
+    with torch.inference_mode():
+        assert torch.allclose(student(picture), teacher(picture), atol=1e-5)
+
+
+def write(path: Path, family: str, config: object, module: nn.Module) -> Path:
+    body = {"family": family, "config": families()[family].to_dict(config), "card": {}}
+    state: dict[str, Tensor] = dict(module.state_dict())
+    checkpoint.save(path, state, body)
+    return path
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    random = np.random.default_rng(2)
+    for side in ("a", "b"):
+        (tmp_path / "set" / side).mkdir(parents=True)
+        for number in range(4):
+            pixels = np.kron(random.integers(0, 255, (4, 4, 3)), np.ones((10, 10, 1)))
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "set" / side / f"{number}.png")
+    return tmp_path
+
+
+RECIPE = """
+name = "student"
+trainer = "{trainer}"
+[data]
+{data}
+[network]
+{network}
+[every]
+losses = 1
+[[stage]]
+size = [32, 32]
+batch = 4
+steps = 40
+rate = 2e-3
+[files]
+teacher = "../teacher.safetensors"
+"""
+
+
+def trained(folder: Path, text: str) -> tuple[list[float], Path]:
+    """How far from its teacher the student was at every step, and its file."""
+    (folder / "student.toml").write_text(text)
+    out = folder / "run"
+    events = list(training.train_file(folder / "student.toml", folder, out, device="cpu"))
+    notes = [e.note.split() for e in events if isinstance(e, Progress)]
+    return [float(note[note.index("pixel") + 1]) for note in notes], out / "model.safetensors"
+
+
+def test_a_small_sketcher_learns_from_a_large_one(photos: Path) -> None:
+    torch.manual_seed(3)
+    write(photos / "teacher.safetensors", "pix2pix", WIDE, MultimodalUNet(WIDE))
+    network = f"widths = {list(NARROW.widths)}\ntrunk = {NARROW.trunk}"
+    data = 'kind = "edges"\nfolder = "set/a"\nnative = [32, 32]'
+    trainer = "pix2pix.distil:MultimodalDistiller"
+    off, file = trained(photos, RECIPE.format(trainer=trainer, data=data, network=network))
+    assert np.mean(off[-10:]) < 0.85 * off[0]
+    made = checkpoint.open_checkpoint(file)
+    assert families()["pix2pix"].recognise(made) == NARROW
+    told, learnt = (
+        checkpoint.open_checkpoint(p).tensors() for p in (file, photos / "teacher.safetensors")
+    )
+    assert torch.allclose(told["code_spread"].float(), learnt["code_spread"], atol=1e-3)
+
+
+def test_small_generators_learn_from_large_ones_and_keep_their_judges(photos: Path) -> None:
+    torch.manual_seed(3)
+    net, judge = ResNetConfig(width=6, blocks=1), JudgeConfig(width=4)
+    config = CycleConfig(net, net, judge, judge, ("A", "B"))
+    teacher = CycleGAN(config)
+    write(photos / "teacher.safetensors", "cyclegan", config, teacher)
+    data = 'kind = "unpaired"\nfolder = "set"\na = "a"\nb = "b"'
+    trainer = "cyclegan.distil:CycleGANDistiller"
+    off, file = trained(photos, RECIPE.format(trainer=trainer, data=data, network="width = 4"))
+    assert np.mean(off[-5:]) < 0.8 * np.mean(off[:3])
+    made = checkpoint.open_checkpoint(file)
+    found = families()["cyclegan"].recognise(made)
+    assert isinstance(found, CycleConfig) and found.ab == replace(net, width=4)
+    judges = [key for key in teacher.state_dict() if key.startswith("judge")]
+    assert judges and all(
+        torch.allclose(made.tensors()[key].float(), teacher.state_dict()[key], atol=1e-2)
+        for key in judges
+    )
+
+
+def test_a_student_is_no_wider_than_its_teacher(photos: Path) -> None:
+    write(photos / "teacher.safetensors", "pix2pix", NARROW, MultimodalUNet(NARROW))
+    data = 'kind = "edges"\nfolder = "set/a"\nnative = [32, 32]'
+    trainer, network = "pix2pix.distil:MultimodalDistiller", f"widths = {list(WIDE.widths)}"
+    with pytest.raises(training.RecipeError, match="more channels than its teacher"):
+        trained(photos, RECIPE.format(trainer=trainer, data=data, network=network))
