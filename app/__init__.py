@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("studio")
 
+TURN = 0.001  # seconds of Python that another thread has before the GUI's thread comes to its turn
+
 
 def start(argv: Sequence[str] = ()) -> int:
     """Open the window, and in it the files named in `argv`. Gives the exit code."""
@@ -38,6 +40,7 @@ def start(argv: Sequence[str] = ()) -> int:
 
 def open_window(**changes: Any) -> MainWindow:
     """The window with all behind it, not yet shown and with nothing loaded."""
+    sys.setswitchinterval(TURN)
     from PySide6.QtWidgets import QApplication
 
     from app import i18n, theme

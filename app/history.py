@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 from PySide6.QtCore import QObject, Signal
 
@@ -259,7 +260,7 @@ class _Store:
         thumbnail = path.with_suffix(".thumb.png")
         image = Image.fromarray(picture.pixels)
         image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS, reducing_gap=2)
-        image.save(thumbnail, "PNG", compress_level=1)
+        thumbnail.write_bytes(Picture(np.asarray(image)).to_png())
         return HistoryEntry(
             id=path.stem, time=moment, title=title, family=job.family, checkpoint=job.checkpoint,
             seed=job.seed, size=picture.size, digest=job.digest, values=dict(job.values),

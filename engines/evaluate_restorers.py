@@ -35,7 +35,14 @@ HELD_OUT = (
     Set("birds/images", "birds/labels.csv"),
 )
 # pictures of our own for the sheet, since those of the data sets are not ours to show
-OWN = ("sunflower-field", "night-swirls", "watercolour", "stained-glass", "knit", "waves")
+OWN = (
+    "samples/landscape",
+    "samples/garment-jumper",
+    "samples/garment-dress",
+    "samples/garment-trousers",
+    "styles/sunflower-field",
+    "styles/watercolour",
+)
 SIDES = (6, 10, 16)  # of the squares, in pixels, in turn
 Row = tuple[np.ndarray, ...]  # pictures of one photo, side by side in the sheet
 Numbers = dict[str, float]
@@ -196,7 +203,7 @@ def shown(restore: Restorer, side: int = 192) -> np.ndarray:
     made of it, and the picture."""
     rows: list[Row] = []
     for number, name in enumerate(OWN):
-        picture = read_rgb(ROOT / "resources" / "styles" / f"{name}.jpg")
+        picture = read_rgb(ROOT / "resources" / f"{name}.jpg")
         rows.append(KINDS[restore.card.family](restore, _middle(picture, side), number)[1])
     return sheet(rows, side)
 

@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from engines import pngfile
+
 VERSION = 1
 PNG_KEY = "ganvas"
 PNG_CAPTION = "Description"  # the keyword that the PNG specification gives to it
@@ -105,9 +107,7 @@ class Picture:
         return _picture_from_bytes, (self.pixels.shape, self.pixels.tobytes())
 
     def to_png(self) -> bytes:
-        buffer = io.BytesIO()
-        Image.fromarray(self.pixels).save(buffer, "PNG", compress_level=1)
-        return buffer.getvalue()
+        return pngfile.encode(self.pixels)
 
     @classmethod
     def from_png(cls, data: bytes) -> Picture:
@@ -227,15 +227,13 @@ def save_png(picture: Picture, job: Job | None, path: str | Path, caption: str =
 
     The file appears whole or not at all (written beside the target, then renamed).
     """
-    info = PngImagePlugin.PngInfo()
-    if job is not None:
-        info.add_itxt(PNG_KEY, job.to_json(), zip=False)
+    texts = {} if job is None else {PNG_KEY: job.to_json()}
     if caption:
-        info.add_itxt(PNG_CAPTION, caption, zip=False)
+        texts[PNG_CAPTION] = caption
     path = Path(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        Image.fromarray(picture.pixels).save(part, "PNG", pnginfo=info)
+        part.write_bytes(pngfile.encode(picture.pixels, texts))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -100,10 +100,12 @@ def test_a_png_appears_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.M
     save_png(picture(), job(), tmp_path / "a.png")
     before = (tmp_path / "a.png").read_bytes()
 
-    def full(*_: object, **__: object) -> None:
+    def full(self: Path, data: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(data[:50])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Image.Image, "save", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="space"):
         save_png(picture(seed=1), job(), tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes() == before
