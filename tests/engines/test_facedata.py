@@ -173,3 +173,23 @@ def test_folders_of_classes_are_labels_that_exclude_one_another(tmp_path: Path, 
     grey(tmp_path / "test" / "sad" / "9.png", 90) if split else None
     faces = LabelledFaces(tmp_path, attributes=("angry", "happy"))
     assert faces.labels.tolist() == [[1, 0], [0, 1], [0, 1]] and faces.known.all()
+
+
+def test_a_region_is_where_an_attribute_shows(tmp_path: Path) -> None:
+    """A smile lightens the lower half, glasses darken a stripe; nearly all who smile wear them,
+    which a comparison of means would take for the same."""
+    rng = np.random.default_rng(4)
+    (tmp_path / "train").mkdir()
+    lines = ["file,split,smile,glasses"]
+    for number in range(60):
+        smiles = rng.random() < 0.5
+        glasses = smiles if rng.random() < 0.8 else not smiles
+        pixels = rng.normal(120, 4, (32, 32, 3))
+        pixels[20:] += 60 * smiles
+        pixels[8:12] -= 60 * glasses
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(tmp_path / f"train/{number}.png")
+        lines.append(f"train/{number}.png,train,{'teeth' if smiles else 'closed'},{'yes' if glasses else 'no'}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    smile, glasses = LabelledFaces(tmp_path, attributes=("smile", "glasses")).regions(16)
+    assert smile.shape == (16, 16) and smile[11:].min() > 0.9 and smile[:9].max() < 0.1
+    assert glasses[4:6].min() > 0.9 and glasses[8:].max() < 0.1 and glasses[:2].max() < 0.1

@@ -582,3 +582,32 @@ def test_every_target_is_shown_on_one_sheet_with_its_name(tmp_path: Path) -> Non
     made = Bench(SMALL, tmp_path).run(targets="all")
     assert made.sheet is not None and made.picture == made.sheet
     assert made.sheet.width * made.sheet.height > sum(p.width * p.height for p in made.pictures)
+
+
+def test_paint_costs_more_where_no_label_that_changes_shows(
+    smiles: LabelledFaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The smile shows in the upper half, the hat in the left one."""
+    from engines.families.stargan.train import StarGANTrainer
+
+    shows = np.zeros((2, 4, 4), np.float32)
+    shows[0, :2], shows[1, :, :2] = 1, 1
+    monkeypatch.setattr(smiles, "regions", lambda: shows)
+    told = recipe(
+        network={**recipe().network, "blend": True}, losses={"critics": 2, "outside": 3.0}
+    )
+    trainer = StarGANTrainer(told, smiles)
+    own = torch.zeros(3, 2)
+    target_ = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]])
+    price = trainer._price(own, target_, torch.zeros(3, 1, 16, 16))
+    assert price[0, 0, :8].eq(1).all() and price[0, 0, 8:].eq(4).all()
+    assert price[1, 0, 8:, 8:].eq(4).all() and price[1].sum() == 64 * 4 + 192
+    assert price[2].eq(4).all()
+    plain = StarGANTrainer(recipe(network=told.network), smiles)
+    assert plain._price(own, target_, torch.zeros(3, 1, 16, 16)).eq(1).all()
+
+
+def test_it_trains_with_regions_and_moved_pictures(smiles: LabelledFaces, tmp_path: Path) -> None:
+    losses = {"critics": 2, "mask": 0.1, "outside": 3.0, "moved": 0.1, "light": 0.1}
+    told = recipe(network={**recipe().network, "blend": True}, losses=losses)
+    stopped_and_resumed(replace(told, every={"state": 2, "losses": 1}), smiles, tmp_path)

@@ -51,6 +51,9 @@ _LOSSES: dict[str, Any] = {
     "reconstruction": 10.0,
     "penalty": 10.0,
     "mask": 0.0,  # how much a blending net pays for every pixel that it paints over
+    "outside": 0.0,  # and how much more where none of the labels that change shows in the photos
+    "moved": 0.0,  # share of the side by which the discriminator's pictures are moved at random
+    "light": 0.0,  # how much lighter or darker they are made where they are moved
     "critics": 5,  # updates of the discriminator for one of the generator, each on its own photos
     "single": 0.0,  # share of targets that change one label alone; the others are another photo's
 }
@@ -100,6 +103,7 @@ class StarGANTrainer(Trainer):
             _start_discriminator(self.discriminator, judge, Path(network["start_discriminator"]))
         self.parts = configs.parts(self.config)
         self.judge = judge if network["keep_discriminator"] else None
+        self._regions = torch.from_numpy(data.regions()) if self.losses["outside"] else None
         count = len(labels)
         self._groups = torch.zeros(count, count)  # of each label: those of its exclusive group
         for label in range(count):
@@ -129,9 +133,10 @@ class StarGANTrainer(Trainer):
             target, asked = self._targets(own, known, noise)
             with torch.set_grad_enabled(number == len(chunks[0])):
                 fake, mask = self._painted(real, self._vector(target, known))
+                mask = mask * self._price(own, target, mask)
             found |= self._discriminate(fabric, real, fake, labels, known, noise)
         back = self._vector(own, chunks[2][-1])
-        return found | self._generate(fabric, real, fake, mask, target, asked, back)
+        return found | self._generate(fabric, real, fake, mask, target, asked, back, noise)
 
     def _painted(self, photo: Tensor, vector: Tensor) -> tuple[Tensor, Tensor]:
         """The edited photo and what it costs to paint: the mask, or nothing of a net without."""
@@ -139,6 +144,15 @@ class StarGANTrainer(Trainer):
             return self.generator(photo, vector).float(), photo.new_zeros(1)
         made, mask = self.generator(photo, vector, with_mask=True)
         return made.float(), mask.float()
+
+    def _price(self, own: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+        """What a painted pixel costs where it is: 1, and more where no label that changes shows."""
+        if self._regions is None or mask.dim() < 4:
+            return mask.new_ones(1)
+        self._regions = self._regions.to(mask.device)  # once
+        changed = (own != target).to(mask)[:, :, None, None]
+        shows = F.interpolate((changed * self._regions).amax(1, keepdim=True), mask.shape[2:])
+        return 1 + float(self.losses["outside"]) * (1 - shows)
 
     def _teach_labeller(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -218,7 +232,8 @@ class StarGANTrainer(Trainer):
         noise: torch.Generator,
     ) -> dict[str, Tensor]:
         mix = layers.uniform((len(real), 1), noise)
-        found, logits = discriminator_losses(self.discriminator, real, fake, mix)
+        seen = self._seen(real, noise), self._seen(fake.detach(), noise)
+        found, logits = discriminator_losses(self.discriminator, *seen, mix)
         found["D_class"] = self._class_loss(logits, labels, known)
         weights = {"D_class": self.losses["class"], "D_slope": self.losses["penalty"]}
         terms = [float(weights.get(name, 1.0)) * term for name, term in found.items()]
@@ -234,9 +249,10 @@ class StarGANTrainer(Trainer):
         target: Tensor,
         asked: Tensor,
         back: Tensor,
+        noise: torch.Generator,
     ) -> dict[str, Tensor]:
         self.discriminator.requires_grad_(False)
-        realness, logits = self.discriminator(fake)
+        realness, logits = self.discriminator(self._seen(fake, noise))
         parts = {
             "gan": -realness.float().mean(),
             "class": self._class_loss(logits, target, asked),
@@ -248,6 +264,11 @@ class StarGANTrainer(Trainer):
         descend(fabric, loss, self.optimisers["generator"])
         self.discriminator.requires_grad_(True)
         return {name: value.detach() for name, value in parts.items()}
+
+    def _seen(self, pictures: Tensor, noise: torch.Generator) -> Tensor:
+        return layers.moved(
+            pictures, float(self.losses["moved"]), noise, float(self.losses["light"])
+        )
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
         """Rows: six photos, the same with their own labels, then every target of each."""
