@@ -333,6 +333,8 @@ def batch(options: argparse.Namespace) -> int:
             try:
                 images = {**kept, role: open_given(path, card.control(role))}
                 wanted = Job(card.family, card.checkpoint, values, images, seed=seed)
+                if options.mask:
+                    wanted = asked.masked(wanted, options.mask, engine, card, path.name)
                 job = checked(wanted, card)
             except ImageError as error:
                 tally.failed(path, str(error))

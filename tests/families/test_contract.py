@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from engines import checkpoint
+from engines import checkpoint, gates, images
 from engines.backbones import Config as BackboneConfig
 from engines.controls import Choice, ImageInput, ModelCard, SketchInput, checked
 from engines.engine import Engine
@@ -227,16 +227,16 @@ def written(family: Family, config: Any, path: Path) -> Path:
 
 def job_for(card: ModelCard, seed: int = 0, size: tuple[int, int] = (36, 40)) -> Job:
     rng = np.random.default_rng(seed)
-    images = {}
+    pictures = {}
     for control in card.controls:
         if isinstance(control, SketchInput) and control.kind == "hints":
             shape: tuple[int, ...] = (size[1], size[0], 4)
         else:
             shape = (size[1], size[0])
-        if isinstance(control, SketchInput | ImageInput):
-            images[control.role] = Picture(rng.integers(0, 256, shape, dtype=np.uint8))
+        if isinstance(control, SketchInput | ImageInput) and control is not gates.control_of(card):
+            pictures[control.role] = Picture(rng.integers(0, 256, shape, dtype=np.uint8))
     values = {"steps": 10} if card.control("steps") else {}
-    return Job(card.family, card.checkpoint, values, images, seed=seed)
+    return Job(card.family, card.checkpoint, values, pictures, seed=seed)
 
 
 def grown(config: Any, size: tuple[int, int]) -> tuple[int, int]:
@@ -318,6 +318,36 @@ def test_any_size_comes_back_as_it_went(
         job = job.with_(values={**job.values, "size": option[0]}) if choices else job
         result = list(events(engine, job))[-1]
         assert isinstance(result, Result) and result.pictures[0].size == grown(config, size), option
+
+
+@each
+def test_a_mask_gates_what_the_model_makes(name: str, config: Any, tmp_path: Path) -> None:
+    control = gates.control_of(families()[name].card(config))
+    if control is None:
+        pytest.skip("There is no photo that could stay, or the paper has masks of its own.")
+    engine = Engine("cpu")
+    card = engine.describe(str(written(families()[name], config, tmp_path / "tiny.safetensors")))
+    photo = Picture(np.random.default_rng(3).integers(0, 256, (40, 36, 3), np.uint8))
+    job = job_for(card)
+    job = job.with_(images={**job.images, control.over: photo})
+    mask = np.zeros((40, 36), np.uint8)
+    mask[20:], mask[18:20] = 255, 100  # wholly, and by a soft edge
+    gated = job.with_(images={**job.images, control.role: Picture(mask)})
+    whole = list(events(engine, job))[-1]
+    seen = list(events(engine, gated))[-1]
+    engine.unload_all()
+    engine.load(str(tmp_path / "tiny.safetensors"))
+    afresh = list(events(engine, gated))[-1]  # not from a result that is remembered
+    assert isinstance(whole, Result) and isinstance(seen, Result) and isinstance(afresh, Result)
+    assert seen.pictures == afresh.pictures and checked(gated, card).images == gated.images
+    made, free = seen.pictures[0].pixels, images.flatten(whole.pictures[0]).pixels
+    scale, stays = len(free) // 40, images.resize(photo.pixels, whole.pictures[0].size)
+    assert np.array_equal(made[: 16 * scale], stays[: 16 * scale])
+    assert np.array_equal(made[22 * scale :], free[22 * scale :])
+    assert not np.array_equal(stays, free)
+    if scale == 1:
+        soft = stays[18:20] * (155 / 255) + free[18:20] * (100 / 255)
+        assert np.abs(made[18:20] - soft).max() <= 0.51
 
 
 @each

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engines import images
-from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, Toggle
+from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, Toggle, gate
 from engines.families.cyclegan import config as configs
 from engines.families.cyclegan.config import Config
 from engines.family import Family, Model, register
@@ -90,7 +90,7 @@ class CycleGAN(Family):
 
 def _controls(config: Config) -> tuple[Control, ...]:
     a, b = config.names
-    controls: list[Control] = [ImageInput("photo", "Photo")]
+    controls: list[Control] = [ImageInput("photo", "Photo"), gate()]
     if config.ba:
         controls += [
             Choice(

@@ -21,6 +21,7 @@ from engines.controls import (
     SketchInput,
     Slider,
     Toggle,
+    gate,
 )
 from engines.families.pix2pix import tasks
 from engines.families.pix2pix.config import (
@@ -157,7 +158,8 @@ def _official_controls(
     """What the net is called, and its controls: only those that do something to it."""
     side = _side(config)
     controls: list[Control] = [
-        SketchInput("edges", "Drawing or photo", "edges", (side, side), photo=True)
+        SketchInput("edges", "Drawing or photo", "edges", (side, side), photo=True),
+        gate("edges"),
     ]
     if config.inputs in (1, 3):
         controls.append(tasks.CHOICE)
