@@ -112,6 +112,12 @@ def _inspect(c: _Command) -> None:
 def _run(c: _Command) -> None:
     _asking(c)
     c.add_argument(
+        "--discriminator",
+        type=Path,
+        metavar="FILE",
+        help="of the model, where it lies in a file of its own: it says what it sees in the result",
+    )
+    c.add_argument(
         "--caption", metavar="CAPTIONER", help="write what this model says of it into the file"
     )
     c.add_argument(

@@ -36,6 +36,27 @@ def job(
     return _masked(job, options, engine)
 
 
+def judged(options: argparse.Namespace, engine: Engine) -> str:
+    """Where the model lies together with the discriminator that is given beside it."""
+    from engines.beside import attached
+    from engines.doctor import inspect
+    from engines.folders import data_folder
+
+    reference = options.model or (recipe(options.recipe).checkpoint if options.recipe else "")
+    found = attached(options.discriminator, engine.find(reference), data_folder() / "models")
+    if found is None:
+        verdict = inspect(options.discriminator)
+        is_model = verdict.kind == "model"
+        raise Refused("That is a model, no discriminator." if is_model else verdict.message)
+    return str(found)
+
+
+def explained(job: Job, engine: Engine) -> Job:
+    """The job with what the discriminator sees, where the model asks whether to tell it."""
+    known = engine.describe(job.checkpoint, job.family).control("explain")
+    return job.with_(values={**job.values, "explain": True}) if known else job
+
+
 def recipe(path: Path) -> Job:
     if not path.is_file():
         raise Refused(f"There is no file {path}.")

@@ -165,6 +165,10 @@ class Engine:
         """The families that recognise these weights, best first; several: ask which."""
         return [family for family, _ in recognised(_opened(self._shelf.find(reference)))]
 
+    def find(self, reference: str) -> Path:
+        """The file or folder of a path, "name" or "name@digest". Raises EngineError."""
+        return self._shelf.find(reference).path
+
     def describe(self, reference: str, family: str = "") -> ModelCard:
         """The card of a model, which is loaded for it, or of a tool by its id. What it is used for
         is what a person said, or else what its name tells."""
