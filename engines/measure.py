@@ -34,7 +34,8 @@ def difference(one: Picture, other: Picture) -> np.ndarray:
     return np.abs(a - b).mean(2) / 255
 
 
-MADE, REAL = np.float32([232, 116, 59]), np.float32([47, 183, 168])  # RGB: for eyes of any kind
+MADE = np.array([232, 116, 59], np.float32)  # RGB: for eyes of any kind
+REAL = np.array([47, 183, 168], np.float32)
 
 
 def judged_map(picture: Picture, sure: np.ndarray) -> Picture:

@@ -24,7 +24,7 @@ from engines.families.attngan.config import Config as AttnConfig
 from engines.families.captioning.config import Config as CaptionConfig
 from engines.families.colourise.config import Config as ColouriseConfig
 from engines.families.cyclegan.config import Config as CycleConfig
-from engines.families.cyclegan.config import JudgeConfig, MobileConfig, PlainConfig
+from engines.families.cyclegan.config import MobileConfig, PlainConfig
 from engines.families.dagan.config import Config as DAGANConfig
 from engines.families.enlarge.config import Config as EnlargeConfig
 from engines.families.fader.config import Config as FaderConfig
@@ -32,6 +32,7 @@ from engines.families.faststyle.config import Config as FastStyleConfig
 from engines.families.genegan.config import Config as GeneGANConfig
 from engines.families.icgan.config import Config as IcGANConfig
 from engines.families.pix2pix.config import (
+    JudgedConfig,
     MultimodalConfig,
     ResNetConfig,
     TensorFlowConfig,
@@ -44,6 +45,7 @@ from engines.families.stargan.config import Config as StarGANConfig
 from engines.families.unmosaic.config import Config as UnmosaicConfig
 from engines.family import Family, candidates, families
 from engines.job import Event, Job, Picture, Preview, Progress, Result, job_from_png, save_png
+from engines.patchgan import JudgeConfig
 
 
 def compact(scale: int) -> dict[str, Any]:
@@ -164,6 +166,7 @@ TINY: dict[str, list[Any]] = {
         ResNetConfig(width=4, blocks=3, norm="batch", dropout=True),
         TensorFlowConfig(width=4, depth=5),
         MultimodalConfig(widths=(8, 12, 16), code=4, native=(32, 48)),
+        JudgedConfig(UNetConfig(width=4, depth=5, dropout=False), JudgeConfig(6, 4, 3, "batch")),
     ],
     "pix2pixhd": [
         HDConfig(labels=12, width=4, downs=3, blocks=1, palette="facades"),

@@ -234,7 +234,7 @@ def _port_weights(config: TensorFlowConfig) -> Iterable[tuple[tuple[str, int], S
         yield ("decoder", level), (width if innermost else 2 * width, above[1], 4, 4)
 
 
-# ---- a generator and its discriminator ------------------------------------------------------------
+# ---- a generator and its discriminator ----------------------------------------------------------
 
 
 def joined(checkpoint: Checkpoint) -> Checkpoint:
