@@ -212,8 +212,6 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
     judge = recognise_discriminator(checkpoint, "labeller.")
     size = told.get("size")
     size = size if isinstance(size, int) and size >= 8 else judge.size if judge else None
-    if judge and judge.size != size:
-        return None  # it was trained on other crops
     blend = (checkpoint.shape(f"{part}main.{15 + blocks}.weight") or ())[:1] == (4,)
     config = Config(labels, first[0], blocks, joint, size, template=_template(told), blend=blend)
     if judge:
