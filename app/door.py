@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,9 +48,12 @@ class Door(QObject):
         tasks: Tasks,
         catalogue: CatalogueLike,
         background: Background,
+        model: Callable[[], Path | None],
         parent: QObject | None = None,
     ) -> None:
+        """model: where the one in use lies, to which a discriminator may be dropped."""
         super().__init__(parent)
+        self._model = model
         self._worker, self._tasks = worker, tasks
         self._catalogue, self._background = catalogue, background
         self._inspecting: dict[str, int] = {}  # path -> ticket
@@ -57,8 +61,10 @@ class Door(QObject):
         worker.inspected.connect(self._on_inspected)
 
     def open_path(self, path: str | Path) -> None:
-        path = Path(path)
-        self._background.do(lambda: open_file(path), lambda answer: self._on_opened(path, answer))
+        path, model = Path(path), self._model()
+        self._background.do(
+            lambda: open_file(path, model), lambda answer: self._on_opened(path, answer)
+        )
 
     def settle_tie(self, digest: str, family: str) -> None:
         path = self._ties.pop(digest, None)

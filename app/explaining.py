@@ -20,8 +20,8 @@ REST_MS = 150  # after the last result
 EMPTY = "It shows when there is a result."
 WAITING = "The discriminator is looking…"
 MISSING = (
-    "This model came without its discriminator: open its file again with the discriminator beside "
-    "it, named alike (200000-G.ckpt, 200000-D.ckpt), or a folder that holds both."
+    "This model came without its discriminator: drop that here (200000-D.ckpt), or open a folder "
+    "that holds both."
 )
 UNKNOWN = (
     "This is seen by the small net that labels photos: the discriminator, whose source map is "

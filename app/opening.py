@@ -58,9 +58,9 @@ class Video:
 Opened = Recipe | Picture | PaletteFile | Folder | Pair | Video
 
 
-def open_file(path: Path) -> Opened | None:
-    """None: neither picture, film nor recipe, so perhaps weights. Raises ValueError with one
-    sentence."""
+def open_file(path: Path, model: Path | None = None) -> Opened | None:
+    """None: neither picture, film nor recipe, so perhaps weights. A discriminator that fits `model`
+    is laid beside it. Raises ValueError with one sentence."""
     if path.is_dir():
         files = pictures_in(path)
         if not files and may_be_weights(path):
@@ -77,7 +77,7 @@ def open_file(path: Path) -> Opened | None:
     if suffix in VIDEOS:
         return Video(_look(path))
     if suffix not in PICTURES:
-        return _with_partner(path)
+        return _with_partner(path, model)
     if suffix == ".png":
         try:
             job = job_from_png(path)
@@ -89,12 +89,16 @@ def open_file(path: Path) -> Opened | None:
     return open_picture(path)
 
 
-def _with_partner(path: Path) -> Pair | None:
-    from engines.beside import together
+def _with_partner(path: Path, model: Path | None) -> Pair | None:
+    from engines.beside import attached, together
     from engines.folders import data_folder
 
-    made = together(path, data_folder() / "models")
-    return Pair(made) if made != path else None
+    models = data_folder() / "models"
+    made = together(path, models)
+    if made == path:
+        found = attached(path, model, models) if model is not None else None
+        return Pair(found) if found is not None else None
+    return Pair(made)
 
 
 def open_picture(path: Path) -> Picture:

@@ -103,7 +103,7 @@ class Studio(QObject):
         self._values = Values(self.undo_stack, self)
         self._results = Results(self.tasks, self.history, self._sources.drawings, self)
         self._models = Models(worker, self.tasks, catalogue, self)
-        self._door = Door(worker, self.tasks, catalogue, self.background, self)
+        self._door = Door(worker, self.tasks, catalogue, self.background, self._model_path, self)
         self.captions = Captions(catalogue, self._submit_caption, self)
         self._exact = Exact(self._results, self.submit, self)
         self._last = LastPicture(self.folder / "last.png", self.background)
@@ -573,6 +573,11 @@ class Studio(QObject):
     def open_path(self, path: str | Path) -> None:
         """Dropped or chosen: weights, a picture of ours, any other picture, a folder."""
         self._door.open_path(path)
+
+    def _model_path(self) -> Path | None:
+        """Where the model in use lies, if the catalogue knows."""
+        found = self.catalogue.find(self.card.checkpoint) if self.card else None
+        return getattr(found, "path", None)
 
     def submit(self, job: Job, title: str, follow: Follow, lane: str | None = None) -> int:
         """Run a job behind what waits, or in a lane; its events go to `follow` and nowhere else."""

@@ -139,7 +139,8 @@ class StyleRoom(Room):
                 fields[f"amount{end}"].setVisible(used)
             if f"mask{end}" in wells:
                 wells[f"mask{end}"].setVisible(painted)
-        self.brushes.show_numbers([1, *(n for n in MORE if f"style{n}" in there)])
+        used = [n for n in MORE if f"style{n}" in there and mask_role(n) in wells]
+        self.brushes.show_numbers([1, *used])
         self.show_regions()
 
     def show_regions(self) -> None:

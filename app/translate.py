@@ -17,9 +17,10 @@ from app.widgets.images import ImageWell
 from app.widgets.numbers import Numbers
 from app.widgets.parts import Segments, button, label, tool
 from app.widgets.toolbar import PhotoHead
-from engines.controls import Choice, ModelCard
+from engines.controls import Choice, ImageInput, ModelCard
 
 DIRECTION = "direction"  # the control of nets that know both
+SOFT = 0.7  # of the brush where a result fades into the photo
 
 
 class TranslateRoom(Room):
@@ -51,13 +52,16 @@ class TranslateRoom(Room):
         self.open.clicked.connect(self.photo_wanted)
         self.camera = tool("camera", "Live from the camera", checkable=True)
         self.camera.toggled.connect(self.camera_toggled)
-        self.brushes = Brushes(self.photo, "Paint over the region")
+        self.brush = tool("brush", "Paint where the result counts", checkable=True)
+        self.brush.toggled.connect(self._show_brushes)
+        self.brushes = Brushes(self.photo, "")
         self.brushes.cleared.connect(self.unpainted)
         self.numbers, self.notes = Numbers(), label("", "small", wrap=True)
         self.truth = ImageWell("True picture, to compare with")
         self.truth.setFixedHeight(92)
         self.views: Segments | None = None
         self._titles: tuple[tuple[str, str], ...] = ()
+        self._paints = self._gates = False  # a region; one that gates the result
         self._above = QVBoxLayout()
         self.add_parts(self._given(), self._below())
         self.controls_box.addSpacing(6)
@@ -67,7 +71,7 @@ class TranslateRoom(Room):
         self._fold()
 
     def _given(self) -> QWidget:
-        tools = (self.origin, self.turn, self.example, self.camera, self.open)
+        tools = (self.origin, self.brush, self.turn, self.example, self.camera, self.open)
         given, box = inputs(title_line("Photo", *tools), self.brushes)
         box.addWidget(well(self.photo), 1)
         return given
@@ -85,11 +89,21 @@ class TranslateRoom(Room):
     def show_card(self, card: ModelCard | None) -> None:
         super().show_card(card)
         self.photo_head.surprise.setVisible(bool(card and card.seeded))
-        paints = bool(card and card.control("mask"))
-        self.brushes.setVisible(paints)
-        self.photo.set_painting(paints)
+        mask = card.control("mask") if card else None
+        self._gates = isinstance(mask, ImageInput) and mask.gates
+        self._paints = mask is not None
+        self.brush.setVisible(self._gates)
+        words = "Paint where the result counts" if self._gates else "Paint over the region"
+        say(self.brushes.said, "setText", words)
+        self._show_brushes()
         control = card.control(DIRECTION) if card else None
         self.turn.setVisible(isinstance(control, Choice) and len(control.options) == 2)
+
+    def _show_brushes(self, *_: object) -> None:
+        """Where a model needs a region always; where a mask may gate it when one asks for it."""
+        shown = self._paints and (self.brush.isChecked() or not self._gates)
+        self.brushes.setVisible(shown)
+        self.photo.set_painting(shown, SOFT if self._gates else 0.0)
 
     def show_origin(self, title: str) -> None:
         """What made the photo, where it was sent here; "" for a photo of one's own."""

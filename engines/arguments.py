@@ -25,6 +25,14 @@ class _Command(argparse.ArgumentParser):
     def add_values(self, help: str = "the value of a control, as often as needed") -> None:
         self.add_argument("--set", action="append", default=[], metavar="CONTROL=VALUE", help=help)
 
+    def add_mask(self, given: str) -> None:
+        self.add_argument(
+            "--mask",
+            metavar="MASK",
+            help=f"{given}; or a filter of the photo, such as edges, "
+            "lightness:darkest=70,blur=1 or stripes:direction=90,invert=true",
+        )
+
     def add_output(self, help: str, metavar: str = "FILE", required: bool = True) -> None:
         self.add_argument(
             "-o", "--output", type=Path, required=required, metavar=metavar, help=help
@@ -104,6 +112,12 @@ def _inspect(c: _Command) -> None:
 def _run(c: _Command) -> None:
     _asking(c)
     c.add_argument(
+        "--discriminator",
+        type=Path,
+        metavar="FILE",
+        help="of the model, where it lies in a file of its own: it says what it sees in the result",
+    )
+    c.add_argument(
         "--caption", metavar="CAPTIONER", help="write what this model says of it into the file"
     )
     c.add_argument(
@@ -133,6 +147,7 @@ def _asking(c: _Command) -> None:
         help="an input picture; the role may be left out where a model needs just one",
     )
     c.add_values()
+    c.add_mask("a picture, bright where the result counts")
     c.add_argument("--seed", type=int, metavar="N", help="the source of randomness (0)")
 
 
@@ -220,6 +235,7 @@ def _batch(c: _Command) -> None:
     c.add_argument("--images", type=Path, required=True, metavar="DIR", help="the input pictures")
     c.add_argument("--role", help="what the pictures are for, if the model takes several")
     c.add_values()
+    c.add_mask("a picture for all, or a folder with one for each by the same name")
     c.add_argument("--seed", type=int, metavar="N", help="the source of randomness (0)")
     c.add_output("where the results go, each with its recipe inside", "DIR")
     c.add_device()

@@ -26,13 +26,35 @@ def job(
     pictures that it has beside them."""
     if options.recipe:
         job = _changed(recipe(options.recipe), options, engine)
-        return job.with_(images={**job.images, **(given or {})})
+        return _masked(job.with_(images={**job.images, **(given or {})}), options, engine)
     if not options.model:
         raise Refused("Name a model with --model, or a PNG of Ganvas to make again.")
     card = engine.describe(options.model, options.family)
     images = {**_images(options.image, card), **(given or {})}
     told = values(options.set)
-    return Job(card.family, card.checkpoint, told, images, seed=options.seed or 0)
+    job = Job(card.family, card.checkpoint, told, images, seed=options.seed or 0)
+    return _masked(job, options, engine)
+
+
+def judged(options: argparse.Namespace, engine: Engine) -> str:
+    """Where the model lies together with the discriminator that is given beside it."""
+    from engines.beside import attached
+    from engines.doctor import inspect
+    from engines.folders import data_folder
+
+    reference = options.model or (recipe(options.recipe).checkpoint if options.recipe else "")
+    found = attached(options.discriminator, engine.find(reference), data_folder() / "models")
+    if found is None:
+        verdict = inspect(options.discriminator)
+        is_model = verdict.kind == "model"
+        raise Refused("That is a model, no discriminator." if is_model else verdict.message)
+    return str(found)
+
+
+def explained(job: Job, engine: Engine) -> Job:
+    """The job with what the discriminator sees, where the model asks whether to tell it."""
+    known = engine.describe(job.checkpoint, job.family).control("explain")
+    return job.with_(values={**job.values, "explain": True}) if known else job
 
 
 def recipe(path: Path) -> Job:
@@ -58,7 +80,8 @@ def complete(job: Job, engine: Engine) -> Job:
 
 
 def is_changed(options: argparse.Namespace) -> bool:
-    return bool(options.set or options.image or options.model or options.seed is not None)
+    told = options.set or options.image or options.model or options.mask
+    return bool(told or options.seed is not None)
 
 
 def is_made(target: Path, job: Job) -> bool:
@@ -83,6 +106,51 @@ def _changed(job: Job, options: argparse.Namespace, engine: Engine) -> Job:
         job = job.with_(images={**job.images, **given}, drawings=kept)
     seed = job.seed if options.seed is None else options.seed
     return job.with_(values={**job.values, **values(options.set)}, seed=seed)
+
+
+def masked(job: Job, words: str, engine: Engine, card: ModelCard, name: str = "") -> Job:
+    """The job with a mask of its photo: a picture of one's own, out of a folder that of the photo's
+    `name`, or what a filter finds in the photo, as FILTER:CONTROL=VALUE,..."""
+    from engines.controls import ImageInput
+    from engines.images import ImageError, open_picture
+
+    control = card.control("mask")
+    if not isinstance(control, ImageInput):
+        raise Refused(f"{card.title} takes no mask.")
+    path = Path(words)
+    if path.is_dir():
+        if not name:
+            raise Refused(f"{words} is a folder; name one picture as mask.")
+        found = (p for p in sorted(path.iterdir()) if p.stem == Path(name).stem)
+        path = next(found, path / name)
+        if not path.exists():
+            raise ImageError(f"{words} holds no mask for it.")
+    if path.exists():
+        mask = open_picture(path)
+    else:
+        mask = _filtered(words, job.images.get(control.over or "photo"), engine)
+    return job.with_(images={**job.images, control.role: mask})
+
+
+def _filtered(words: str, photo: Picture | None, engine: Engine) -> Picture:
+    from engines.job import Result
+
+    kind, _, told = words.partition(":")
+    names = [name for name, _ in engine.describe("mask").control("filter").options]  # pyright: ignore
+    if kind not in names:
+        raise Refused(f"There is no file {words}, and a filter is one of {', '.join(names)}.")
+    if photo is None:
+        raise Refused("A mask is taken from a photo; give one with --image.")
+    settings = values(part for part in told.split(",") if part)
+    found = Job("mask", values={"filter": kind, **settings}, images={"photo": photo})
+    return next(e for e in engine.run(found) if isinstance(e, Result)).picture
+
+
+def _masked(job: Job, options: argparse.Namespace, engine: Engine) -> Job:
+    if not options.mask:
+        return job
+    card = engine.describe(job.checkpoint or job.family, job.family)
+    return masked(job, options.mask, engine, card)
 
 
 def values(settings: Iterable[str]) -> dict[str, Any]:

@@ -349,7 +349,9 @@ def _open_folder(path: Path) -> Checkpoint:
     infos = {f"{n}.{k}": info for n, part in parts.items() for k, info in part.infos.items()}
     notes = tuple(dict.fromkeys(note for part in parts.values() for note in part.notes))
     unsafe = tuple(dict.fromkeys(what for part in parts.values() for what in part.unsafe))
-    return Checkpoint(path, "folder", infos, {}, notes, None, unsafe, _Parts(parts))
+    told = [part.metadata for part in parts.values() if part.metadata]
+    metadata = told[0] if len(told) == 1 else {}  # of the one part that is of ours
+    return Checkpoint(path, "folder", infos, metadata, notes, None, unsafe, _Parts(parts))
 
 
 class _Parts:

@@ -26,6 +26,7 @@ from engines.job import (
     Failed,
     Fit,
     Job,
+    Judged,
     Picture,
     Progress,
     Result,
@@ -124,7 +125,11 @@ def run(options: argparse.Namespace) -> int:
     if options.output:
         _check_output(options.output)
     engine = _engine(options.device)
+    if options.discriminator:
+        options.model = asked.judged(options, engine)
     job = asked.job(options, engine)
+    if options.discriminator:
+        job = asked.explained(job, engine)
     if not options.output and not _tells(job):
         raise Refused("Say with -o where the picture goes.")
     if options.chain:
@@ -137,7 +142,17 @@ def run(options: argparse.Namespace) -> int:
             _write(other, None, options.output.with_stem(name))
     for text in result.texts if _tells(job) else ():
         print(text)
+    for title, judged in zip(("photo", "result", "and back"), result.judged):
+        _print_judged(title, judged)
     return 0
+
+
+def _print_judged(title: str, judged: Judged) -> None:
+    """What a discriminator with two heads sees in a picture."""
+    numbers = [value for line in judged.source for value in line]
+    real = f"source {sum(numbers) / len(numbers):+.3f}  " if numbers else ""
+    classes = ", ".join(f"{name} {sure:.0%}" for name, sure in judged.classes.items())
+    print(f"  {title}: {real}{classes}", file=sys.stderr)
 
 
 def _tells(job: Job) -> bool:
@@ -333,6 +348,8 @@ def batch(options: argparse.Namespace) -> int:
             try:
                 images = {**kept, role: open_given(path, card.control(role))}
                 wanted = Job(card.family, card.checkpoint, values, images, seed=seed)
+                if options.mask:
+                    wanted = asked.masked(wanted, options.mask, engine, card, path.name)
                 job = checked(wanted, card)
             except ImageError as error:
                 tally.failed(path, str(error))

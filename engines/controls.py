@@ -208,13 +208,20 @@ def _is_number(text: Any) -> bool:
 @dataclass(frozen=True)
 class ImageInput:
     """A picture that arrives by drop, paste or file. No value: it travels in Job.images under
-    `role`. `over`: it lies over the photo and says something of its places, as a mask does."""
+    `role`. `over`: the role of the photo over which it lies, of whose places it says something, as
+    a mask does; `gates`: outside of it that photo stays as it is, to which the engine sees."""
 
     role: str
     label: str
     optional: bool = False
-    over: bool = False
+    over: str = ""
+    gates: bool = False
     type: Literal["image"] = "image"
+
+
+def gate(photo: str = "photo") -> ImageInput:
+    """The mask of a model whose result is a photo made anew, place by place."""
+    return ImageInput("mask", "Only where it is painted", optional=True, over=photo, gates=True)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engines import formats, vocabulary
+from engines.beside import needed
 from engines.checkpoint import (
     WEIGHTS,
     Checkpoint,
@@ -120,15 +121,18 @@ def _foreign(opened: Checkpoint, seen: Verdict) -> Verdict:
             f"{name} says it is a {shown(str(claimed))} model, but its weights do not fit one."
         )
         return replace(seen, kind="refused", message=message)
-    if mark is None:
+    need = needed(opened)
+    if mark is None and not need:
         count = f"{len(opened.infos)} weight{'s' if len(opened.infos) > 1 else ''}"
         first = next(iter(opened.infos))
         message = (
             f"{name} holds {count} of a network that Ganvas does not know (first {shown(first)})."
         )
         return replace(seen, message=message)
-    message = f"{name} is {mark.what}{mark.advice or _room(mark.family)}."
-    return replace(seen, message=message, title=mark.what, family=mark.family)
+    what = mark.what if mark else "a discriminator"
+    family = mark.family if mark else ""
+    message = f"{name} is {what}{need or (mark.advice if mark else '') or _room(family)}."
+    return replace(seen, message=message, title=what, family=family)
 
 
 def _room(family: str) -> str:

@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engines import gates
 from engines.checkpoint import Checkpoint, CheckpointError, open_checkpoint
 from engines.controls import ControlError, ModelCard, checked
 from engines.errors import EngineError
@@ -82,6 +83,7 @@ class Engine:
         able = bool(lanes) and find_spec("openvino") is not None
         self._workshop = Workshop(lanes) if able else None
         self._guard = Guard()
+        self._ungated: tuple[str, Result] | None = None  # digest of its job, and the last of all
         if self._workshop is not None:
             weakref.finalize(self, self._workshop.close)
         if device not in ("auto", "cpu"):
@@ -121,6 +123,7 @@ class Engine:
     def unload_all(self) -> None:
         """Forget every model. One that is running leaves when its run ends."""
         self._kept.clear()
+        self._ungated = None
         self._release()
 
     def _used(self) -> int:
@@ -161,6 +164,10 @@ class Engine:
     def candidates(self, reference: str) -> list[Family]:
         """The families that recognise these weights, best first; several: ask which."""
         return [family for family, _ in recognised(_opened(self._shelf.find(reference)))]
+
+    def find(self, reference: str) -> Path:
+        """The file or folder of a path, "name" or "name@digest". Raises EngineError."""
+        return self._shelf.find(reference).path
 
     def describe(self, reference: str, family: str = "") -> ModelCard:
         """The card of a model, which is loaded for it, or of a tool by its id. What it is used for
@@ -325,7 +332,14 @@ class Engine:
         """The ladder for short memory: as asked; alone on the device; smaller; on the CPU; a
         sentence."""
         last = ""
+        job, gate = gates.split(job, model.card)
+        if gate and self._ungated and self._ungated[0] == job.digest:
+            start = time.perf_counter()
+            made = _presented(self._ungated[1], gate)  # the mask alone is another
+            yield replace(made, seconds=time.perf_counter() - start)
+            return
         for way in self._ways(model, job):
+            way = replace(way, gate=gate)
             try:
                 yield from self._attempt(model.family, model, way.job, way, draft)
                 return
@@ -428,9 +442,11 @@ class Engine:
                     raise EngineError("internal", f"{family.title} ended without a picture.")
                 if isinstance(event, Result):
                     event = self._completed(event, model, seconds, way)
-                    yield self._guard.passed(event, model, job, runs) if model else event
+                    event = self._guard.passed(event, model, job, runs) if model else event
+                    self._remember(event, model, way)
+                    yield _presented(event, way.gate if way else None)
                     return
-                yield event
+                yield way.gate.over(event) if way and way.gate else event
         finally:
             with grad():
                 events.close()  # type: ignore[attr-defined]  # a family's run is a generator
@@ -444,10 +460,21 @@ class Engine:
             kept.told, notes = True, model.notes
         if way is not None:
             result = way.enlarged(result)
-        if len(result.pictures) > 1:
-            titles = result.texts if len(result.texts) == len(result.pictures) else ()
-            result = replace(result, sheet=contact_sheet(result.pictures, titles))
         return replace(result, seconds=seconds, notes=(*result.notes, *notes))
+
+    def _remember(self, result: Result, model: Model | None, way: Shrunk | None) -> None:
+        """The last result that a mask may gate: while that alone is changed, no network runs."""
+        if model and way and way.share == 1 and gates.control_of(model.card) and not result.draft:
+            self._ungated = way.job.digest, result
+
+
+def _presented(result: Result, gate: gates.Gate | None) -> Result:
+    """As it is shown: gated, and several pictures on a sheet."""
+    result = gate.over(result) if gate else result
+    if len(result.pictures) < 2:
+        return result
+    titles = result.texts if len(result.texts) == len(result.pictures) else ()
+    return replace(result, sheet=contact_sheet(result.pictures, titles))
 
 
 def _family(name: str) -> Family:

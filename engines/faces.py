@@ -40,7 +40,7 @@ CONTROLS: tuple[Control, ...] = (
         help="Whole photo: the face is blended back at full size. Face alone: what the model made, "
         "at its own size. Every face: the same edit on all faces that are found in the photo.",
     ),
-    ImageInput("mask", "Only where it is painted", optional=True, over=True),
+    ImageInput("mask", "Only where it is painted", optional=True, over="face"),
 )
 
 # measured as the mean of the aligned training portraits of the starter models

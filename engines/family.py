@@ -147,6 +147,16 @@ class Family:
 
         return asdict(config)
 
+    def beside(self, judge: Checkpoint, model: Checkpoint) -> tuple[str, str] | None:
+        """How the files of a model and of a discriminator must be named in one folder, so that they
+        open as one (the model's, and the discriminator's); None where they do not fit."""
+        return None
+
+    def needs(self, judge: Checkpoint) -> str:
+        """Of a discriminator of this family alone which generator it needs, as the end of a
+        sentence; "" for any other file."""
+        return ""
+
     def plan(self, model: Model, job: Job) -> str:
         """What a checked job will take, in a few words; "" where nobody needs to know."""
         return ""

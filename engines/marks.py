@@ -73,7 +73,7 @@ MARKS: tuple[Mark, ...] = (
     ),
     _mark(
         "pix2pix",
-        "a discriminator of pix2pix or CycleGAN, of use only to go on training",
+        "a discriminator of pix2pix or CycleGAN",
         ("model.0.weight", (N, N, 4, 4)),
         ("model.2.weight", (N, N, 4, 4)),
         ("model.11.weight", (1, N, 4, 4)),
@@ -97,8 +97,6 @@ MARKS: tuple[Mark, ...] = (
         ("main.0.weight", (N, 3, 4, 4)),
         ("conv1.weight", (1, N, 3, 3)),
         "conv2.weight",
-        advice="; put it beside its generator, which is named alike but for a G (200000-G.ckpt), "
-        "and open it again",
     ),
     _mark(
         "attngan",

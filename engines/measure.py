@@ -34,6 +34,18 @@ def difference(one: Picture, other: Picture) -> np.ndarray:
     return np.abs(a - b).mean(2) / 255
 
 
+MADE = np.array([232, 116, 59], np.float32)  # RGB: for eyes of any kind
+REAL = np.array([47, 183, 168], np.float32)
+
+
+def judged_map(picture: Picture, sure: np.ndarray) -> Picture:
+    """The picture in grey under what a discriminator says of its parts, `sure` (H, W) in [0, 1]:
+    orange where it takes them for made, teal where for real."""
+    grey = images.to_grey(picture).pixels[..., None].astype(np.float32)
+    tint = MADE + sure[..., None].astype(np.float32) * (REAL - MADE)
+    return Picture(np.rint((grey + tint) / 2).astype(np.uint8))
+
+
 def error_map(found: np.ndarray, most: float = 0.5) -> Picture:
     """A difference (H, W) as colours from dark blue (none) to yellow (`most` and above)."""
     steps = (np.clip(found / most, 0, 1) * 255).astype(np.uint8)

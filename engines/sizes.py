@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from engines import images
 from engines.controls import ModelCard, SketchInput
+from engines.gates import Gate
 from engines.job import Job, Picture, Result
 
 SMALLEST = 64  # pixels of the shorter side below which shrinking helps nobody
@@ -16,12 +17,13 @@ SMALLEST = 64  # pixels of the shorter side below which shrinking helps nobody
 @dataclass(frozen=True)
 class Shrunk:
     """A way to run a job. share: of the sides of its pictures; notes: what to tell with the
-    result."""
+    result; gate: which places of it count."""
 
     job: Job
     share: float = 1.0
     notes: tuple[str, ...] = ()
     full: tuple[tuple[tuple[int, int], tuple[int, int]], ...] = ()  # (small size, full size)
+    gate: Gate | None = None
 
     def enlarged(self, result: Result) -> Result:
         if self.share < 1:

@@ -29,7 +29,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engines import flow, videofile
+from engines import flow, gates, videofile
 from engines.controls import ModelCard
 from engines.flow import Motion
 from engines.images import ImageError, flatten, open_picture, resize
@@ -116,7 +116,7 @@ class StyleFilm:
             raise ImageError(f"{card.title} takes no photo, so it paints no film.")
         if output.suffix.lower() != ".mp4":
             raise ImageError(f"A film of this kind is saved as .mp4, not as “{output.suffix}”.")
-        self.wish, self.output = wish, output
+        self.wish, self.output, self._card = wish, output, card
         self._keeps_to = card.control("before") is not None
         self._blends = not self._keeps_to and wish.steadiness > 0
         self._folder = output.with_name(f"{output.name}.parts")
@@ -256,7 +256,9 @@ class StyleFilm:
     def _steadied(self, step: _Step, alone: Picture) -> Picture:
         if not self._blends or step.motion is None or step.carried is None:
             return alone
-        return _mixed(alone, step.carried, KEPT * self.wish.steadiness * step.motion.weight())
+        mixed = _mixed(alone, step.carried, KEPT * self.wish.steadiness * step.motion.weight())
+        _, gate = gates.split(_with_photo(self.wish.job, step.frame.picture), self._card)
+        return gate.laid(mixed) if gate else mixed
 
     # ---- what lies beside the film ---------------------------------------------------------------
 

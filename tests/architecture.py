@@ -72,6 +72,7 @@ ENGINES = (
     ("job", "folders", "wording"),
     ("controls", "errors", "download"),
     ("images", "edges", "layers", "checkpoint"),
+    ("gates",),
     ("tensors", "sizes", "pairs", "catalogue"),
     ("family", "datasets", "weights"),
     ("doctor", "training", "executor", "loop", "lanestore"),

@@ -112,8 +112,13 @@ class FacePhoto(Viewing):
         self._outline = outline
         self.update()
 
-    def set_painting(self, on: bool) -> None:
+    def set_painting(self, on: bool, soft: float | None = None) -> None:
+        """soft: that of the brush from now on, see Mask."""
         self._painting = on
+        if soft is not None:
+            self.soft = soft
+            if self._mask is not None:
+                self._mask.soft = soft
         self.setCursor(Qt.CursorShape.CrossCursor if on else Qt.CursorShape.ArrowCursor)
         self.update()
 

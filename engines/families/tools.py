@@ -152,7 +152,7 @@ class Mask(Family):
             self.title,
             controls=(
                 ImageInput("photo", "Photo"),
-                ImageInput("painted", "What is painted", optional=True, over=True),
+                ImageInput("painted", "What is painted", optional=True, over="photo"),
                 Choice("filter", "What it holds",
                        (("edges", "Edges"), ("stripes", "Stripes"), ("lightness", "Lightness")),
                        "edges",

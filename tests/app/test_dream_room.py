@@ -34,7 +34,7 @@ DREAM = ModelCard(
     controls=(
         ImageInput("photo", "Photo"),
         ImageInput("guide", "Guide", optional=True),
-        ImageInput("mask", "Where to dream", optional=True, over=True),
+        ImageInput("mask", "Where to dream", optional=True, over="photo"),
         ImageInput("progress", "Go on from", optional=True),
         Text("layers", "Layers", "relu2_1", layers=(("relu1_1", 5), ("relu2_1", 3))),
         Slider("steps", "Steps", 1, 50, 1, 40),

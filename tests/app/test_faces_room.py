@@ -24,7 +24,7 @@ from app.window import MainWindow
 from engines.controls import Attributes
 from engines.facefinder import Face
 from engines.images import open_picture
-from engines.job import Picture, job_from_png
+from engines.job import Failed, Picture, job_from_png
 
 LEFT = Qt.MouseButton.LeftButton
 SPOTS = (
@@ -422,3 +422,22 @@ def test_what_the_discriminator_sees_is_shown_where_it_is_beside_its_generator(
     view.grab()
     QTest.mouseClick(view.close_, LEFT)
     assert not view.isVisible() and not room(window).explain.isChecked()
+
+    torch.save(weights, tmp_path / "lonely.ckpt")
+    studio.open_path(tmp_path / "lonely.ckpt")
+    qtbot.waitUntil(lambda: studio.card.checkpoint.startswith("lonely@"), timeout=60_000)
+    QTest.mouseClick(room(window).explain, LEFT)
+    alone = studio.card.checkpoint
+    assert view.sentence.text() == MISSING
+    refused: list[Failed] = []
+    studio.failed.connect(lambda _, failed: refused.append(failed))
+    torch.save(Discriminator(DiscriminatorConfig(3, 2, 6, 128)).state_dict(), tmp_path / "D.ckpt")
+    studio.open_path(tmp_path / "D.ckpt")  # of other labels
+    qtbot.waitUntil(lambda: bool(refused), timeout=60_000)
+    assert "generator of 3 labels and 128 pixels" in refused[0].message
+    torch.save(critic.state_dict(), tmp_path / "critic.ckpt")
+    studio.open_path(tmp_path / "critic.ckpt")
+    qtbot.waitUntil(lambda: studio.card.checkpoint != alone, timeout=60_000)
+    assert studio.card.checkpoint.startswith("lonely@")
+    qtbot.waitUntil(lambda: view.maps.isVisible(), timeout=60_000)
+    assert view.sentence.isHidden()

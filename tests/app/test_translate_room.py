@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from app import i18n, theme
 from app.camera import NONE
 from app.slide import WAITING
 from engines.chain import steps
-from engines.controls import Choice, ImageInput, ModelCard, SketchInput, Toggle
+from engines.controls import Choice, ImageInput, ModelCard, SketchInput, Toggle, gate
 from engines.family import families
 from engines.job import Event, Failed, Job, Picture, Result, job_from_png, save_png
 from tests.app.fakes import FakeCatalogue, FakeEngine, FakeError
@@ -205,6 +205,36 @@ def test_a_region_is_painted_on_the_photo_for_models_that_work_on_one(bench: Roo
     assert bench.settled().images["mask"] == mask
     QTest.mouseClick(room.brushes.clear, LEFT)
     assert "mask" not in bench.studio.job().images
+
+
+def test_a_mask_gates_what_any_model_makes(bench: Room) -> None:
+    """With a soft brush, or from a filter; it goes with the photo from model to model."""
+    bench.engine.cards["photo-to-monet"] = gated = replace(
+        MONET, controls=(*MONET.controls, gate())
+    )
+    bench.enter(gated)
+    bench.show(photo())
+    room, canvas = bench.room, bench.room.photo
+    assert room.brush.isVisible() and not room.brushes.isVisible()
+    QTest.mouseClick(room.brush, LEFT)
+    assert room.brushes.isVisible() and "counts" in room.brushes.said.text()
+    middle = canvas.rect().center()
+    QTest.mousePress(canvas, LEFT, pos=middle)
+    QTest.mouseRelease(canvas, LEFT, pos=middle)
+    mask = bench.settled().images["mask"]
+    assert mask.pixels[18, 24] == 255 and mask.pixels[2, 2] == 0
+    assert len(np.unique(mask.pixels)) > 4  # it fades
+    QTest.mouseClick(room.brush, LEFT)
+    assert not room.brushes.isVisible() and bench.studio.job().images["mask"] == mask
+    recipe = bench.studio.shown.job
+    QTest.mouseClick(room.brush, LEFT)
+    QTest.mouseClick(room.brushes.clear, LEFT)
+    bench.wait(lambda: "mask" not in bench.studio.shown.job.images)
+    bench.studio.restore(recipe)
+    bench.wait(lambda: bench.studio.job().images.get("mask") == mask)
+    bench.enter(MOSAIC)
+    assert room.brushes.isVisible() and not room.brush.isVisible()
+    assert bench.studio.job().images["mask"] == mask
 
 
 def test_the_direction_turns_and_undo_turns_it_back(bench: Room) -> None:

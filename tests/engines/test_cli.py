@@ -288,6 +288,101 @@ def test_batch_goes_on_and_skips_what_is_broken(
     assert "3 made, 0 were there already" in err
 
 
+@pytest.fixture
+def translator(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    config, family = CycleConfig(ResNetConfig(width=4, blocks=1)), cyclegan.CycleGAN()
+    path = tmp_path / "translator.safetensors"
+    metadata = {"family": "cyclegan", "config": family.to_dict(config)}
+    checkpoint.save(path, family.build(config).state_dict(), metadata)
+    return path
+
+
+def landscape(path: Path, dark: int = 20) -> np.ndarray:
+    """Dark left, light right."""
+    pixels = np.full((32, 40, 3), dark, np.uint8)
+    pixels[:, 20:] = 230
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return pixels
+
+
+def opened(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path))
+
+
+def test_a_mask_from_a_filter_gates_a_run_and_its_recipe_gives_the_same_pixels(
+    capsys: pytest.CaptureFixture[str], translator: Path, tmp_path: Path
+) -> None:
+    Catalogue().add(translator)
+    given = landscape(tmp_path / "p.png")
+    whole, first, second, third = (tmp_path / f"{n}.png" for n in range(4))
+    command = ("run", "--model", translator, "--image", tmp_path / "p.png")
+    assert call(capsys, *command, "-o", whole)[0] == 0
+    said = "lightness:darkest=70"
+    assert call(capsys, *command, "--mask", said, "-o", first)[0] == 0
+    made = opened(first)
+    assert np.array_equal(made[:, :20], given[:, :20])
+    assert np.array_equal(made[:, 20:], opened(whole)[:, 20:])
+    assert job_from_png(first).images["mask"].size == (40, 32)
+    assert "largest difference" not in call(capsys, "run", first, "-o", second)[1]
+    assert np.array_equal(opened(second), made)
+    call(capsys, "run", first, "--mask", f"{said},invert=true", "-o", third)
+    assert np.array_equal(opened(third)[:, 20:], given[:, 20:])
+
+
+def test_in_a_batch_each_photo_has_its_own_mask(
+    capsys: pytest.CaptureFixture[str], translator: Path, tmp_path: Path
+) -> None:
+    given = {name: landscape(tmp_path / "in" / name, dark) for name, dark in
+             (("a.png", 0), ("b.png", 60))}  # fmt: skip
+    command = ("batch", "--model", translator, "--images", tmp_path / "in", "-o")
+    assert call(capsys, *command, tmp_path / "light", "--mask", "lightness:darkest=70")[0] == 0
+    for name, pixels in given.items():
+        assert np.array_equal(opened(tmp_path / "light" / name)[:, :20], pixels[:, :20])
+    (tmp_path / "masks").mkdir()
+    mask = Image.new("L", (40, 32))
+    mask.paste(255, (0, 0, 40, 16))
+    mask.save(tmp_path / "masks" / "a.jpg", quality=100)
+    status, _, err = call(capsys, *command, tmp_path / "own", "--mask", tmp_path / "masks")
+    assert status == 1 and "holds no mask for it" in err and "b.png" in err
+    assert np.array_equal(opened(tmp_path / "own" / "a.png")[24:], given["a.png"][24:])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("nothing.png", "a filter is one of edges, stripes, lightness"),
+        ("edges:width=3", "no control named “width”"),
+        ("edges:blur", "CONTROL=VALUE"),
+        (".", "is a folder"),
+    ],
+)
+def test_a_mask_that_cannot_be_is_refused_in_one_sentence(
+    capsys: pytest.CaptureFixture[str], translator: Path, tmp_path: Path, words: str, said: str
+) -> None:
+    landscape(tmp_path / "p.png")
+    command = (
+        "run",
+        "--model",
+        translator,
+        "--image",
+        tmp_path / "p.png",
+        "-o",
+        tmp_path / "o.png",
+    )
+    status, _, err = call(capsys, *command, "--mask", words)
+    assert status == 2 and err.count("\n") == 1 and said in err
+
+
+def test_a_model_without_a_photo_takes_no_mask(
+    capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path
+) -> None:
+    edges = drawing(tmp_path / "e.png")
+    command = ("run", "--model", model, "--image", edges, "-o", tmp_path / "o.png")
+    assert "Tiny takes no mask." in call(capsys, *command, "--mask", "edges")[2]
+
+
 def test_batch_overwrites_nothing_that_it_did_not_make(
     capsys: pytest.CaptureFixture[str], model: Path, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from engines import checkpoint, executor, images, layers, memory, tensors
 from engines.catalogue import Catalogue
-from engines.controls import ImageInput, ModelCard, SizeRule, Slider
+from engines.controls import ImageInput, ModelCard, SizeRule, Slider, gate
 from engines.engine import Engine, EngineError
 from engines.family import _FAMILIES, Family, Model
 from engines.job import Event, Job, Picture, Preview, Progress, Result
@@ -527,6 +527,71 @@ def test_still_short_of_memory_the_picture_becomes_smaller_and_the_result_is_enl
     assert tried == [(400, 304), (288, 216), (200, 152)]
     assert made.pictures[0].size == (400, 300)
     assert any("computed at 200 x 150" in note for note in made.notes)
+
+
+class Gated(TinyFamily):
+    def card(self, config: Config) -> ModelCard:
+        card = super().card(config)
+        return replace(card, controls=(*card.controls, gate()))
+
+    def run(self, model: Model, job: Job) -> Iterator[Event]:
+        assert job.images.keys() == {"photo"}, "a family never sees the mask"
+        yield from super().run(model, job)
+
+
+@pytest.fixture
+def gated(catalogue: Catalogue) -> Iterator[Engine]:
+    registered = _registered(Gated())
+    next(registered)
+    yield Engine("cpu", catalogue=catalogue)
+    next(registered, None)
+
+
+def right_half(size: tuple[int, int]) -> Picture:
+    mask = np.zeros((size[1], size[0]), np.uint8)
+    mask[:, size[0] // 2 :] = 255
+    return Picture(mask)
+
+
+def masked(plain: Job, mask: Picture) -> Job:
+    return plain.with_(images={**plain.images, "mask": mask})
+
+
+def test_of_a_result_that_was_shrunk_the_rest_is_still_the_photo(gated: Engine, model: str) -> None:
+    fail(gated.load(model).module, 2, torch.OutOfMemoryError("CUDA out of memory."))
+    given = photo(400, 300)
+    made = result(gated, masked(job(model, given), right_half((400, 300)))).picture.pixels
+    assert np.array_equal(made[:, :200], given.pixels[:, :200])
+    assert not np.array_equal(made[:, 200:], given.pixels[:, 200:])
+
+
+def test_while_the_mask_alone_changes_no_network_runs(gated: Engine, model: str) -> None:
+    given, mask = photo(), right_half((20, 12))
+    passes = fail(gated.load(model).module, 0, ValueError())
+    whole = result(gated, job(model, given, steps=1)).picture
+    events = list(gated.run(masked(job(model, given, steps=1), mask)))
+    first = events[-1]
+    assert isinstance(first, Result) and len(passes) == 1
+    assert not any(isinstance(event, Preview) for event in events)
+    assert np.array_equal(first.picture.pixels[:, 10:], whole.pixels[:, 10:])
+    other = Picture(255 - mask.pixels)
+    second = result(gated, masked(job(model, given, steps=1), other)).picture
+    assert np.array_equal(second.pixels[:, :10], whole.pixels[:, :10]) and len(passes) == 1
+    moved = list(gated.run(masked(job(model, given, steps=1, noise=1), mask)))
+    assert len(passes) == 2
+    previews = [e.picture for e in moved if isinstance(e, Preview)]
+    assert previews == [given]  # TinyFamily shows its photo
+    gated.unload_all()
+    assert result(gated, masked(job(model, given, steps=1), mask)).picture == first.picture
+
+
+def test_a_photo_that_the_model_would_not_fit_is_refused_by_its_shape(
+    gated: Engine, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow = Picture(photo().pixels[:, :10])
+    monkeypatch.setattr(tensors, "to_picture", lambda _: narrow)
+    plain = masked(job(model), right_half((20, 12)))
+    assert "the photo's shape" in refusal(lambda: list(gated.run(plain)), "input")
 
 
 @pytest.mark.parametrize("shrinks", [True, False])

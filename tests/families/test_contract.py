@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from engines import checkpoint
+from engines import checkpoint, gates, images
 from engines.backbones import Config as BackboneConfig
 from engines.controls import Choice, ImageInput, ModelCard, SketchInput, checked
 from engines.engine import Engine
@@ -24,7 +24,7 @@ from engines.families.attngan.config import Config as AttnConfig
 from engines.families.captioning.config import Config as CaptionConfig
 from engines.families.colourise.config import Config as ColouriseConfig
 from engines.families.cyclegan.config import Config as CycleConfig
-from engines.families.cyclegan.config import JudgeConfig, MobileConfig, PlainConfig
+from engines.families.cyclegan.config import MobileConfig, PlainConfig
 from engines.families.dagan.config import Config as DAGANConfig
 from engines.families.enlarge.config import Config as EnlargeConfig
 from engines.families.fader.config import Config as FaderConfig
@@ -32,6 +32,7 @@ from engines.families.faststyle.config import Config as FastStyleConfig
 from engines.families.genegan.config import Config as GeneGANConfig
 from engines.families.icgan.config import Config as IcGANConfig
 from engines.families.pix2pix.config import (
+    JudgedConfig,
     MultimodalConfig,
     ResNetConfig,
     TensorFlowConfig,
@@ -44,6 +45,7 @@ from engines.families.stargan.config import Config as StarGANConfig
 from engines.families.unmosaic.config import Config as UnmosaicConfig
 from engines.family import Family, candidates, families
 from engines.job import Event, Job, Picture, Preview, Progress, Result, job_from_png, save_png
+from engines.patchgan import JudgeConfig
 
 
 def compact(scale: int) -> dict[str, Any]:
@@ -164,6 +166,7 @@ TINY: dict[str, list[Any]] = {
         ResNetConfig(width=4, blocks=3, norm="batch", dropout=True),
         TensorFlowConfig(width=4, depth=5),
         MultimodalConfig(widths=(8, 12, 16), code=4, native=(32, 48)),
+        JudgedConfig(UNetConfig(width=4, depth=5, dropout=False), JudgeConfig(6, 4, 3, "batch")),
     ],
     "pix2pixhd": [
         HDConfig(labels=12, width=4, downs=3, blocks=1, palette="facades"),
@@ -227,16 +230,16 @@ def written(family: Family, config: Any, path: Path) -> Path:
 
 def job_for(card: ModelCard, seed: int = 0, size: tuple[int, int] = (36, 40)) -> Job:
     rng = np.random.default_rng(seed)
-    images = {}
+    pictures = {}
     for control in card.controls:
         if isinstance(control, SketchInput) and control.kind == "hints":
             shape: tuple[int, ...] = (size[1], size[0], 4)
         else:
             shape = (size[1], size[0])
-        if isinstance(control, SketchInput | ImageInput):
-            images[control.role] = Picture(rng.integers(0, 256, shape, dtype=np.uint8))
+        if isinstance(control, SketchInput | ImageInput) and control is not gates.control_of(card):
+            pictures[control.role] = Picture(rng.integers(0, 256, shape, dtype=np.uint8))
     values = {"steps": 10} if card.control("steps") else {}
-    return Job(card.family, card.checkpoint, values, images, seed=seed)
+    return Job(card.family, card.checkpoint, values, pictures, seed=seed)
 
 
 def grown(config: Any, size: tuple[int, int]) -> tuple[int, int]:
@@ -318,6 +321,36 @@ def test_any_size_comes_back_as_it_went(
         job = job.with_(values={**job.values, "size": option[0]}) if choices else job
         result = list(events(engine, job))[-1]
         assert isinstance(result, Result) and result.pictures[0].size == grown(config, size), option
+
+
+@each
+def test_a_mask_gates_what_the_model_makes(name: str, config: Any, tmp_path: Path) -> None:
+    control = gates.control_of(families()[name].card(config))
+    if control is None:
+        pytest.skip("There is no photo that could stay, or the paper has masks of its own.")
+    engine = Engine("cpu")
+    card = engine.describe(str(written(families()[name], config, tmp_path / "tiny.safetensors")))
+    photo = Picture(np.random.default_rng(3).integers(0, 256, (40, 36, 3), np.uint8))
+    job = job_for(card)
+    job = job.with_(images={**job.images, control.over: photo})
+    mask = np.zeros((40, 36), np.uint8)
+    mask[20:], mask[18:20] = 255, 100  # wholly, and by a soft edge
+    gated = job.with_(images={**job.images, control.role: Picture(mask)})
+    whole = list(events(engine, job))[-1]
+    seen = list(events(engine, gated))[-1]
+    engine.unload_all()
+    engine.load(str(tmp_path / "tiny.safetensors"))
+    afresh = list(events(engine, gated))[-1]  # not from a result that is remembered
+    assert isinstance(whole, Result) and isinstance(seen, Result) and isinstance(afresh, Result)
+    assert seen.pictures == afresh.pictures and checked(gated, card).images == gated.images
+    made, free = seen.pictures[0].pixels, images.flatten(whole.pictures[0]).pixels
+    scale, stays = len(free) // 40, images.resize(photo.pixels, whole.pictures[0].size)
+    assert np.array_equal(made[: 16 * scale], stays[: 16 * scale])
+    assert np.array_equal(made[22 * scale :], free[22 * scale :])
+    assert not np.array_equal(stays, free)
+    if scale == 1:
+        soft = stays[18:20] * (155 / 255) + free[18:20] * (100 / 255)
+        assert np.abs(made[18:20] - soft).max() <= 0.51
 
 
 @each

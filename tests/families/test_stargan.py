@@ -409,6 +409,7 @@ def test_a_discriminator_alone_is_named(tmp_path: Path) -> None:
     verdict = doctor.inspect(tmp_path / "200000-D.ckpt")
     assert verdict.kind == "other" and verdict.family == "stargan"
     assert "discriminator" in verdict.message and "200000-G.ckpt" in verdict.message
+    assert "5 labels and 128 pixels" in verdict.message
 
 
 # ---- losses --------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from engines import styling
-from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, Slider
+from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, Slider, gate
 from engines.families.anystyle import config as configs
 from engines.families.anystyle.config import AnyConfig, WCTConfig
 from engines.family import Family, Model, register
@@ -52,6 +52,7 @@ class AnyStyle(Family):
             controls=(
                 ImageInput("photo", "Photo"),
                 ImageInput("style", "Style"),
+                gate(),
                 *_ways(),
                 *_more_styles(),
             ),

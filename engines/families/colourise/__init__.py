@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from engines import images
-from engines.controls import ImageInput, ModelCard, SizeRule, Slider
+from engines.controls import ImageInput, ModelCard, SizeRule, Slider, gate
 from engines.families.colourise import config as configs
 from engines.families.colourise import paste
 from engines.families.colourise.config import Config
@@ -48,6 +48,7 @@ class Colourise(Family):
             "Colourise",
             controls=(
                 ImageInput("photo", "Photo"),
+                gate(),
                 Slider(
                     "vivid",
                     "Vividness",

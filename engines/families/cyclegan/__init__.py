@@ -12,8 +12,8 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from engines import images
-from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, Toggle
+from engines import images, patchgan
+from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, Toggle, gate
 from engines.families.cyclegan import config as configs
 from engines.families.cyclegan.config import Config
 from engines.family import Family, Model, register
@@ -31,6 +31,10 @@ PAPER = (
 TILED = (
     "The picture was translated in tiles without seams; the balance of its colours, which comes "
     "from windows of it, may differ a little from that of one pass."
+)
+NEEDS = (
+    "; open the photo translation (CycleGAN) that it was trained with first and then this, its "
+    "name saying which side it judges (latest_net_D_A.pth) where there are two"
 )
 VIEWS = ("And back", "Error")  # of a round trip, beside the translation
 
@@ -50,6 +54,13 @@ class CycleGAN(Family):
 
     def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
         return configs.renamed(checkpoint)
+
+    def beside(self, judge: Checkpoint, model: Checkpoint) -> tuple[str, str] | None:
+        return configs.beside(judge, model)
+
+    def needs(self, judge: Checkpoint) -> str:
+        found = patchgan.recognise(judge.shapes())
+        return NEEDS if found and found.inputs == 3 else ""
 
     def to_dict(self, config: Config) -> dict[str, Any]:
         return configs.to_dict(config)
@@ -90,7 +101,7 @@ class CycleGAN(Family):
 
 def _controls(config: Config) -> tuple[Control, ...]:
     a, b = config.names
-    controls: list[Control] = [ImageInput("photo", "Photo")]
+    controls: list[Control] = [ImageInput("photo", "Photo"), gate()]
     if config.ba:
         controls += [
             Choice(

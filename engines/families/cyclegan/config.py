@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from engines import residual
+from engines import patchgan, residual
+from engines.patchgan import JudgeConfig
 from engines.residual import Norm, ResNetConfig, Shape, Shapes, below, holds_exactly
 
 if TYPE_CHECKING:
@@ -57,16 +58,6 @@ NETS: dict[str, type[Net]] = {"resnet": ResNetConfig, "mobile": MobileConfig, "p
 
 
 @dataclass(frozen=True)
-class JudgeConfig:
-    """A PatchGAN discriminator."""
-
-    inputs: int = 3
-    width: int = 64
-    layers: int = 3
-    norm: Norm = "instance"
-
-
-@dataclass(frozen=True)
 class Config:
     """ab translates A to B, ba back. judge_a and judge_b know the pictures of a side. names: what
     the sides are, as a person reads it."""
@@ -108,17 +99,16 @@ _OTHERS = re.compile(
 
 
 def places(names: Iterable[str]) -> dict[str, str]:
-    """Part -> what its names begin with: of a file of ours, of a folder of files, or of a bare
-    generator ("")."""
+    """Part -> what its names begin with: of a file of ours, of a folder of files (one of which may
+    be of ours), or of a bare generator ("")."""
+    names = tuple(names)
     stems = dict.fromkeys(name.split(".", 1)[0] for name in names)
     if "ab" in stems and not set(stems) - set(PARTS):
         return {part: f"{part}." for part in PARTS if part in stems}
-    found: dict[str, str] = {}
+    inner = dict.fromkeys(tuple(f"{name}.".split(".", 2)[:2]) for name in names)
+    found = {part: f"{stem}.{part}." for stem, part in inner if part in PARTS}
     for stem in sorted(stems, key=_age):
-        epoch, _, official = stem.rpartition("net_")
-        part = _OFFICIAL.get(f"net_{official}") if epoch or stem.startswith("net_") else None
-        part = part or _other(stem)
-        if part:
+        if part := _part(stem):
             found[part] = f"{stem}."
     return found if "ab" in found else {"ab": ""} if not found else {}
 
@@ -129,13 +119,33 @@ def _age(stem: str) -> tuple[bool, int]:
     return epoch == "latest", int(epoch) if epoch.isdigit() else -1
 
 
-def _other(stem: str) -> str | None:
+def _part(stem: str) -> str | None:
+    """What the file of this name is."""
+    epoch, _, official = stem.rpartition("net_")
+    if (epoch or stem.startswith("net_")) and f"net_{official}" in _OFFICIAL:
+        return _OFFICIAL[f"net_{official}"]
     match = _OTHERS.match(stem)
     if match is None:
         return None
     if match["net"]:
         return "ab" if match["way"].upper().startswith("A") else "ba"
     return f"judge_{match['side'].lower()}"
+
+
+def beside(judge: Checkpoint, model: Checkpoint) -> tuple[str, str] | None:
+    """See Family.beside. Which side a discriminator judges its name says; of a model of one
+    direction it is that of the results."""
+    found, config = patchgan.recognise(judge.shapes()), recognise(model)
+    if config is None and (net := _net(model.shapes())) is not None:
+        config = Config(net)
+    if found is None or found.inputs != 3 or config is None:
+        return None
+    told = _part(judge.path.name.split(".", 1)[0])
+    part = told if told in ("judge_a", "judge_b") else "" if config.ba else "judge_b"
+    if not part or getattr(config, part) or (part == "judge_a" and not config.ba):
+        return None
+    official = next(name for name, known in _OFFICIAL.items() if known == part)
+    return "net_G_A" if places(model.keys())["ab"] == "" else "model", official
 
 
 def renamed(checkpoint: Checkpoint) -> Checkpoint:
@@ -153,7 +163,7 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
         return None
     ab = _net(nets["ab"])
     ba = _net(nets["ba"]) if "ba" in nets else None
-    judges = [_judge(nets[part]) if part in nets else None for part in PARTS[2:]]
+    judges = [patchgan.recognise(nets[part]) if part in nets else None for part in PARTS[2:]]
     if ab is None or ("ba" in nets and ba is None):
         return None
     if any(judge is None for part, judge in zip(PARTS[2:], judges) if part in nets):
@@ -231,24 +241,3 @@ def _plain_weights(config: PlainConfig) -> Iterable[tuple[str, Shape]]:
               (4 * w, 2 * w, 3, 3), (2 * w, w, 3, 3), (config.outputs, w, 7, 7))  # fmt: skip
     for number, shape in enumerate(shapes):
         yield f"{config.root}.{number * step}.weight", shape
-
-
-def _judge(shapes: Shapes) -> JudgeConfig | None:
-    """model.0, then every three places a wider convolution, the last to one channel."""
-    first = shapes.get("model.0.weight")
-    if first is None or first[2:] != (4, 4):
-        return None
-    layers = 0
-    while (wider := shapes.get(f"model.{2 + 3 * layers}.weight")) is not None and wider[0] > 1:
-        layers += 1
-    norm = residual.norm_after(shapes, "model.3", "model.2")
-    wanted = {"model.0.weight": first}
-    for level in range(1, layers + 1):
-        after = first[0] * min(2**level, 8)
-        wanted[f"model.{3 * level - 1}.weight"] = (
-            after, first[0] * min(2 ** (level - 1), 8), 4, 4,
-        )  # fmt: skip
-    wanted[f"model.{3 * layers + 2}.weight"] = (1, first[0] * min(2**layers, 8), 4, 4)
-    if norm is None or not layers or not holds_exactly(shapes, wanted.items()):
-        return None
-    return JudgeConfig(first[1], first[0], layers, norm)

@@ -54,7 +54,7 @@ class DeepDream(BackboneFamily):
 def _pictures() -> Iterator[Control]:
     yield ImageInput("photo", "Photo")
     yield ImageInput("guide", "Guide", optional=True)
-    yield ImageInput("mask", "Where to dream", optional=True, over=True)
+    yield ImageInput("mask", "Where to dream", optional=True, over="photo")
     yield ImageInput("progress", "Go on from", optional=True)
 
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from engines import images
-from engines.controls import Choice, ImageInput, ModelCard, SizeRule
+from engines.controls import Choice, ImageInput, ModelCard, SizeRule, gate
 from engines.families.enlarge.config import Config
 from engines.family import Family, Model, register
 from engines.job import Event, Job, Picture, Progress, Result
@@ -96,7 +96,7 @@ class Enlarge(Family):
 
 
 def _controls(config: Config) -> tuple[ImageInput | Choice, ...]:
-    found: list[ImageInput | Choice] = [ImageInput("photo", "Photo")]
+    found: list[ImageInput | Choice] = [ImageInput("photo", "Photo"), gate()]
     if config.scale > 2:
         options = tuple((str(n), f"×{n}") for n in range(config.scale, 1, -1))
         found.append(

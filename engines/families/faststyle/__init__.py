@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from engines import images, styling
-from engines.controls import Choice, ImageInput, ModelCard, SizeRule, Slider
+from engines.controls import Choice, ImageInput, ModelCard, SizeRule, Slider, gate
 from engines.families.faststyle import config as configs
 from engines.families.faststyle.config import Config
 from engines.family import Family, Model, register
@@ -48,6 +48,7 @@ class FastStyle(Family):
             f"Paint like {config.style}" if config.style else self.title,
             controls=(
                 ImageInput("photo", "Photo"),
+                gate(),
                 Slider("strength", "Style strength", 0, 1, 0.01, 1.0,
                        help="Blends the painted picture with the photo."),
                 Choice("colours", "Colours", (("style", "From the style"),

@@ -8,11 +8,11 @@ starter models.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from engines import edges, images
+from engines import edges, images, measure
 from engines.controls import (
     Choice,
     Control,
@@ -21,11 +21,14 @@ from engines.controls import (
     SketchInput,
     Slider,
     Toggle,
+    gate,
 )
+from engines.families.pix2pix import config as configs
 from engines.families.pix2pix import tasks
 from engines.families.pix2pix.config import (
     NETWORKS,
     Config,
+    JudgedConfig,
     MultimodalConfig,
     ResNetConfig,
     TensorFlowConfig,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from engines.checkpoint import Checkpoint
 
 PAPER = "Isola et al. 2017, Image-to-Image Translation with Conditional Adversarial Networks"
+VIEWS = ("Discriminator",)  # beside a result
 JOINED = (
     "This picture is twice as wide as high; if it is a joined A|B picture, "
     "say under “Joined pictures” which half is the input."
@@ -75,11 +79,28 @@ class Pix2Pix(Family):
 
     def to_dict(self, config: Config) -> dict[str, Any]:
         name = next(name for name, kind in NETWORKS.items() if isinstance(config, kind))
+        if isinstance(config, JudgedConfig):
+            return {
+                **self.to_dict(config.generator),
+                "network": name,
+                "judge": asdict(config.judge),
+            }
         return {"network": name, **asdict(config)}
+
+    def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
+        return configs.joined(checkpoint)
+
+    def beside(self, judge: Checkpoint, model: Checkpoint) -> tuple[str, str] | None:
+        return configs.beside(judge, model)
+
+    def needs(self, judge: Checkpoint) -> str:
+        return configs.needs(judge)
 
     def card(self, config: Config) -> ModelCard:
         if isinstance(config, MultimodalConfig):
             return _starter_card(config)
+        judged = isinstance(config, JudgedConfig)
+        config = config.generator if judged else config
         kind, controls = _official_controls(config)
         side = _side(config)
         is_resnet = isinstance(config, ResNetConfig)  # CycleGAN's, of which most are for photos
@@ -95,7 +116,7 @@ class Pix2Pix(Family):
             ),
             rooms=("translate", "draw") if is_resnet else ("draw", "translate"),
             seeded=config.noisy,
-            network=kind,
+            network=kind + (" with its discriminator" if judged else ""),
             paper=PAPER,
         )
 
@@ -108,13 +129,15 @@ class Pix2Pix(Family):
     def run(self, model: Model, job: Job) -> Iterator[Event]:
         start = time.perf_counter()
         if isinstance(model.config, MultimodalConfig):
-            picture, notes = _paint(model, job), ()
+            made = _Made(_paint(model, job))
         else:
-            picture, notes = _translate(model, job)
+            made = _translate(model, job)
         yield Result(
-            (picture,),
+            (made.picture,),
             seconds=time.perf_counter() - start,
-            notes=notes,
+            notes=made.notes,
+            numbers=made.numbers,
+            beside=made.beside,
             fit=_fit(model.card, job.images.get("edges")),
         )
 
@@ -157,7 +180,8 @@ def _official_controls(
     """What the net is called, and its controls: only those that do something to it."""
     side = _side(config)
     controls: list[Control] = [
-        SketchInput("edges", "Drawing or photo", "edges", (side, side), photo=True)
+        SketchInput("edges", "Drawing or photo", "edges", (side, side), photo=True),
+        gate("edges"),
     ]
     if config.inputs in (1, 3):
         controls.append(tasks.CHOICE)
@@ -253,14 +277,25 @@ def _hints(picture: Picture | None, size: tuple[int, int], model: Model) -> Tens
     return torch.cat((rgb * mask, mask), 1)
 
 
-def _translate(model: Model, job: Job) -> tuple[Picture, tuple[str, ...]]:
+@dataclass(frozen=True)
+class _Made:
+    picture: Picture
+    notes: tuple[str, ...] = ()
+    numbers: Mapping[str, float] = field(default_factory=dict[str, float])
+    beside: Mapping[str, Picture] = field(default_factory=dict[str, Picture])
+
+
+def _translate(model: Model, job: Job) -> _Made:
     """One pass of an official net; the result has exactly the input's size and keeps its alpha."""
     import torch
 
     from engines import layers, tensors
     from engines.families.pix2pix import lab
 
-    config = model.config
+    config, net = model.config, model.module
+    judged = isinstance(config, JudgedConfig)
+    if judged:
+        config, net = config.generator, net.get_submodule("generator")
     given, notes = _half(job.images["edges"], str(job.values["direction"]))
     plain, alpha = (given, None) if config.inputs == 4 else images.split_alpha(given)
     side = _side(config)
@@ -273,17 +308,34 @@ def _translate(model: Model, job: Job) -> tuple[Picture, tuple[str, ...]]:
         else tensors.to_tensor(seen, config.inputs, model.device, torch.float32)
     )
     x, crop = tensors.pad_to_multiple(x, config.multiple_of, config.minimum)
-    layers.use_batch_statistics(model.module, job.values.get("norm") == "trained")
-    layers.seed_dropout(model.module, job.seed if job.values.get("noise") else None)
+    layers.use_batch_statistics(net, job.values.get("norm") == "trained")
+    layers.seed_dropout(net, job.seed if job.values.get("noise") else None)
     try:
-        made = crop(model(x))
+        whole = model(x)
     finally:
-        layers.seed_dropout(model.module, None)
-        layers.use_batch_statistics(model.module, False)
+        layers.seed_dropout(net, None)
+        layers.use_batch_statistics(net, False)
+    made = crop(whole)
     picture = lab.coloured(plain, made) if in_lab else tensors.to_picture(made)
     if picture.size != given.size:
         picture = Picture(images.resize(picture.pixels, given.size))
-    return images.with_alpha(picture, alpha), notes
+    if judged and (sure := _opinion(model, x, whole)) is not None:
+        spread = images.resize(crop(sure)[0, 0].cpu().numpy(), picture.size)
+        beside = {VIEWS[0]: measure.judged_map(picture, spread.clip(0, 1))}
+        numbers = {"likeness": float(spread.mean())}
+        return _Made(images.with_alpha(picture, alpha), notes, numbers, beside)
+    return _Made(images.with_alpha(picture, alpha), notes)
+
+
+def _opinion(model: Model, x: Tensor, made: Tensor) -> Tensor | None:
+    """How likely the discriminator holds each part of what was `made` of x for a true one (1, 1, H,
+    W), as the paper trains it; None for a picture smaller than what it looks at."""
+    from torch.nn import functional
+
+    if min(x.shape[-2:]) < 2 ** (model.config.judge.layers + 2):
+        return None
+    sure = model(x, made.to(x)).float().sigmoid()
+    return functional.interpolate(sure, size=x.shape[-2:], mode="bilinear")
 
 
 def _half(picture: Picture, direction: str) -> tuple[Picture, tuple[str, ...]]:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from engines import residual
+from engines import patchgan, residual
+from engines.patchgan import JudgeConfig
 from engines.residual import Norm, ResNetConfig, Shape, holds_exactly, is_convolution, norm_after
 
 if TYPE_CHECKING:
@@ -109,12 +110,22 @@ class MultimodalConfig:
         return 2 * self.multiple_of
 
 
-Config = UNetConfig | ResNetConfig | TensorFlowConfig | MultimodalConfig
+@dataclass(frozen=True)
+class JudgedConfig:
+    """A generator, and the discriminator of its pairs of input and output."""
+
+    generator: UNetConfig | ResNetConfig
+    judge: JudgeConfig
+
+
+Single = UNetConfig | ResNetConfig | TensorFlowConfig | MultimodalConfig
+Config = Single | JudgedConfig
 NETWORKS: dict[str, type[Config]] = {
     "unet": UNetConfig,
     "resnet": ResNetConfig,
     "tensorflow": TensorFlowConfig,
     "multimodal": MultimodalConfig,
+    "judged": JudgedConfig,
 }
 
 
@@ -123,7 +134,8 @@ def _doubling(width: int, depth: int) -> tuple[int, ...]:
 
 
 def recognise(checkpoint: Checkpoint) -> Config | None:
-    for read in (recognise_multimodal, recognise_unet, recognise_resnet, recognise_tensorflow):
+    for read in (recognise_multimodal, recognise_unet, recognise_resnet, recognise_tensorflow,
+                 recognise_judged):  # fmt: skip
         config = read(checkpoint)
         if config is not None:
             return config
@@ -220,6 +232,53 @@ def _port_weights(config: TensorFlowConfig) -> Iterable[tuple[tuple[str, int], S
         innermost = level == config.depth - 1
         yield ("encoder", level), (width, above[0], 4, 4)
         yield ("decoder", level), (width if innermost else 2 * width, above[1], 4, 4)
+
+
+# ---- a generator and its discriminator ----------------------------------------------------------
+
+
+def joined(checkpoint: Checkpoint) -> Checkpoint:
+    """Both of one folder as the two parts of a file of ours; anything else as it is."""
+    parts = checkpoint.parts()
+    for judge, generator in (parts, parts[::-1]) if len(parts) == 2 else ():
+        if patchgan.recognise(residual.below(checkpoint.shapes(), f"{judge}.")):
+            places = {"generator": f"{generator}.", "judge": f"{judge}."}
+            return checkpoint.called(checkpoint.inside(places))
+    return checkpoint
+
+
+def recognise_judged(checkpoint: Checkpoint) -> JudgedConfig | None:
+    both = joined(checkpoint)
+    judge = patchgan.recognise(residual.below(both.shapes(), "judge."))
+    if judge is None:
+        return None
+    begin = "generator."
+    names = {key.removeprefix(begin): key for key in both.infos if key.startswith(begin)}
+    generator = _judgeable(both.called(names))
+    fits = generator and judge.inputs == generator.inputs + generator.outputs
+    return JudgedConfig(generator, judge) if generator and fits else None
+
+
+def _judgeable(checkpoint: Checkpoint) -> UNetConfig | ResNetConfig | None:
+    return recognise_unet(checkpoint) or recognise_resnet(checkpoint)
+
+
+def beside(judge: Checkpoint, model: Checkpoint) -> tuple[str, str] | None:
+    """See Family.beside: of pairs with as many channels as input and output have together."""
+    found, generator = patchgan.recognise(judge.shapes()), _judgeable(model)
+    if found is None or generator is None or found.inputs != generator.inputs + generator.outputs:
+        return None
+    return "G", "D"
+
+
+def needs(judge: Checkpoint) -> str:
+    found = patchgan.recognise(judge.shapes())
+    if found is None or found.inputs == 3:
+        return ""
+    return (
+        f"; open the pix2pix generator that it was trained with first and then this, one whose "
+        f"input and output have {found.inputs} channels together"
+    )
 
 
 # ---- the starter's network -----------------------------------------------------------------------

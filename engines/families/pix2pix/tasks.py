@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engines import images, palettes
-from engines.controls import Choice, ModelCard, SketchInput
+from engines.controls import Choice, ImageInput, ModelCard, SketchInput
 from engines.job import Picture
 
 PRESET = "task"
@@ -83,6 +83,7 @@ def presented(card: ModelCard, value: str) -> ModelCard:
         replace(c, default=task.id) if isinstance(c, Choice) and c.preset else
         _given(task, c) if isinstance(c, SketchInput) else c
         for c in card.controls
+        if task.gives == "photo" or not (isinstance(c, ImageInput) and c.gates)
     )  # fmt: skip
     return replace(card, title=task.title, controls=controls, rooms=task.rooms)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engines import images, palettes
-from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, SketchInput
+from engines.controls import Choice, Control, ImageInput, ModelCard, SizeRule, SketchInput, gate
 from engines.families.pix2pixhd import config as configs
 from engines.families.pix2pixhd.config import Config
 from engines.family import Family, Model, register
@@ -89,7 +89,7 @@ class Pix2PixHD(Family):
 
 
 def _controls(config: Config) -> tuple[Control, ...]:
-    controls: list[Control] = [ImageInput("picture", "Picture")]
+    controls: list[Control] = [ImageInput("picture", "Picture"), gate("picture")]
     if config.labels:
         controls = [
             SketchInput(

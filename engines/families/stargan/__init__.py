@@ -59,6 +59,12 @@ class StarGAN(Family):
     def renamed(self, checkpoint: Checkpoint) -> Checkpoint:
         return configs.joined(checkpoint)
 
+    def beside(self, judge: Checkpoint, model: Checkpoint) -> tuple[str, str] | None:
+        return configs.beside(judge, model)
+
+    def needs(self, judge: Checkpoint) -> str:
+        return configs.needs(judge)
+
     def card(self, config: Config) -> ModelCard:
         face = template(config, config.size or 128)
         return ModelCard(

@@ -223,7 +223,7 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
     return config if found == wanted else None
 
 
-_PART = re.compile(r"([^.]+)\.main\.0\.weight")
+_PART = re.compile(r"([^.]+(?:\.generator)?)\.main\.0\.weight")
 _HALF = re.compile(r"(?:(.*)[-_])?[GD]")  # 200000-G: the step, and which half it is
 
 
@@ -238,10 +238,11 @@ def joined(checkpoint: Checkpoint) -> Checkpoint:
     parts = {kernels[7, 7]: "generator", kernels[4, 4]: "labeller"}
     names: dict[str, str] = {}
     for key in checkpoint.keys():  # noqa: SIM118  (a method, not a dict)
-        stem, _, rest = key.partition(".")
-        if stem not in parts:
+        stem = next((stem for stem in parts if key.startswith(f"{stem}.")), "")
+        if stem:
+            names[f"{parts[stem]}.{key.removeprefix(stem)[1:]}"] = key
+        elif not key.startswith(f"{kernels[7, 7].partition('.')[0]}.labeller."):
             return checkpoint
-        names[f"{parts[stem]}.{rest}"] = key
     return checkpoint.called(names)
 
 
@@ -328,3 +329,23 @@ def recognise_discriminator(checkpoint: Checkpoint, part: str = "") -> Discrimin
     if last[1] != first[0] * 2 ** (layers - 1) or last[2] != last[3]:
         return None
     return DiscriminatorConfig(last[0], first[0], layers, last[2] * 2**layers)
+
+
+def beside(judge: Checkpoint, model: Checkpoint) -> tuple[str, str] | None:
+    """See Family.beside: of as many labels, and trained on crops of one size."""
+    found, config = recognise_discriminator(judge), recognise(model)
+    if found is None or config is None or config.judge or model.path.is_dir():
+        return None
+    fits = found.labels == len(config.labels) and config.size in (None, found.size)
+    return ("G", "D") if fits else None
+
+
+def needs(judge: Checkpoint) -> str:
+    found = recognise_discriminator(judge)
+    if found is None:
+        return ""
+    return (
+        f"; open a StarGAN generator of {found.labels} labels and {found.size} pixels first and "
+        "then this, or put it beside its generator, which is named alike but for a G "
+        "(200000-G.ckpt)"
+    )
