@@ -316,12 +316,12 @@ def train(
     """
     run = _Run(recipe, Path(out), data, device, devices, start)
     recipe = run.recipe
-    start = run.load() if resume else 0
+    begun = run.load() if resume else 0
     if run.fabric.global_rank == 0:
         out.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     try:
-        for step in run.batches(start):
+        for step in run.batches(begun):
             losses = run.step(step)
             done = step + 1
             if done % recipe.every.get("losses", 20) == 0 or done == recipe.steps:

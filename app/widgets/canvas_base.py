@@ -43,6 +43,7 @@ from app.widgets.zooming import CRISP, Viewing
 from engines.job import Picture
 
 PARTS = 32  # that many parts are painted one by one, rather than all between them
+CHIP = 40  # logical pixels at the foot of the canvas that the words in the corner take
 
 
 class Canvas(Viewing):
@@ -74,6 +75,7 @@ class Canvas(Viewing):
         self._opacity = 0.4
         self._invitation = self.invitation
         self._cursor: QPointF | None = None
+        self._told = ""  # what the corner says as it is painted
         self._pointer = Pointer(self)
         self.space_held = False
         theme.signals.changed.connect(self.update)
@@ -221,8 +223,13 @@ class Canvas(Viewing):
     def _on_changed(self, region: QRegion) -> None:
         for area in parts(region):
             self.update(self.view.shown(area))
+        if self.chip() != self._told:
+            self.update_chip()
         if not region.isEmpty():
             self.edited.emit()
+
+    def update_chip(self) -> None:
+        self.update(0, self.height() - CHIP, self.width(), CHIP)
 
     # ---- view -----------------------------------------------------------------------------------
 
@@ -260,7 +267,8 @@ class Canvas(Viewing):
             painter.setClipRect(area)
             self._paint_sheet(painter, QRectF(area))
         painter.setClipping(False)
-        paint_chip(painter, QPoint(10, self.height() - 10), self.chip(), self.width() - 20)
+        self._told = self.chip()
+        paint_chip(painter, QPoint(10, self.height() - 10), self._told, self.width() - 20)
         if self._cursor is not None and self.shows_ring() and not self.space_held:
             tinted = self.is_tinted() and self._tool.name != "eraser"
             width = self.width_ * self.zoom

@@ -20,7 +20,6 @@ from engines.job import Picture
 
 FAINT = 0.78  # opacity of the example
 LINES = ("pen", "eraser", "line")  # tools that are as wide as the brush
-CHIP = 40  # logical pixels at the foot of the canvas that the words in the corner take
 
 
 class LabelCanvas(Canvas):
@@ -210,12 +209,12 @@ class LabelCanvas(Canvas):
 
     def _hover(self, point: QPointF) -> None:
         super()._hover(point)
-        self.update(0, self.height() - CHIP, self.width(), CHIP)
+        self.update_chip()
         self.hovered.emit(self.below(point))
 
     def leaveEvent(self, event: Any) -> None:
         super().leaveEvent(event)
-        self.update(0, self.height() - CHIP, self.width(), CHIP)
+        self.update_chip()
         self.hovered.emit(-1)
 
     def pick(self, at: QPointF) -> None:

@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPointF, Qt
-from PySide6.QtGui import QUndoStack
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt
+from PySide6.QtGui import QRegion, QUndoStack
 from PySide6.QtTest import QTest
 
 from app.drawing import Drawing, Fill, Move, Raster, Stroke
@@ -255,6 +255,34 @@ def test_a_stroke_on_the_example_adds_to_it(canvas):
     canvas.set_brush(6)
     pull(canvas, (20, 20), (30, 20))
     assert numbers(canvas)[20, 25] == LEGEND.ground and numbers(canvas)[36, 50] == 1
+
+
+class Painted(QObject):
+    """What was painted of a widget since it watches."""
+
+    def __init__(self):
+        super().__init__()
+        self.region = QRegion()
+
+    def eventFilter(self, watched, event):
+        if event.type() == QEvent.Type.Paint:
+            self.region += event.region()
+        return False
+
+
+def test_the_words_about_the_example_leave_no_trace(canvas, qtbot):
+    """The sheet lies above the corner that they stand in, so that painting it would not do."""
+    example = Drawing((64, 48), (Stroke(
+        "rectangle", (((8, 8, 1), (56, 8, 1), (56, 20, 1), (8, 20, 1)),), 1.0,
+        layer="labels", label=1),), "three")  # fmt: skip
+    canvas.set_example(example.to_json())
+    qtbot.waitUntil(lambda: "example" in canvas.chip())
+    canvas.repaint()
+    seen = Painted()
+    canvas.installEventFilter(seen)
+    canvas.set_example(None)
+    qtbot.waitUntil(lambda: seen.region.contains(canvas.rect().bottomRight() - QPoint(1, 1)))
+    assert "example" not in canvas.chip()
 
 
 def test_the_pointer_names_the_class_and_the_eyedropper_takes_it(canvas, qtbot):
