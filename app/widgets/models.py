@@ -29,7 +29,10 @@ from app.theme import colour
 from app.widgets.parts import Popover, button, label, row, rule
 from engines.controls import ModelCard
 
-ROOMS = {"draw": "Draw", "": "Other models"}
+ROOMS = {
+    "draw": "Draw", "paint": "Paint", "translate": "Translate", "faces": "Faces", "words": "Words",
+    "style": "Style", "dream": "Dream", "": "Other models",
+}  # fmt: skip
 REFERENCE = Qt.ItemDataRole.UserRole
 
 
@@ -58,7 +61,7 @@ class ModelRow:
 
 
 class ModelList(QWidget):
-    """A search field above the models, grouped by room."""
+    """A search field above the models, grouped by room; that of the model in use comes first."""
 
     chosen = Signal(str)  # reference
     pointed = Signal(str)  # reference under the cursor of the keyboard or mouse
@@ -107,12 +110,15 @@ class ModelList(QWidget):
         words = self.search.text().lower().split()
         found = [r for r in self._rows if all(word in r.search for word in words)]
         self.list.clear()
-        for room, title in ROOMS.items():
+        here = next((r.room for r in self._rows if r.reference == self._current), "")
+        for room in sorted(ROOMS, key=lambda room: room != here):
             inside = [r for r in found if r.room == room]
             if inside:
-                self._add_heading(tr(title))
+                self._add_heading(tr(ROOMS[room]))
             for one in inside:
                 self._add(one)
+        if words and self.list.currentItem() is None and found:
+            self.list.setCurrentRow(1)  # below the heading: what Enter takes
         self.list.setVisible(bool(found))
         self.empty.setVisible(not found)
 
@@ -167,7 +173,7 @@ class ModelPicker(QAbstractButton):
         box.setContentsMargins(10, 10, 10, 10)
         box.addWidget(self.models)
         box.addWidget(self.file)
-        self._menu.setMinimumSize(360, 340)
+        self._menu.setMinimumSize(360, 500)
         self.clicked.connect(self.open_menu)
         self.models.chosen.connect(self._on_chosen)
         self.file.clicked.connect(self._on_file)
