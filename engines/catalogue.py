@@ -14,6 +14,7 @@ import re
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from engines.folders import data_folder
 from engines.job import Progress
 
 SHIPPED = Path(__file__).resolve().parent.parent / "resources"
+TOLD = 6  # names in a sentence
 _WRITING = threading.Lock()  # a drop of ten files adds them from several threads
 _DIGEST = re.compile(r"(?P<name>.*)@(?P<digest>[0-9a-f]{16})", re.DOTALL)
 
@@ -119,7 +121,7 @@ class Catalogue:
         begun = sorted({e.name for e in self.entries() if name and e.name.startswith(name)})
         if len(begun) > 1:
             return f"{name} is the beginning of {' and '.join(begun)}; say which."
-        known = ", ".join(dict.fromkeys(e.name for e in self.entries() if e.installed)) or "none"
+        known = _some(name, list(dict.fromkeys(e.name for e in self.entries() if e.installed)))
         ending = f" with the digest {digest}" if digest else ""
         return f"There is no model {name}{ending} here; known are {known}. Open its file."
 
@@ -241,6 +243,14 @@ class Catalogue:
         part = self._own.with_name(f".{self._own.name}.{os.getpid()}.part")
         part.write_text(text, encoding="utf-8")
         part.replace(self._own)
+
+
+def _some(name: str, names: list[str]) -> str:
+    """The names as a person reads them; of many those that are nearest to `name`."""
+    if len(names) <= TOLD:
+        return ", ".join(names) or "none"
+    near = sorted(names, key=lambda other: -SequenceMatcher(None, name, other).ratio())
+    return ", ".join(near[:TOLD]) + ", …"
 
 
 def _twins(entry: Entry) -> Iterator[Entry]:

@@ -465,7 +465,8 @@ def train(options: argparse.Namespace) -> int:
     if not recipe.suffix:
         recipe = RECIPES / f"{recipe.name}.toml"
         if not recipe.is_file():
-            known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
+            names = sorted(p.stem for p in RECIPES.glob("*.toml"))
+            known = ", ".join(n for n in names if not n.endswith("-teacher"))
             raise Refused(f"There is no recipe {options.recipe}; known are {known}.")
     if options.steps is not None and options.steps < 1:
         raise Refused("A training takes at least one step.")

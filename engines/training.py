@@ -264,9 +264,15 @@ def train_file(
     start: Path | None = None,
 ) -> Iterator[Event]:
     """`train` for a recipe file and a data root. `steps` cuts every stage in proportion (a trial
-    run); `files` says where the recipe's files are."""
+    run); `files` says where the recipe's files are. One that is nowhere, but that a recipe beside
+    this one makes, is trained first."""
     read = load_recipe(recipe)
     out = out or Path("runs") / read.name
+    if minutes is None:
+        for needed, place in _lacking(read.files, files or {}, out, recipe):
+            for event in train_file(needed, data, place, device, devices, resume, steps):
+                if not isinstance(event, Result):
+                    yield event
     read = replace(read, files=_found(read.files, files or {}, out))
     if steps is not None:
         share = steps / read.steps
@@ -278,6 +284,18 @@ def train_file(
         )
     found = datasets.make_dataset(dict(read.data), Path(data), read.seed)
     yield from train(read, out, found, device, devices, resume, minutes, start)
+
+
+def _lacking(
+    named: Mapping[str, str], given: Mapping[str, Path], out: Path, recipe: Path
+) -> Iterator[tuple[Path, Path]]:
+    """The recipes, and the folders of their runs, that make a recipe's files which are nowhere."""
+    for name, told in named.items():
+        near = Path(os.path.normpath(out / told))
+        maker = Path(recipe).parent / f"{near.parent.name}.toml"
+        there = near.is_file() or (SHIPPED / f"{name}.safetensors").is_file()
+        if name not in given and not there and maker.is_file():
+            yield maker, near.parent
 
 
 def _found(named: Mapping[str, str], given: Mapping[str, Path], out: Path) -> dict[str, str]:

@@ -235,3 +235,10 @@ def test_listing_models_loads_no_torch() -> None:
         ).returncode
         == 0
     )
+
+
+def test_of_many_names_the_nearest_are_told(tmp_path: Path) -> None:
+    catalogue = Catalogue()
+    told = catalogue.explain("edges-to-cloths")
+    first = told.split("known are ")[1].split(", ")[0]
+    assert first == "edges-to-clothes" and told.endswith(", …. Open its file.") and len(told) < 220

@@ -19,7 +19,7 @@ from engines.families.pix2pix import distil as sketches
 from engines.families.pix2pix.config import MultimodalConfig
 from engines.families.pix2pix.multimodal import MultimodalUNet
 from engines.family import families
-from engines.job import Progress
+from engines.job import Progress, Result
 from engines.residual import ResNetConfig
 from engines.residualnet import ResNet
 
@@ -164,3 +164,23 @@ def test_a_student_is_no_wider_than_its_teacher(photos: Path) -> None:
     trainer, network = "pix2pix.distil:MultimodalDistiller", f"widths = {list(WIDE.widths)}"
     with pytest.raises(training.RecipeError, match="more channels than its teacher"):
         trained(photos, RECIPE.format(trainer=trainer, data=data, network=network))
+
+
+def test_the_teacher_is_trained_first_where_it_is_not_there_yet(photos: Path) -> None:
+    """One command makes both; the events are those of one training with one result at its end."""
+    data = 'kind = "edges"\nfolder = "set/a"\nnative = [32, 32]'
+    trainer = "pix2pix.distil:MultimodalDistiller"
+    text = RECIPE.format(trainer=trainer, data=data, network="widths = [4, 6, 8]")
+    text = text.replace("../teacher.safetensors", "../sketcher/model.safetensors")
+    first = text[: text.index("[files]")].replace('"student"', '"sketcher"')
+    first = first.replace(trainer, "pix2pix.train:MultimodalTrainer")
+    first = first.replace("[4, 6, 8]", "[6, 8, 12]\ncode = 3\ndiscriminator = 8")
+    (photos / "sketcher.toml").write_text(first)
+    (photos / "student.toml").write_text(text)
+    out = photos / "runs" / "student"
+    events = list(training.train_file(photos / "student.toml", photos, out, "cpu", steps=2))
+    assert [type(e).__name__ for e in events].count("Result") == 1
+    assert isinstance(events[-1], Result) and (out / "model.safetensors").is_file()
+    teacher = photos / "runs" / "sketcher" / "model.safetensors"
+    found = families()["pix2pix"].recognise(checkpoint.open_checkpoint(teacher))
+    assert isinstance(found, MultimodalConfig) and found.widths == (6, 8, 12)

@@ -50,7 +50,7 @@ def test_sharpness_and_colours() -> None:
 def test_a_restorer_that_does_nothing_is_as_good_as_the_trivial_answer() -> None:
     real = photo()
 
-    def plain(**given: np.ndarray) -> np.ndarray:
+    def plain(values: object = None, **given: np.ndarray) -> np.ndarray:
         seen = given["photo"]
         if seen.ndim == 2:
             return np.repeat(seen[..., None], 3, 2)
