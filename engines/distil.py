@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from engines.checkpoint import open_checkpoint
 from engines.family import Family
-from engines.training import Recipe, RecipeError, Trainer, descend
+from engines.training import Recipe, RecipeError, Trainer, descend, told
 
 Axes = Mapping[str, Sequence[Sequence[str]]]
 """Weight -> per axis, from the first, the groups of channels that lie along it, in their order.
@@ -87,10 +87,8 @@ class DistilTrainer(Trainer):
     student: nn.Module
 
     def pair(self, recipe: Recipe, teacher: nn.Module, student: nn.Module) -> None:
-        if unknown := set(recipe.losses) - set(_LOSSES):
-            raise RecipeError(f"The recipe's entry “{sorted(unknown)[0]}” is unknown.")
         self.recipe, self.teacher, self.student = recipe, teacher, student
-        self.weights = _LOSSES | dict(recipe.losses)
+        self.weights = told(_LOSSES, recipe.losses)
         self.optimisers = {"student": torch.optim.Adam(student.parameters(), 2e-4, (0.9, 0.99))}
 
     def asked(self, batch: Mapping[str, Tensor], noise: torch.Generator) -> list[tuple[Any, ...]]:

@@ -17,7 +17,7 @@ from engines.families.cyclegan.net import CycleGAN
 from engines.families.cyclegan.train import signed
 from engines.job import Picture
 from engines.residual import ResNetConfig
-from engines.training import Recipe, RecipeError, sheet
+from engines.training import Recipe, RecipeError, sheet, told
 from engines.unpaireddata import SAMPLES, UnpairedPhotos
 
 
@@ -26,13 +26,11 @@ class CycleGANDistiller(DistilTrainer):
 
     def __init__(self, recipe: Recipe, data: UnpairedPhotos) -> None:
         config, teacher = open_teacher(recipe, Family())
-        if unknown := set(recipe.network) - {"width"}:
-            raise RecipeError(f"The recipe's entry “{sorted(unknown)[0]}” is unknown.")
         assert isinstance(config, Config)
         ab, ba = config.ab, config.ba
         if not isinstance(ab, ResNetConfig) or not isinstance(ba, ResNetConfig):
             raise RecipeError("The teacher is not two residual networks.")
-        width = recipe.network.get("width", ab.width)
+        width = told({"width": ab.width}, recipe.network)["width"]
         self.data = data
         self.config = replace(config, ab=replace(ab, width=width), ba=replace(ba, width=width))
         student = CycleGAN(replace(self.config, judge_a=None, judge_b=None))

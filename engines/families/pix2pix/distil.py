@@ -18,7 +18,7 @@ from engines.families.pix2pix.config import MultimodalConfig
 from engines.families.pix2pix.multimodal import MultimodalUNet
 from engines.families.pix2pix.train import export_generator
 from engines.job import Picture
-from engines.training import Recipe, RecipeError, sheet
+from engines.training import Recipe, RecipeError, sheet, told
 
 BOLDEST = 1.5  # how far from the mean code the codes are that the student sees
 
@@ -33,14 +33,12 @@ class MultimodalDistiller(DistilTrainer):
         config, teacher = open_teacher(recipe, Pix2Pix())
         if not isinstance(teacher, MultimodalUNet) or not isinstance(config, MultimodalConfig):
             raise RecipeError("The teacher takes no edges with colour hints.")
-        if unknown := set(recipe.network) - {"widths", "trunk"}:
-            raise RecipeError(f"The recipe's entry “{sorted(unknown)[0]}” is unknown.")
-        told = dict(recipe.network)
-        widths = tuple(told.get("widths", config.widths))
+        network = told({"widths": config.widths, "trunk": config.trunk}, recipe.network)
+        widths = tuple(network["widths"])
         if len(widths) != len(config.widths):
             raise RecipeError(f"The teacher has {len(config.widths)} widths, not {len(widths)}.")
         self.data = data
-        self.config = replace(config, widths=widths, trunk=told.get("trunk", config.trunk))
+        self.config = replace(config, widths=widths, trunk=network["trunk"])
         student = MultimodalUNet(self.config)
         begin(student, teacher, axes(config), groups(config), groups(self.config))
         self.pair(recipe, teacher, student)
