@@ -286,27 +286,32 @@ def train_file(
     yield from train(read, out, found, device, devices, resume, minutes, start)
 
 
+def _places(name: str, told: str, given: Mapping[str, Path], out: Path) -> list[Path]:
+    """Where a recipe's file may be: where one says, else as seen from the run's folder, else the
+    model of that name that ships."""
+    near = Path(os.path.normpath(out / told))  # the run's folder may not be there yet
+    return [given[name]] if name in given else [near, SHIPPED / f"{name}.safetensors"]
+
+
 def _lacking(
     named: Mapping[str, str], given: Mapping[str, Path], out: Path, recipe: Path
 ) -> Iterator[tuple[Path, Path]]:
     """The recipes, and the folders of their runs, that make a recipe's files which are nowhere."""
     for name, told in named.items():
-        near = Path(os.path.normpath(out / told))
-        maker = Path(recipe).parent / f"{near.parent.name}.toml"
-        there = near.is_file() or (SHIPPED / f"{name}.safetensors").is_file()
-        if name not in given and not there and maker.is_file():
-            yield maker, near.parent
+        places = _places(name, told, given, out)
+        folder = places[0].parent
+        maker = Path(recipe).parent / f"{folder.name}.toml"
+        if name not in given and maker.is_file() and not any(p.is_file() for p in places):
+            yield maker, folder
 
 
 def _found(named: Mapping[str, str], given: Mapping[str, Path], out: Path) -> dict[str, str]:
-    """Where each of a recipe's files is: where one says, else as seen from the run's folder, else
-    the model of that name that ships. Raises RecipeError."""
+    """Where each of a recipe's files is. Raises RecipeError."""
     if unknown := set(given) - set(named):
         raise RecipeError(f"The recipe asks for no file “{sorted(unknown)[0]}”.")
     found: dict[str, str] = {}
     for name, told in named.items():
-        near = Path(os.path.normpath(out / told))  # the run's folder may not be there yet
-        places = [given[name]] if name in given else [near, SHIPPED / f"{name}.safetensors"]
+        places = _places(name, told, given, out)
         there = [place for place in places if place.is_file()]
         if not there:
             raise RecipeError(
