@@ -6,46 +6,42 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from benchmarks.table import Row, milliseconds
 from engines import executor
-from engines.controls import ModelCard
 from engines.devices import choose
 from engines.families.pix2pix import Pix2Pix
-from engines.families.pix2pix.build import build
-from engines.families.pix2pix.config import Config, MultimodalConfig, ResNetConfig, UNetConfig
-from engines.family import Model
+from engines.families.pix2pix.config import MultimodalConfig, ResNetConfig, UNetConfig
+from engines.families.pix2pixhd import Pix2PixHD
+from engines.families.pix2pixhd.config import Config as Pix2PixHDConfig
+from engines.family import Family, Model
 
-CASES: dict[str, tuple[Config, tuple[int, int]]] = {
-    "U-Net 256, batch norm": (UNetConfig(), (256, 256)),
-    "ResNet-9, 256x256": (ResNetConfig(), (256, 256)),
-    "ResNet-9, 512x512": (ResNetConfig(), (512, 512)),
-    "starter 192x256": (MultimodalConfig(), (192, 256)),
+STARTER = MultimodalConfig()
+Shape = tuple[int, ...]
+# name: family, configuration, shapes of the inputs
+CASES: dict[str, tuple[Family, Any, tuple[Shape, ...]]] = {
+    "U-Net 256, batch norm": (Pix2Pix(), UNetConfig(), ((1, 3, 256, 256),)),
+    "ResNet-9, 256x256": (Pix2Pix(), ResNetConfig(), ((1, 3, 256, 256),)),
+    "ResNet-9, 512x512": (Pix2Pix(), ResNetConfig(), ((1, 3, 512, 512),)),
+    "pix2pixHD, global, 1024x512": (Pix2PixHD(), Pix2PixHDConfig(), ((1, 36, 512, 1024),)),
+    "starter 192x256": (
+        Pix2Pix(),
+        STARTER,
+        ((1, 1, 256, 192), (1, 4, 256, 192), (1, STARTER.code), (1, 1, 256, 192)),
+    ),
 }
+LONG, ROUNDS, FEW = 3.0, 15, 4  # seconds of a pass from which there are few rounds
 
 
-def inputs(config: Config, size: tuple[int, int], device: torch.device) -> tuple[Tensor, ...]:
-    width, height = size
-    if isinstance(config, MultimodalConfig):
-        shapes = (
-            (1, 1, height, width),
-            (1, 4, height, width),
-            (1, config.code),
-            (1, 1, height, width),
-        )
-    else:
-        shapes = ((1, config.inputs, height, width),)
-    return tuple(torch.rand(shape, device=device) for shape in shapes)
-
-
-def model(module: nn.Module, config: Config, device: torch.device) -> Model:
-    card: ModelCard = replace(Pix2Pix().card(config), checkpoint="bench@0")
+def model(family: Family, module: nn.Module, config: Any, device: torch.device) -> Model:
+    card = replace(family.card(config), checkpoint="bench@0")
     dtype = executor.half_type(device, card.half_ok)
     module = executor.prepare(module, device, dtype)
-    return Model(Pix2Pix(), module, config, card, device, dtype, executor.execute)
+    return Model(family, module, config, card, device, dtype, executor.execute)
 
 
 def timed(run: Callable[[], object], device: torch.device) -> float:
@@ -71,12 +67,12 @@ def one_of_each(
 def rows(quick: bool = False) -> list[Row]:
     device = choose("auto")
     found = []
-    for name, (config, size) in CASES.items():
+    for name, (family, config, shapes) in CASES.items():
         torch.manual_seed(0)
-        plain = build(config).eval().to(device)
-        ours = model(build(config).eval(), config, device)
+        plain = family.build(config).eval().to(device)
+        ours = model(family, family.build(config).eval(), config, device)
         ours.module.load_state_dict(plain.state_dict())
-        given = inputs(config, size, device)
+        given = tuple(torch.rand(shape, device=device) for shape in shapes)
 
         def eager(net: nn.Module = plain, x: tuple[Tensor, ...] = given) -> Tensor:
             with torch.no_grad():
@@ -85,10 +81,12 @@ def rows(quick: bool = False) -> list[Row]:
         def engine(net: Model = ours, x: tuple[Tensor, ...] = given) -> Tensor:
             return net(*x)
 
-        rounds = 2 if quick else 15
-        for _ in range(1 if quick else 3):
+        engine()
+        is_long = timed(eager, device) > LONG
+        for _ in range(0 if quick or is_long else 2):
             eager()
             engine()
+        rounds = 2 if quick else FEW if is_long else ROUNDS
         pairs = [one_of_each(eager, engine, device, n % 2 == 1) for n in range(rounds)]
         one, two = zip(*pairs)
         ratio = sorted(a / b for a, b in pairs)[len(pairs) // 2]

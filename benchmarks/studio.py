@@ -20,6 +20,7 @@ from benchmarks.table import Row, milliseconds, share
 
 ROOT = Path(__file__).resolve().parent.parent
 TICK_MS = 16  # one frame of a screen at 60 Hz
+PAINTERS = ("labels-to-facade", "labels-to-street")
 PATIENCE = 120.0  # seconds for one picture
 SHIRT = ((70, 40), (36, 60), (12, 110), (40, 126), (52, 100), (50, 224), (96, 230), (142, 224),
          (140, 100), (152, 126), (180, 110), (156, 60), (122, 40), (96, 62), (70, 40))  # fmt: skip
@@ -105,9 +106,9 @@ def _desk(quick: bool, home: Path) -> list[Row]:
     found: list[Row] = []
     if desk.studio.catalogue.default() is not None:
         desk.wait(lambda: desk.studio.shown is not None)
-        found += desk.measure("starter", 5 if quick else 60, "40 ms")
+        found += desk.measure("stroke to photo, starter", 5 if quick else 60, "40 ms")
     desk.open(_official(home / "official"))
-    found += desk.measure("official U-Net 256", 3 if quick else 20, "60 ms")
+    found += desk.measure("stroke to photo, official U-Net 256", 3 if quick else 20, "60 ms")
     found += [desk.gaps(2 if quick else 20), desk.cancel(1 if quick else 5)]
     desk.close()
     Settings().set("drafts", True)
@@ -123,10 +124,19 @@ def _lanes(quick: bool, home: Path) -> list[Row]:
     if starter is not None:
         desk.choose(starter.reference)  # the window opens with the model of the last time
         lane = desk.prepare()
-        found += desk.measure(f"starter, {lane}", 5 if quick else 60, "40 ms")
+        found += desk.measure(f"stroke to photo, starter, {lane}", 5 if quick else 60, "40 ms")
+    for name in PAINTERS:
+        entry = desk.studio.catalogue.find(name)
+        if entry is None:
+            continue
+        desk.choose(entry.reference)
+        lane = desk.prepare()
+        what = f"painted label to photo, {name}, {lane}"
+        found += desk.measure(what, 5 if quick else 30, canvas=desk.window.paint.canvas)
     desk.open(home / "official" / "latest_net_G.pth")
     lane = desk.prepare()
-    found += desk.measure(f"official U-Net 256, {lane}", 3 if quick else 20, "60 ms")
+    name = f"stroke to photo, official U-Net 256, {lane}"
+    found += desk.measure(name, 3 if quick else 20, "60 ms")
     desk.close()
     return found
 
@@ -201,33 +211,32 @@ class Desk:
     def _is_settled(self) -> bool:
         return self._is_current() and not self.studio._results.under_way()
 
-    def measure(self, name: str, count: int, target: str) -> list[Row]:
+    def measure(self, name: str, count: int, target: str = "", canvas: Any = None) -> list[Row]:
         """From each mouse event of a stroke to the photo of it in the viewer, one at a time."""
         from PySide6.QtCore import QPointF, Qt
         from PySide6.QtTest import QTest
 
-        sheet = self.canvas.picture("ink")
-        assert sheet is not None
-        width, height = sheet.size
+        canvas = canvas or self.canvas
+        width, height = canvas.vectors.size
         left = Qt.MouseButton.LeftButton
         places = [QPointF(x / 192 * width, y / 256 * height) for x, y in SHIRT]
         times, engine, n = [], [], 0
         while len(times) < count:
-            begin, *rest = (self.canvas.to_view(p).toPoint() for p in places)
-            QTest.mousePress(self.canvas, left, pos=begin)
+            begin, *rest = (canvas.to_view(p).toPoint() for p in places)
+            QTest.mousePress(canvas, left, pos=begin)
             self.wait(self._is_current)
             for place in rest:
                 started = time.perf_counter()
-                QTest.mouseMove(self.canvas, place)
+                QTest.mouseMove(canvas, place)
                 self.wait(self._is_current)
                 times.append(time.perf_counter() - started)
                 engine.append((self.studio.status.engine_ms or 0.0) / 1000)
-            QTest.mouseRelease(self.canvas, left, pos=rest[-1])
+            QTest.mouseRelease(canvas, left, pos=rest[-1])
             self.wait(self._is_current)
             n += 1
             places = [QPointF((p.x() + 5 * n) % width, (p.y() + 3 * n) % height) for p in places]
         note = f"of which engine {milliseconds(engine[:count])}"
-        return [Row(f"stroke to photo, {name}", milliseconds(times[:count]), target, note)]
+        return [Row(name, milliseconds(times[:count]), target, note)]
 
     def gaps(self, seconds: float) -> Row:
         """Between ticks of a timer in the GUI thread, while the worker is never idle."""

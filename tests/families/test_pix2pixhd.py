@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from resuming import stopped_and_resumed
 
-from engines import checkpoint, doctor, labeldata, palettes, training
+from engines import backbonenet, backbones, checkpoint, doctor, labeldata, palettes, training
 from engines.catalogue import Catalogue
 from engines.datasets import DataError
 from engines.engine import Engine
@@ -393,3 +393,41 @@ def test_without_a_vgg_its_loss_is_left_out_and_told(
         trainer = train.Pix2PixHDTrainer(plan, read(data))
     assert trainer.vgg is None and "without the VGG loss" in caplog.text
     assert trainer.config.labels == 12
+
+
+def judged_by(path: Path, widths: tuple[int, ...], data: Path) -> train.Pix2PixHDTrainer:
+    """A trainer whose recipe names a random backbone of these widths."""
+    config = backbones.Config(widths=widths, depths=(1,) * len(widths), classes=0, hidden=0)
+    state = backbonenet.random(config, 1).state_dict()
+    checkpoint.save(path, state, backbones.to_metadata(config))
+    plan = replace(
+        recipe(Stage(1, (48, 32), 2), moved=0.2), losses={}, files={"backbone": str(path)}
+    )
+    return train.Pix2PixHDTrainer(plan, read(data))
+
+
+def test_a_small_backbone_takes_the_place_of_vgg19(data: Path, tmp_path: Path) -> None:
+    trainer = judged_by(tmp_path / "small.safetensors", (4, 4, 4, 4, 4), data)
+    photo = torch.from_numpy(trainer.data.batch(0, 2, (48, 32))["photo"])
+    assert trainer.vgg is not None and float(trainer.vgg(photo, photo)) == 0
+    made = torch.zeros_like(photo).requires_grad_()
+    trainer.vgg(made, photo).backward()
+    assert made.grad is not None and made.grad.abs().sum() > 0
+    batch = {n: torch.from_numpy(a) for n, a in trainer.data.batch(0, 2, (48, 32)).items()}
+    fabric = training.Fabric(accelerator="cpu", devices=1)
+    losses = trainer.step(fabric, batch, torch.Generator().manual_seed(0))
+    assert set(losses) == {"D_real", "D_fake", "gan", "matching", "vgg"}
+    assert all(bool(torch.isfinite(value)) for value in losses.values())
+    with pytest.raises(RecipeError, match="fewer than 5 stages"):
+        judged_by(tmp_path / "short.safetensors", (4, 4), data)
+
+
+def test_a_label_map_and_its_photos_move_together(data: Path, tmp_path: Path) -> None:
+    trainer = judged_by(tmp_path / "small.safetensors", (4, 4, 4, 4, 4), data)
+    given = torch.rand((2, 13, 32, 48), generator=torch.Generator().manual_seed(1))
+    photo, made = given[:, :3], given[:, 3:6].clone().requires_grad_()
+    noise = torch.Generator().manual_seed(2)
+    real, fake = trainer._judged(given, photo, made, noise)
+    assert torch.equal(real[:, :3], real[:, 13:]) and torch.equal(fake[:, 3:6], fake[:, 13:])
+    assert not torch.equal(real[:, :13], given) and torch.equal(real[:, :13], fake[:, :13])
+    assert fake.requires_grad and not real.requires_grad

@@ -167,12 +167,12 @@ def test_perceptual_loss() -> None:
             for key, v in vgg.state_dict().items()
         }
     )
-    features = train.VGGFeatures(vgg)
+    loss = train.VGGLoss(vgg)
     x = parity.picture("hdl.vx", (1, 3, 64, 64), "smooth")
     y = parity.picture("hdl.vy", (1, 3, 64, 64), "uniform")
     with torch.inference_mode():
-        a, b = features(x), features(y)
-        value = train.perceptual(a, b)
+        a, b = loss.features(x), loss.features(y)
+        value = loss(x, y)
     for number, found in enumerate(a, 1):
         parity.check(found, f"vgg_slice{number}", manifest, golden)
     each = [(p - q).abs().mean().item() for p, q in zip(a, b)]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PAPER = "Zhang et al. 2016, Colorful Image Colorization"
 LIKELY = "The colours are likely ones, not the true ones; light and detail are the photo's own."
+MODERATE = 0.7  # the network is surer of its colours than it should be on photos it never saw
 LONGEST = 4  # times the trained side: what the long side of a photo may have in the network
 
 
@@ -65,8 +66,9 @@ class Colourise(Family):
                     0.0,
                     2.0,
                     0.05,
-                    1.0,
-                    help="Multiplies the colours; light stays as it is.",
+                    MODERATE,
+                    help="Multiplies the colours; light stays as it is. At 1 they are as strong as "
+                    "the network paints them; a little less is nearer to the photos.",
                 ),
             ),
             size=SizeRule(native=(config.native, config.native)),

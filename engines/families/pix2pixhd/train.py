@@ -8,14 +8,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from engines import layers, palettes
+from engines import layers, palettes, perceptual
 from engines.checkpoint import CheckpointError, open_checkpoint, save
 from engines.families.pix2pixhd import style
 from engines.families.pix2pixhd.config import PICTURE, Config, EncoderConfig
@@ -32,11 +32,15 @@ from engines.labeldata import LabelledPhotos
 from engines.residualnet import ResNet, head
 from engines.training import Recipe, RecipeError, Trainer, descend, sheet, told
 
+if TYPE_CHECKING:
+    from engines.backbonenet import Backbone
+
 log = logging.getLogger("train")
 
 PARTS = ("global", "enhancer", "both")
 VGG_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 VGG_WEIGHTS = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1.0)
+CALIBRATION = 8  # photos that a recipe's own backbone is normalised by
 _NETWORK: dict[str, Any] = {
     "width": 64,
     "downs": 4,
@@ -54,6 +58,7 @@ _NETWORK: dict[str, Any] = {
     "discriminator_layers": 3,
     "scales": 2,
     "vgg": "",  # weights of a VGG-19; where the file is absent that loss is left out
+    "moved": 0.0,  # share of the side that the discriminator's pairs are moved by at random
 }
 _LOSSES: dict[str, Any] = {"gan": 1.0, "matching": 10.0, "vgg": 10.0}
 
@@ -73,26 +78,36 @@ def matching(fake: Sequence[Sequence[Tensor]], real: Sequence[Sequence[Tensor]])
     return 4 * torch.stack([layers.feature_matching(f, r) for f, r in zip(fake, real)]).mean()
 
 
-def perceptual(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
-    """Weighted mean absolute differences of VGG_LAYERS, deeper layers more."""
-    each = [(f.float() - r.detach().float()).abs().mean() for f, r in zip(fake, real)]
-    return torch.stack([w * d for w, d in zip(VGG_WEIGHTS, each)]).sum()
+class VGGLoss:
+    """Weighted mean absolute differences of the features of VGG_LAYERS, of pictures in [-1, 1].
 
+    VGG-19 sees the pictures as they are, which the paper's code does not normalise any further, and
+    its deeper layers weigh more. A smaller VGG (a recipe's file "backbone") sees them as it was
+    trained to; its maps are as large as one another (engines/perceptual.py) and weigh the same.
+    """
 
-class VGGFeatures:
-    """The features of VGG_LAYERS for pictures in [-1, 1], which the paper's code does not normalise
-    any further."""
+    def __init__(self, net: Backbone, weights: Sequence[float] = VGG_WEIGHTS) -> None:
+        self._net, self._weights = net, weights
+        net.requires_grad_(False)
 
-    def __init__(self, net: nn.Module) -> None:
-        self._net = net
+    def __call__(self, fake: Tensor, real: Tensor) -> Tensor:
+        with torch.no_grad():
+            wanted = self.features(real)
+        found = self.features(fake)
+        each = [(f.float() - r.float()).abs().mean() for f, r in zip(found, wanted)]
+        return torch.stack([w * d for w, d in zip(self._weights, each)]).sum()
 
-    def __call__(self, pictures: Tensor) -> list[Tensor]:
+    def features(self, pictures: Tensor) -> list[Tensor]:
+        """The maps of VGG_LAYERS for (B, 3, H, W)."""
         self._net.to(pictures.device)
-        found = self._net(pictures, VGG_LAYERS)
+        if self._weights is VGG_WEIGHTS:
+            found = self._net(pictures, VGG_LAYERS)
+        else:
+            found = perceptual.maps(self._net, (pictures + 1) / 2, VGG_LAYERS)
         return [found[name] for name in VGG_LAYERS]
 
 
-def vgg_features(path: Path | None) -> VGGFeatures | None:
+def vgg_loss(path: Path | None) -> VGGLoss | None:
     """None, and a line in the log, where the weights are absent. Raises RecipeError for a file
     that is no VGG-19."""
     if path is None or not path.is_file():
@@ -108,7 +123,7 @@ def vgg_features(path: Path | None) -> VGGFeatures | None:
         config = backbones.recognise(opened)
         if config is None or config.depths != backbones.VGG19.depths or config.pruned:
             raise RecipeError(f"{path.name} holds no VGG-19.")
-        return VGGFeatures(backbonenet.load(config, opened)[0])
+        return VGGLoss(backbonenet.load(config, opened)[0])
     except CheckpointError as error:
         raise RecipeError(str(error)) from error
 
@@ -185,13 +200,27 @@ class Pix2PixHDTrainer(Trainer):
             *self.generator.generator.model.parameters(),
             *self.generator.tail.parameters(),
         ]
+        self.moved = float(network["moved"])
         self.vgg = None
-        if self.losses["vgg"]:
-            self.vgg = vgg_features(Path(network["vgg"]) if network["vgg"] else None)
+        if self.losses["vgg"] and "backbone" in recipe.files:
+            self.vgg = VGGLoss(self._judge(recipe.files["backbone"]), (0.2,) * len(VGG_LAYERS))
+        elif self.losses["vgg"]:
+            self.vgg = vgg_loss(Path(network["vgg"]) if network["vgg"] else None)
         self.optimisers = {
             name: torch.optim.Adam(module.parameters(), 2e-4, (0.5, 0.999))
             for name, module in self.modules().items()
         }
+
+    def _judge(self, path: str) -> Backbone:
+        """Raises RecipeError for a file that is no VGG or has fewer stages."""
+        raw = self.data.batch(0xFFFF, CALIBRATION, self.config.native, rank=99)
+        try:
+            net = perceptual.open_judge(path, (torch.from_numpy(raw["photo"]) + 1) / 2)
+        except CheckpointError as error:
+            raise RecipeError(str(error)) from error
+        if len(net.config.depths) < len(VGG_LAYERS):
+            raise RecipeError(f"{Path(path).name} is a VGG of fewer than {len(VGG_LAYERS)} stages.")
+        return net
 
     def turn(self) -> str:
         return self.part()
@@ -212,7 +241,7 @@ class Pix2PixHDTrainer(Trainer):
         for weight in self.trunk:
             weight.requires_grad_(part != "enhancer")
         given, made = self._drawn(self.generator, batch, part)
-        real, fake = torch.cat((given, photo), 1), torch.cat((given, made.float()), 1)
+        real, fake = self._judged(given, photo, made.float(), noise)
         on_real = adversarial(self.discriminator(real), True)
         on_fake = adversarial(self.discriminator(fake.detach()), False)
         descend(fabric, (on_real + on_fake) / 2, self.optimisers["discriminator"])
@@ -223,9 +252,7 @@ class Pix2PixHDTrainer(Trainer):
             wanted = self.discriminator(real)
         parts = {"gan": adversarial(found, True), "matching": matching(found, wanted)}
         if self.vgg is not None:
-            with torch.no_grad():
-                target = self.vgg(photo)
-            parts["vgg"] = perceptual(self.vgg(made.float()), target)
+            parts["vgg"] = self.vgg(made.float(), photo)
         loss = torch.stack([float(self.losses[n]) * x for n, x in parts.items()]).sum()
         descend(fabric, loss, self.optimisers["generator"])
         self.discriminator.requires_grad_(True)
@@ -234,6 +261,15 @@ class Pix2PixHDTrainer(Trainer):
             "D_fake": on_fake.detach(),
             **{name: value.detach() for name, value in parts.items()},
         }
+
+    def _judged(
+        self, given: Tensor, photo: Tensor, made: Tensor, noise: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """The pairs for the discriminator, real and drawn, moved alike."""
+        both = torch.cat((given, photo, made), 1)
+        both = layers.moved(both, self.moved, noise, light=0.0)
+        given, photo, made = both.split((given.shape[1], PICTURE, PICTURE), 1)
+        return torch.cat((given, photo), 1).detach(), torch.cat((given, made), 1)
 
     def _drawn(
         self, generator: nn.Module, batch: Mapping[str, Tensor], part: str
