@@ -68,6 +68,7 @@ ROOMS = (
 )
 PHOTO_ROOMS = ("draw", "translate", "faces", "words", "style", "dream")  # where a photo can go
 WAITING = "The exact picture is being computed; then it goes on by itself."
+OPENING = "The room opens as soon as its model has been read."
 WAITING_MS = 250  # what takes no longer than a blink is not announced
 PLACES = {"result": "photo", "controls": "photo", "model": "top"}
 
@@ -105,6 +106,7 @@ class MainWindow(QMainWindow):
         self._clip: Clip | None = None  # a film that waits for the Style room
         self._sent: Picture | None = None  # waits for the card of the model it was sent to
         self._patience = QTimer(self, singleShot=True, interval=WAITING_MS)
+        self._opening = QTimer(self, singleShot=True, interval=WAITING_MS)
         self._waits = False  # for an exact picture, with which something will be done
         self._lay_out()
         self._wire_actions()
@@ -270,6 +272,7 @@ class MainWindow(QMainWindow):
         self.rail.models_wanted.connect(self.asking.for_models)
         self.rail.settings_wanted.connect(self.asking.for_settings)
         self._patience.timeout.connect(self._tell_waiting)
+        self._opening.timeout.connect(lambda: self.tell(OPENING, kind="info", stays=True))
         self.rail.room_chosen.connect(self.go_to)
 
     def _wire_room(self, room: Room) -> None:
@@ -359,6 +362,7 @@ class MainWindow(QMainWindow):
 
     def _enter(self, card: ModelCard | None) -> None:
         """Into the room of a model."""
+        self._opened()
         id = self._heading = home(card, self._heading)
         if id not in self.rooms:
             self._make_room(id)
@@ -368,6 +372,11 @@ class MainWindow(QMainWindow):
         if card is not None:
             self.studio.settings.remember(f"model_{id}", card.checkpoint)
         self._show_rooms()
+
+    def _opened(self) -> None:
+        """No room is waited for any more."""
+        self._opening.stop()
+        self._untell(OPENING)
 
     def _show_rooms(self) -> None:
         """Rooms for which no model is here are not on the rail."""
@@ -392,7 +401,7 @@ class MainWindow(QMainWindow):
 
     def go_to(self, id: str) -> None:
         """Into a room, with the model that was last in use there."""
-        if self.rooms.get(id) is self.room:
+        if self.rooms.get(id) is self.room and self._heading == id:
             return
         last = str(self.studio.settings.recall(f"model_{id}", "") or "")
         fitting = [entry for entry in self.models() if id in _rooms(entry)]
@@ -403,6 +412,7 @@ class MainWindow(QMainWindow):
                       self.asking.for_model)  # fmt: skip
         else:
             self._heading = id
+            self._opening.start()
             self.studio.choose_model(chosen.reference)
 
     def targets(self) -> list[Target]:
@@ -517,8 +527,11 @@ class MainWindow(QMainWindow):
             self._patience.start()
         else:
             self._patience.stop()
-            if self.toast.text() == tr(WAITING):
-                self.toast.hide()
+            self._untell(WAITING)
+
+    def _untell(self, sentence: str) -> None:
+        if self.toast.text() == tr(sentence):
+            self.toast.hide()
 
     def _tell_waiting(self) -> None:
         self.tell(WAITING, kind="info", stays=True)
@@ -532,6 +545,9 @@ class MainWindow(QMainWindow):
         remedy, act = "", None
         if place == "model":
             self._sent = None
+            self._heading = self._id_of(self.room)
+            self.rail.show_room(self._heading)
+            self._opened()
         if place == "model" or failed.kind == "missing-model":
             self.top.picker.show_state("ready" if self.studio.card else "failed")
             remedy, act = "Open model file…", self.asking.for_model
@@ -706,6 +722,7 @@ class MainWindow(QMainWindow):
     def closeEvent(self, event: QCloseEvent) -> None:
         self.notices.stop()
         self._patience.stop()
+        self._opening.stop()
         self._remember()
         self.hide()  # a step that cannot be ended at once must not keep it on the screen
         self.studio.close()

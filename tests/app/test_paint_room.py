@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +23,13 @@ from app.i18n import tr
 from app.mapping import LAID, PHOTO, read_table
 from app.widgets.canvas_labels import LabelCanvas
 from app.widgets.legend import NUMBER
-from app.window import MainWindow
+from app.window import OPENING, MainWindow
 from engines import palettes
 from engines.controls import Choice, ImageInput, ModelCard, SketchInput
 from engines.families.pix2pix import Pix2Pix
 from engines.families.pix2pix.config import UNetConfig
 from engines.job import Event, Job, Picture, Result, job_from_png
+from tests.app.fakes import FakeError
 from tests.app.test_window import CLOTHES, Bench, negative, urls
 
 LEFT = Qt.MouseButton.LeftButton
@@ -221,6 +223,45 @@ def test_every_palette_has_a_sheet_of_its_own_that_a_restart_brings_back(bench: 
     assert np.array_equal(bench.labels(), street)
     bench.choose(CLOTHES)
     assert bench.window.room is bench.window.draw and bench.canvas.is_empty()
+
+
+def test_a_room_whose_model_is_long_in_coming_says_so_and_one_can_stay(
+    bench: PaintBench, monkeypatch: pytest.MonkeyPatch
+):
+    rail, toast = bench.window.rail.rooms, bench.window.toast
+    bench.choose(CLOTHES)
+    bench.settled()
+    known, may = bench.engine.describe, threading.Event()
+
+    def slow(reference: str) -> ModelCard:
+        may.wait(10)
+        return known(reference)
+
+    monkeypatch.setattr(bench.engine, "describe", slow)
+    QTest.mouseClick(rail["paint"], LEFT)
+    bench.wait(lambda: toast.isVisible() and toast.text() == tr(OPENING))
+    QTest.mouseClick(rail["draw"], LEFT)
+    may.set()
+    bench.wait(lambda: not toast.isVisible() and not bench.studio.tasks.running())
+    assert bench.window.room is bench.window.draw and rail["draw"].isChecked()
+    QTest.mouseClick(rail["paint"], LEFT)
+    bench.wait(lambda: bench.window.room is bench.window.paint)
+
+
+def test_a_room_whose_model_cannot_be_read_is_not_entered(
+    bench: PaintBench, monkeypatch: pytest.MonkeyPatch
+):
+    rail = bench.window.rail.rooms
+    bench.choose(CLOTHES)
+    bench.settled()
+
+    def broken(reference: str) -> ModelCard:
+        raise FakeError("checkpoint", "The file ends too early.")
+
+    monkeypatch.setattr(bench.engine, "describe", broken)
+    QTest.mouseClick(rail["paint"], LEFT)
+    bench.wait(lambda: bench.window.notice.isVisible())
+    assert bench.window.room is bench.window.draw and rail["draw"].isChecked()
 
 
 def test_undo_goes_to_where_the_change_was(bench: PaintBench):
