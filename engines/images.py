@@ -27,6 +27,7 @@ MAX_PIXELS = 80_000_000  # 8000 x 10000; beyond that a file is refused before it
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "DIB", "GIF", "PPM", "TGA", "ICO", "AVIF",
            "JPEG2000", "PCX", "PSD", "QOI", "SGI")  # fmt: skip
 SHEET_SIDE = 4096
+TITLE_LINES = 3  # of the title of a picture on a sheet
 SAVED = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 DESCRIPTION = 0x010E  # EXIF's ImageDescription
 _LONGEST = {"JPEG": 65_500, "WEBP": 16_383}  # pixels on a side that the format can hold
@@ -290,7 +291,8 @@ def side_by_side(left: Picture, right: Picture) -> Picture:
 def contact_sheet(
     pictures: Sequence[Picture], titles: Sequence[str] = (), columns: int = 0
 ) -> Picture:
-    """All pictures in a grid on white, in reading order, each with its title below; RGB. Without
+    """All pictures in a grid on white, in reading order, each with its title below, on as many as
+    TITLE_LINES lines; RGB. Without
     `columns` as many stand side by side as give the sheet the shape of a screen. Pictures keep
     their size unless the sheet would be longer than SHEET_SIDE pixels; then all are made smaller
     alike."""
@@ -301,27 +303,44 @@ def contact_sheet(
     scale = min(1.0, SHEET_SIDE / (columns * wide), SHEET_SIDE / (rows * high))
     wide, high = max(1, round(wide * scale)), max(1, round(high * scale))
     size = max(11, min(wide, high) // 14)
-    gap, line = max(4, size // 3), round(1.7 * size) if titles else 0
+    font = ImageFont.load_default(size)
+    lines = [_wrapped(title, font, wide) for title in titles]
+    gap, line = max(4, size // 3), round(1.35 * size)
+    foot = line * max(map(len, lines)) + round(0.35 * size) if lines else 0
     sheet = Image.new(
-        "RGB", (columns * (wide + gap) + gap, rows * (high + line + gap) + gap), "white"
+        "RGB", (columns * (wide + gap) + gap, rows * (high + foot + gap) + gap), "white"
     )
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size)
+    pen = ImageDraw.Draw(sheet)
     for n, picture in enumerate(pictures):
-        left, top = gap + n % columns * (wide + gap), gap + n // columns * (high + line + gap)
+        left, top = gap + n % columns * (wide + gap), gap + n // columns * (high + foot + gap)
         pixels = flatten(picture).pixels
         if scale < 1:
             side = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))
             pixels = resize(pixels, side)
         sheet.paste(Image.fromarray(pixels).convert("RGB"), (left, top))
-        if n < len(titles):
-            middle = (left + wide / 2, top + high + line / 2)
-            pen.text(
-                middle, _elided(titles[n], font, wide), fill=(60, 64, 72), font=font, anchor="mm"
-            )
+        for below, text in enumerate(lines[n] if n < len(lines) else ()):
+            middle = (left + wide / 2, top + high + round(0.2 * size) + line * (below + 0.5))
+            pen.text(middle, text, fill=(60, 64, 72), font=font, anchor="mm")
     return Picture(_frozen(np.array(sheet)))
 
 
-def _elided(title: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> str:
+Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
+
+
+def _wrapped(title: str, font: Font, width: int) -> list[str]:
+    """The title in lines of whole words that `width` pixels hold; what the last of TITLE_LINES, or
+    a single word, does not hold is cut."""
+    lines: list[str] = []
+    for word in title.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and (font.getlength(longer) <= width or len(lines) == TITLE_LINES):
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return [_elided(line, font, width) for line in lines]
+
+
+def _elided(title: str, font: Font, width: int) -> str:
     """As much of the title as `width` pixels hold, and … for the rest."""
     if font.getlength(title) <= width:
         return title

@@ -538,11 +538,19 @@ def test_a_contact_sheet_stays_of_a_size_that_can_be_shown() -> None:
     assert {0, 1, 2, 3, 4, 5, 255} <= {int(v) for v in np.unique(made.pixels)}
 
 
-def test_a_title_that_is_too_long_for_its_picture_is_cut() -> None:
+def test_a_title_that_is_too_long_for_its_picture_goes_on_below_and_is_cut_at_last() -> None:
     pictures = [Picture(np.full((40, 60, 3), 90, np.uint8))] * 2
-    short = images.contact_sheet(pictures, ("a", "b"), 2)
-    long = images.contact_sheet(pictures, ("a very long title of the first picture", "b"), 2)
-    assert long.size == short.size
-    gap = short.width - 2 * 60
-    second = np.s_[-20:, 60 + gap // 2 :]
-    assert (long.pixels[second] == short.pixels[second]).all()
+
+    def sheet(first: str) -> Picture:
+        return images.contact_sheet(pictures, (first, "b"), 2)
+
+    one, two, three = sheet("a"), sheet("a long title goes on"), sheet("word " * 40)
+    assert one.width == two.width == three.width
+    assert one.height < two.height < three.height == sheet("word " * 400).height
+    assert three.height - two.height <= two.height - one.height
+    gap = one.width - 2 * 60
+    ink = [(p.pixels[-(p.height - 40 - gap // 3) :] < 128).any(2).any(0) for p in (two, three)]
+    for dark in ink:  # nothing is written beyond its own picture's width
+        assert dark[: 60 + gap // 2].any() and not dark[60 + gap // 3 : 60 + gap // 2].any()
+    whole = sheet("unbreakable" * 9)
+    assert whole.height == one.height
