@@ -123,6 +123,8 @@ class Results(QObject):
         the job is what the desk asks for, so that the strokes on it belong to its recipe. exact:
         whether it replaces the draft shown."""
         revision = self._revision if desk else ELSEWHERE
+        if not self.status.device:  # the wait would be for the engine's start
+            touched = None
         self._sent[ticket] = _Sent(kind, job, title, revision, touched, follow, exact)
 
     def pause(self) -> None:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from PySide6.QtGui import QUndoCommand
 
-from app.results import Shown
+from app.results import Shown, Status
 from app.settings import Settings
 from app.studio import Studio
 from app.tasks import own_command
@@ -145,6 +145,16 @@ def test_a_stroke_becomes_a_picture_and_its_time_is_measured(bench):
     status = bench.told["status_changed"][-1]
     assert (status.device, status.memory_used, status.engine_ms) == ("cpu", 10_000_000, 20.0)
     assert status.stroke_ms == shown.input_ms
+
+
+def test_the_start_of_the_engine_is_no_time_of_a_stroke(bench):
+    results, job = bench.studio._results, bench.shown().job
+    for status, counts in ((Status(), False), (Status(device="cpu"), True)):
+        results.status = status
+        results.expect(10**6 + counts, "live", job, "", time.perf_counter() - 20)
+        results.take(10**6 + counts, Result((picture(1),), seconds=0.01))
+        assert bench.studio.status.engine_ms == 10
+        assert (bench.studio.status.stroke_ms is not None) == counts
 
 
 def test_a_burst_of_edits_is_one_job(bench):
