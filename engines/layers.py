@@ -291,6 +291,24 @@ def holed(pictures: Tensor, share: float, noise: torch.Generator) -> Tensor:
     return pictures * ~(inside_rows[:, None, :, None] & inside_columns[:, None, None, :])
 
 
+@torch.no_grad()
+def even_doublings(module: nn.Module) -> None:
+    """Change the weights of all transposed convolutions so that of an even input each gives an even
+    output: the taps that meet at one place sum up to the same at every place, in each pair of
+    channels (Odena et al. 2016, Deconvolution and Checkerboard Artifacts, say why they otherwise
+    paint a grid). The nearest such weights; those that are so already stay as they are."""
+    for layer in module.modules():
+        if not isinstance(layer, nn.ConvTranspose2d):
+            continue
+        (down, across), weight = layer.stride, layer.weight
+        meeting = [weight[:, :, y::down, x::across] for y in range(down) for x in range(across)]
+        counts = [taps.shape[2] * taps.shape[3] for taps in meeting]
+        means = [taps.mean((2, 3), keepdim=True) for taps in meeting]
+        aim = torch.stack(means).sum(0) / sum(1 / count for count in counts)
+        for taps, mean, count in zip(meeting, means, counts):
+            taps += aim / count - mean
+
+
 # ---- what a network is made of -------------------------------------------------------------------
 
 

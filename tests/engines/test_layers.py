@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -160,3 +161,30 @@ def test_our_instance_norm_keeps_to_running_statistics() -> None:
     with torch.inference_mode():
         made = norm(torch.full((1, 2, 4, 4), 3.0))
     assert torch.allclose(made, torch.zeros(1, 2, 4, 4))
+
+
+@pytest.mark.parametrize(("kernel", "padding", "extra"), [(3, 1, 1), (4, 1, 0)])
+def test_even_doublings_paint_no_grid_over_an_even_place(
+    kernel: int, padding: int, extra: int
+) -> None:
+    torch.manual_seed(0)
+    layer = nn.ConvTranspose2d(5, 3, kernel, 2, padding, extra)
+    x = torch.randn(1, 5, 1, 1).expand(1, 5, 12, 10)
+    inside = np.s_[:, :, 4:-4, 4:-4]
+
+    def grid() -> float:
+        return float(layer(x)[inside].detach().std((2, 3)).max())
+
+    before = layer.weight.detach().clone()
+    assert grid() > 0.1
+    layers.even_doublings(nn.Sequential(layer))
+    assert grid() < 1e-6
+    once = layer.weight.detach().clone()
+    layers.even_doublings(layer)
+    assert torch.allclose(layer.weight, once, atol=1e-7)  # even ones stay
+    # the nearest: the change stands upright on every even set of weights
+    other = torch.randn(before.shape, generator=torch.Generator().manual_seed(1))
+    held = nn.ConvTranspose2d(5, 3, kernel, 2, padding, extra)
+    held.weight.data.copy_(other)
+    layers.even_doublings(held)
+    assert float(((once - before) * held.weight).sum().detach()) == pytest.approx(0, abs=1e-4)

@@ -58,6 +58,7 @@ _NETWORK: dict[str, Any] = {
     "discriminator_layers": 3,
     "scales": 2,
     "vgg": "",  # weights of a VGG-19; where the file is absent that loss is left out
+    "even": False,  # keep the transposed convolutions from painting a grid over even places
     "moved": 0.0,  # share of the side that the discriminator's pairs are moved by at random
 }
 _LOSSES: dict[str, Any] = {"gan": 1.0, "matching": 10.0, "vgg": 10.0}
@@ -200,7 +201,7 @@ class Pix2PixHDTrainer(Trainer):
             *self.generator.generator.model.parameters(),
             *self.generator.tail.parameters(),
         ]
-        self.moved = float(network["moved"])
+        self.moved, self.even = float(network["moved"]), bool(network["even"])
         self.vgg = None
         if self.losses["vgg"] and "backbone" in recipe.files:
             self.vgg = VGGLoss(self._judge(recipe.files["backbone"]), (0.2,) * len(VGG_LAYERS))
@@ -255,6 +256,8 @@ class Pix2PixHDTrainer(Trainer):
             parts["vgg"] = self.vgg(made.float(), photo)
         loss = torch.stack([float(self.losses[n]) * x for n, x in parts.items()]).sum()
         descend(fabric, loss, self.optimisers["generator"])
+        if self.even:
+            layers.even_doublings(self.generator)
         self.discriminator.requires_grad_(True)
         return {
             "D_real": on_real.detach(),
