@@ -31,6 +31,7 @@ from engines.unet import UNet
 SEEN = 128  # pixels of the shorter side that the segmenter sees
 WIDTHS = (16, 32, 64, 96)
 BATCH = 12
+SHOWN = 6  # maps on the sheet
 
 
 def labelled(recipe: training.Recipe, data: Path, split: str) -> LabelledPhotos:
@@ -146,7 +147,9 @@ def evaluate_labels(
         near = closeness(np.stack(pictures), np.stack(photos))
         numbers |= {f"{name}{key}": value for key, value in near.items()}
     numbers["real mean IoU"] = real
-    return {k: round(v, 4) for k, v in numbers.items()}, sheet(held, maps[:6], made[:6])
+    chosen = np.linspace(0, len(maps) - 1, min(SHOWN, len(maps))).astype(int)
+    shown = sheet(held, [maps[i] for i in chosen], [made[i] for i in chosen])
+    return {k: round(v, 4) for k, v in numbers.items()}, shown
 
 
 def sheet(
