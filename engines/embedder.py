@@ -152,7 +152,8 @@ def read(path: Path) -> Embedder:
         raise CheckpointError("mismatch", f"{path.name} is no face embedder.")
     told: dict[str, Any] = opened.metadata["config"]
     body: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
-    with torch.inference_mode(False):  # whoever asks first must not spoil it for a search
+    # whoever asks first must not spoil it for a search, nor draw from the global source
+    with torch.inference_mode(False), torch.random.fork_rng(devices=[]):
         net = Embedder(Config(**body))
         fill(net, opened)
     return net.eval().float().requires_grad_(False)

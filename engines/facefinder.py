@@ -201,9 +201,12 @@ def _same(a: Sequence[float], b: Sequence[float]) -> bool:
 
 @cache
 def _network(file: Path, _stamp: int) -> nn.Module:
+    import torch
+
     from engines import checkpoint
     from engines.findernet import FaceFinder
 
-    net = FaceFinder()
+    with torch.random.fork_rng(devices=[]):  # a run draws from no global source
+        net = FaceFinder()
     checkpoint.fill(net, checkpoint.open_checkpoint(file))
     return net.eval()
