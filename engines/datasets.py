@@ -27,6 +27,8 @@ Batch = dict[str, np.ndarray]
 ELSEWHERE = {
     "captions": "engines.captiondata",
     "faces": "engines.facedata",
+    "face_pairs": "engines.facepairs",
+    "face_swaps": "engines.faceswaps",
     "labels": "engines.labeldata",
     "mixed": "engines.backbonedata",
     "pasted-faces": "engines.findernet",

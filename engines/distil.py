@@ -95,6 +95,10 @@ class DistilTrainer(Trainer):
         """The arguments of every pass of teacher and student that a step compares."""
         raise NotImplementedError
 
+    def answer(self, arguments: tuple[Any, ...], noise: torch.Generator) -> Tensor:
+        """What the student is to learn from the teacher about one pass; without gradients."""
+        return self.teacher(*arguments).float()
+
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
@@ -102,7 +106,7 @@ class DistilTrainer(Trainer):
         self.teacher.to(noise.device)
         for arguments in self.asked(batch, noise):
             with torch.no_grad():
-                wanted = self.teacher(*arguments).float()
+                wanted = self.answer(arguments, noise)
             pairs.append((self.student(*arguments).float(), wanted))
         parts = {
             "pixel": torch.stack([(made - wanted).abs().mean() for made, wanted in pairs]).mean(),

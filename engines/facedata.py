@@ -177,15 +177,22 @@ class LabelledFaces:
 
     def varied(self, index: int, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """(H, W, 3) uint8, flipped half of the time and moved by up to `shift`."""
-        photo = self.photo(index, size)
+        return self.moved((self.photos[index],), size, rng)[0]
+
+    def moved(
+        self, photos: Sequence[np.ndarray], size: tuple[int, int], rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """Photos (H, W, 3) uint8 of that size, all flipped or none, all moved alike."""
+        photos = [_fit(photo, size) for photo in photos]
         if self.flip and rng.random() < 0.5:
-            photo = np.ascontiguousarray(photo[:, ::-1])
+            photos = [np.ascontiguousarray(photo[:, ::-1]) for photo in photos]
         if self.shift:
             scale = 1 + rng.uniform(-self.shift, self.shift)
             move = (rng.uniform(-self.shift, self.shift, 2) + (1 - scale) / 2) * size
             matrix = np.array([[scale, 0, move[0]], [0, scale, move[1]]], np.float32)
-            photo = cv2.warpAffine(photo, matrix, size, borderMode=cv2.BORDER_REFLECT_101)
-        return photo
+            edge = cv2.BORDER_REFLECT_101
+            photos = [cv2.warpAffine(p, matrix, size, borderMode=edge) for p in photos]
+        return photos
 
     def regions(self, side: int = 32) -> np.ndarray:
         """Where each attribute shows: (attributes, side, side) float32 from 0 to 1. A ridge
@@ -222,12 +229,19 @@ class LabelledFaces:
 def make(data: dict[str, Any], root: Path, seed: int) -> LabelledFaces:
     """The set that a recipe's [data] table of kind "faces" asks for: `folder` is a name below
     `root` or a list of them (`root` itself, if it is the one folder), `size` may be absent."""
+    return folders(LabelledFaces, data, root, seed)
+
+
+def folders(
+    kind: type[LabelledFaces], data: dict[str, Any], root: Path, seed: int
+) -> LabelledFaces:
+    """The set of one kind of labelled faces that make() returns."""
     asked = data.pop("folder", ".")
     names = [asked] if isinstance(asked, str) else list(asked)
-    folders = [root / name if (root / name).is_dir() else root for name in names]
+    places = [root / name if (root / name).is_dir() else root for name in names]
     size = data.pop("size", None)
     try:
-        return LabelledFaces(folders, None if size is None else tuple(size), seed=seed, **data)
+        return kind(places, None if size is None else tuple(size), seed=seed, **data)
     except TypeError as error:
         raise DataError(
             f"The recipe's data table has an entry that is unknown: {error}."
@@ -323,6 +337,14 @@ def told(row: Row, attribute: str, confidence: float) -> float:
         if word in rule.on or word in rule.off:
             return float(word in rule.on)
     return np.nan
+
+
+def column(attribute: str) -> str:
+    """The column of labels.csv that tells of an attribute: of those of one column one is on at a
+    time."""
+    if _YEARS.fullmatch(attribute):
+        return "age"
+    return RULES[attribute][0].column if attribute in RULES else attribute
 
 
 def _years(row: Row) -> float:

@@ -291,6 +291,13 @@ def holed(pictures: Tensor, share: float, noise: torch.Generator) -> Tensor:
     return pictures * ~(inside_rows[:, None, :, None] & inside_columns[:, None, None, :])
 
 
+def differing(photo: Tensor, aim: Tensor, whole: float = 0.25) -> Tensor:
+    """(N, 1, H, W) from 0 to 1: where the pictures of a pair (N, 3, H, W) in [-1, 1] differ, 1 from
+    a difference of `whole` on."""
+    off = (photo - aim).abs().amax(1, keepdim=True) / whole
+    return F.max_pool2d(off, 3, 1, 1).clamp(max=1)
+
+
 @torch.no_grad()
 def even_doublings(module: nn.Module) -> None:
     """Change the weights of all transposed convolutions so that of an even input each gives an even

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from engines import checkpoint, distil, training
+from engines.datasets import make_dataset
 from engines.families.cyclegan import distil as cycles
 from engines.families.cyclegan.config import Config as CycleConfig
 from engines.families.cyclegan.config import JudgeConfig
@@ -184,3 +185,40 @@ def test_the_teacher_is_trained_first_where_it_is_not_there_yet(photos: Path) ->
     teacher = photos / "runs" / "sketcher" / "model.safetensors"
     found = families()["pix2pix"].recognise(checkpoint.open_checkpoint(teacher))
     assert isinstance(found, MultimodalConfig) and found.widths == (6, 8, 12)
+
+
+class _Gridded(nn.Module):
+    """A teacher that gives the picture back, with a grid of period four over it."""
+
+    def forward(self, photo: Tensor, part: str) -> Tensor:
+        rows, columns = (torch.arange(n) % 4 == 0 for n in photo.shape[2:])
+        return photo + 0.4 * (rows[:, None] ^ columns).float()
+
+
+def test_a_teacher_s_grid_is_not_learned(photos: Path) -> None:
+    net = ResNetConfig(width=4, blocks=1)
+    config = CycleConfig(net, net, None, None, ("A", "B"))
+    write(photos / "teacher.safetensors", "cyclegan", config, CycleGAN(config))
+    data = 'kind = "unpaired"\nfolder = "set"\na = "a"\nb = "b"'
+    network = "width = 4\nplaces = 64\neven = true"
+    text = RECIPE.format(
+        trainer="cyclegan.distil:CycleGANDistiller", data=data, network=network
+    ).replace("steps = 40", "steps = 2")
+    _, file = trained(photos, text)
+    (photos / "student.toml").write_text(text.replace("../teacher", "teacher"))
+    recipe = training.load_recipe(photos / "student.toml")
+    recipe = replace(recipe, files={"teacher": str(photos / "teacher.safetensors")})
+    found = make_dataset(dict(recipe.data), photos, 0)
+    trainer = training.make_trainer(recipe, found)
+    assert isinstance(trainer, cycles.CycleGANDistiller)
+    trainer.teacher = _Gridded()
+    picture = torch.rand(1, 3, 32, 32)
+    learned = trainer.answer((picture, "ab"), torch.Generator().manual_seed(1)) - picture
+    once = _Gridded()(picture, "ab") - picture
+    assert once.std() > 0.15 and learned.std() < 0.04
+    assert abs(float(learned.mean() - once.mean())) < 0.02  # what is moved comes back to its place
+    student = checkpoint.open_checkpoint(file).tensors()
+    for name in ("ab.model.11.weight", "ab.model.14.weight"):
+        taps = student[name].float()
+        meeting = [taps[:, :, y::2, x::2].sum((2, 3)) for y in (0, 1) for x in (0, 1)]
+        assert all(torch.allclose(meeting[0], m, atol=3e-3) for m in meeting[1:])

@@ -1,4 +1,9 @@
-"""Both generators of a CycleGAN, small ones that learn from larger ones; see engines/distil.py."""
+"""Both generators of a CycleGAN, small ones that learn from larger ones; see engines/distil.py.
+
+A teacher with transposed convolutions paints a grid that keeps its place when the photo moves. The
+mean of its pictures of the photo in other places (Coifman & Donoho 1995, Translation-Invariant
+De-Noising) has none, and neither has a student that learns this mean.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from engines import layers
 from engines.distil import DistilTrainer, begin, open_teacher
 from engines.families.cyclegan import CycleGAN as Family
 from engines.families.cyclegan.config import Config
@@ -22,7 +30,10 @@ from engines.unpaireddata import SAMPLES, UnpairedPhotos
 
 
 class CycleGANDistiller(DistilTrainer):
-    """[network]  width of both generators; the rest, the discriminators too, is the teacher's."""
+    """[network]  width of both generators; the rest, the discriminators too, is the teacher's;
+    places: in how many of a period of its grid, drawn by chance, the teacher sees each photo (0:
+    where it is); even: keep the student's transposed convolutions even (layers.even_doublings)
+    """
 
     def __init__(self, recipe: Recipe, data: UnpairedPhotos) -> None:
         config, teacher = open_teacher(recipe, Family())
@@ -30,7 +41,9 @@ class CycleGANDistiller(DistilTrainer):
         ab, ba = config.ab, config.ba
         if not isinstance(ab, ResNetConfig) or not isinstance(ba, ResNetConfig):
             raise RecipeError("The teacher is not two residual networks.")
-        width = told({"width": ab.width}, recipe.network)["width"]
+        asked = told({"width": ab.width, "places": 0, "even": False}, recipe.network)
+        width, self.places, self.even = asked["width"], int(asked["places"]), bool(asked["even"])
+        self.period = 2 ** max(ab.downs, ba.downs)
         self.data = data
         self.config = replace(config, ab=replace(ab, width=width), ba=replace(ba, width=width))
         student = CycleGAN(replace(self.config, judge_a=None, judge_b=None))
@@ -46,6 +59,32 @@ class CycleGANDistiller(DistilTrainer):
     def asked(self, batch: Mapping[str, Tensor], noise: torch.Generator) -> list[tuple[Any, ...]]:
         return [(signed(batch["a"]), "ab"), (signed(batch["b"]), "ba")]
 
+    def answer(self, arguments: tuple[Any, ...], noise: torch.Generator) -> Tensor:
+        if not self.places:
+            return super().answer(arguments, noise)
+        photo, part = arguments
+        seen = [self._elsewhere(photo, part, noise) for _ in range(self.places)]
+        return torch.stack(seen).mean(0)
+
+    def _elsewhere(self, photo: Tensor, part: str, noise: torch.Generator) -> Tensor:
+        """The teacher's picture of photos (N, 3, H, W) that lie elsewhere in its grid."""
+        edge = self.period
+        wide = F.pad(photo, (edge, edge, edge, edge), mode="reflect")
+        by = (layers.uniform((2,), noise) * edge).long()
+        rows, columns = (torch.arange(n, device=photo.device) for n in photo.shape[2:])
+        rows, columns = (torch.cat((n, n[-1] + 1 + n[:edge])) for n in (rows, columns))
+        moved = wide[:, :, rows + by[0]][..., columns + by[1]]
+        made = self.teacher(moved, part).float()
+        return made[:, :, rows[:-edge] + edge - by[0]][..., columns[:-edge] + edge - by[1]]
+
+    def step(
+        self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
+    ) -> dict[str, Tensor]:
+        found = super().step(fabric, batch, noise)
+        if self.even:
+            layers.even_doublings(self.student)
+        return found
+
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
         """Rows: pictures of A, the teacher's and the student's of B; then of B, of A."""
         device = next(self.student.parameters()).device
@@ -59,6 +98,8 @@ class CycleGANDistiller(DistilTrainer):
         return sheet(rows)
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
+        if self.even:  # of what the training began with some is left in the average
+            layers.even_doublings(averages["student"])
         judges = {k: v for k, v in self.teacher.state_dict().items() if k.startswith("judge")}
         state = judges | averages["student"].state_dict()
         self.write(path, state, "cyclegan", self.config, half)

@@ -43,6 +43,7 @@ _NETWORK: dict[str, Any] = {
 }
 _LOSSES: dict[str, Any] = {
     "reconstruction": 1.0,  # mean square difference
+    "edited": 0.0,  # of pairs alone; see families/fader/taught.py
     "latent": 1e-4,  # of what the discriminator reads in the code: the contrary, reached ...
     "ramp": 500_000,  # ... after so many steps, linearly from zero
     "patch": 0.0,  # of photos with one attribute turned over, against a patch adversary

@@ -31,6 +31,7 @@ class Config:
     labeller  widths of the small net that names what a photo shows; (): there is none
     judge     (width, layers, size) of the discriminator whose class head does so in its place
     blend     whether it paints its picture through a mask of its own, which lets the rest stay
+    adds      whether it paints what is to be added to the photo, and without norms
     template  how its crops lie on a face: "celeba", the official nets, or "own", our data sets
     """
 
@@ -43,6 +44,7 @@ class Config:
     judge: tuple[int, ...] = ()
     template: str = "celeba"
     blend: bool = False
+    adds: bool = False
 
     @property
     def given(self) -> int:
@@ -213,7 +215,10 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
     size = told.get("size")
     size = size if isinstance(size, int) and size >= 8 else judge.size if judge else None
     blend = (checkpoint.shape(f"{part}main.{15 + blocks}.weight") or ())[:1] == (4,)
-    config = Config(labels, first[0], blocks, joint, size, template=_template(told), blend=blend)
+    adds = told.get("adds") is True and not blend
+    config = Config(
+        labels, first[0], blocks, joint, size, template=_template(told), blend=blend, adds=adds
+    )
     if judge:
         config = replace(config, judge=(judge.width, judge.layers, judge.size))
     elif part:

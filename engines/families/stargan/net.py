@@ -14,6 +14,8 @@ from torch.nn import functional as F
 from engines import layers
 from engines.families.stargan.config import Config, DiscriminatorConfig
 
+SLOPE = 0.2  # below zero, where nothing is normed and a channel could fall silent
+SMALL = 0.1
 Realness = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
@@ -23,15 +25,26 @@ def _norm(width: int) -> nn.Module:
     return layers.InstanceNorm2d(width, affine=True)
 
 
-class _Block(nn.Module):
+class _Affine(nn.Module):
+    """A factor and a bias for each channel: what is left of a norm that norms nothing."""
+
     def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+class _Block(nn.Module):
+    def __init__(self, width: int, norm: Callable[[int], nn.Module], slope: float) -> None:
         super().__init__()
         self.main = nn.Sequential(
             nn.Conv2d(width, width, 3, 1, 1, bias=False),
-            _norm(width),
-            nn.ReLU(inplace=True),
+            norm(width),
+            nn.LeakyReLU(slope, inplace=True),
             nn.Conv2d(width, width, 3, 1, 1, bias=False),
-            _norm(width),
+            norm(width),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -43,31 +56,35 @@ class Generator(nn.Module):
     painted, (B, C, H, W); -> (B, 3, H, W) in [-1, 1]. Trained on labels in {0, 1}.
 
     With `blend` the net makes a mask beside its picture (Pumarola et al. 2018, GANimation, equation
-    1): where the mask is black the photo stays as it is, as sharp as it is.
+    1): where the mask is black the photo stays as it is, as sharp as it is. With `adds` what it
+    makes is half of what is added to the photo, and nothing is normed: an instance norm takes a
+    label that is the same everywhere away again but for the picture's edges, from where a net
+    learns to read it, after very many photos.
     """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         w = config.width
+        norm, slope = (_Affine, SLOPE) if config.adds else (_norm, 0.0)
         parts: list[nn.Module] = [
             nn.Conv2d(3 + config.given, w, 7, 1, 3, bias=False),
-            _norm(w),
-            nn.ReLU(inplace=True),
+            norm(w),
+            nn.LeakyReLU(slope, inplace=True),
         ]
         for before in (w, 2 * w):
             parts += [
                 nn.Conv2d(before, 2 * before, 4, 2, 1, bias=False),
-                _norm(2 * before),
-                nn.ReLU(inplace=True),
+                norm(2 * before),
+                nn.LeakyReLU(slope, inplace=True),
             ]
-        parts += [_Block(4 * w) for _ in range(config.blocks)]
+        parts += [_Block(4 * w, norm, slope) for _ in range(config.blocks)]
         for before in (4 * w, 2 * w):
             parts += [
                 nn.ConvTranspose2d(before, before // 2, 4, 2, 1, bias=False),
-                _norm(before // 2),
-                nn.ReLU(inplace=True),
+                norm(before // 2),
+                nn.LeakyReLU(slope, inplace=True),
             ]
-        self.blend = config.blend
+        self.blend, self.adds = config.blend, config.adds
         if self.blend:
             self.main = nn.Sequential(*parts, nn.Conv2d(w, 4, 7, 1, 3, bias=False))
         else:
@@ -80,11 +97,29 @@ class Generator(nn.Module):
         if label.dim() == 2:
             label = label[:, :, None, None].expand(-1, -1, *photo.shape[2:])
         made = self.main(torch.cat((photo, label), 1))
+        if self.adds:
+            return (photo + 2 * made).clamp(-1, 1)
         if not self.blend:
             return made
         mask = torch.sigmoid(made[:, 3:])
         painted = torch.lerp(photo.to(made), torch.tanh(made[:, :3]), mask)
         return (painted, mask) if with_mask else painted
+
+
+def begin(module: Generator) -> None:
+    """Weights of a net without norms: such as keep the spread of what passes through (He et al.
+    2015), what a residual block or the net adds being small at first."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            reads = layer.in_channels * layer.kernel_size[0] * layer.kernel_size[1]
+            if isinstance(layer, nn.ConvTranspose2d):
+                reads //= layer.stride[0] * layer.stride[1]
+            nn.init.normal_(layer.weight, 0.0, (2 / (1 + SLOPE**2) / reads) ** 0.5)
+    ends = [block.main[3] for block in module.main if isinstance(block, _Block)]
+    with torch.no_grad():
+        for layer in (*ends, module.main[-2]):
+            assert isinstance(layer, nn.Conv2d)
+            layer.weight *= SMALL
 
 
 class Discriminator(nn.Module):
