@@ -583,6 +583,14 @@ def told(known: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     return {**known, **asked}
 
 
+def names(asked: Sequence[str], attributes: Sequence[str], what: str = "labels") -> tuple[str, ...]:
+    """What a person calls the attributes of a set: what a recipe asks for, one for each, or the
+    attributes themselves where it asks for none. Raises RecipeError."""
+    if asked and len(asked) != len(attributes):
+        raise RecipeError(f"The recipe names {len(asked)} {what} for {len(attributes)} attributes.")
+    return tuple(asked or attributes)
+
+
 def descend(fabric: Fabric, loss: Tensor, *optimisers: torch.optim.Optimizer) -> None:
     """One step of each optimiser down the gradient of `loss`."""
     for optimiser in optimisers:

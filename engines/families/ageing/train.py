@@ -25,7 +25,7 @@ from engines.families.ageing.config import Config
 from engines.families.ageing.net import Discriminator, Encoder, Generator
 from engines.job import Picture
 from engines.layers import moved
-from engines.training import Recipe, RecipeError, Trainer, descend, seed_dropout, sheet, told
+from engines.training import Recipe, RecipeError, Trainer, descend, names, seed_dropout, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "groups": configs.GROUPS,  # as a person reads them, one for each attribute of the data
@@ -63,11 +63,7 @@ class AgeingTrainer(Trainer):
         self.recipe, self.data = recipe, data
         network = told(_NETWORK, recipe.network)
         self.losses = told(_LOSSES, recipe.losses)
-        groups = tuple(network["groups"])
-        if len(groups) != len(data.attributes):
-            raise RecipeError(
-                f"The recipe names {len(groups)} age groups for {len(data.attributes)} attributes."
-            )
+        groups = names(network["groups"], data.attributes, "age groups")
         self.config = Config(
             groups, *(network[n] for n in ("z", "width", "hidden", "dense", "maps", "levels")),
             reader=network["reader"],

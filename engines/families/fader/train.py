@@ -27,7 +27,7 @@ from engines.families.fader.net import (
 )
 from engines.job import Picture
 from engines.layers import moved
-from engines.training import Recipe, RecipeError, Trainer, seed_dropout, sheet, told
+from engines.training import Recipe, RecipeError, Trainer, names, seed_dropout, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "labels": (),  # as a person reads them, one for each attribute of the data
@@ -64,11 +64,7 @@ class FaderTrainer(Trainer):
         self.recipe, self.data = recipe, data
         network = told(_NETWORK, recipe.network)
         self.losses = told(_LOSSES, recipe.losses)
-        labels = tuple(network["labels"]) or data.attributes
-        if len(labels) != len(data.attributes):
-            raise RecipeError(
-                f"The recipe names {len(labels)} labels for {len(data.attributes)} attributes."
-            )
+        labels = names(network["labels"], data.attributes)
         self.config = Config(
             labels,
             recipe.stages[-1].size[0],

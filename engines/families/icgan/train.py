@@ -24,7 +24,7 @@ from engines.families.icgan.config import PARTS, Config
 from engines.families.icgan.net import Discriminator, IcGAN
 from engines.job import Picture
 from engines.layers import init_weights, moved
-from engines.training import Recipe, RecipeError, Trainer, descend, sheet, told
+from engines.training import Recipe, Trainer, descend, names, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "labels": (),  # as a person reads them, one for each attribute of the data
@@ -59,11 +59,7 @@ class IcGANTrainer(Trainer):
         self.recipe, self.data = recipe, data
         network = told(_NETWORK, recipe.network)
         self.losses = told(_LOSSES, recipe.losses)
-        labels = tuple(network["labels"]) or data.attributes
-        if len(labels) != len(data.attributes):
-            raise RecipeError(
-                f"The recipe names {len(labels)} labels for {len(data.attributes)} attributes."
-            )
+        labels = names(network["labels"], data.attributes)
         self.config = Config(
             labels,
             network["z"],

@@ -74,7 +74,8 @@ class StarGAN(Family):
             size=SizeRule(4, 4, square=True, native=face.size),
             rooms=("faces",),
             network=f"StarGAN, {config.blocks} blocks of {4 * config.width} channels, "
-            f"{len(config.labels)} labels",
+            f"{len(config.labels)} labels"
+            + (", without norms; what it paints is added to the photo" if config.adds else ""),
             paper=PAPER,
             face=face,
         )

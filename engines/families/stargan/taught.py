@@ -20,7 +20,7 @@ from engines.families.stargan import config as configs
 from engines.families.stargan.config import Config
 from engines.families.stargan.net import Generator, Labeller, begin, class_loss
 from engines.job import Picture
-from engines.training import Recipe, RecipeError, Trainer, descend, seed_dropout, sheet, told
+from engines.training import Recipe, Trainer, descend, names, seed_dropout, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "labels": (),  # as a person reads them, one for each attribute of the data
@@ -42,11 +42,7 @@ class StarGANPupil(Trainer):
         self.recipe, self.data = recipe, data
         network = told(_NETWORK, recipe.network)
         self.losses = told(_LOSSES, recipe.losses)
-        labels = tuple(network["labels"]) or data.attributes
-        if len(labels) != len(data.attributes):
-            raise RecipeError(
-                f"The recipe names {len(labels)} labels for {len(data.attributes)} attributes."
-            )
+        labels = names(network["labels"], data.attributes)
         self.config = Config(
             labels,
             network["width"],

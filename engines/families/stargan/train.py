@@ -29,7 +29,7 @@ from engines.families.stargan.net import (
     widened_head,
 )
 from engines.job import Picture
-from engines.training import Recipe, RecipeError, Trainer, descend, seed_dropout, sheet, told
+from engines.training import Recipe, RecipeError, Trainer, descend, names, seed_dropout, sheet, told
 
 _NETWORK: dict[str, Any] = {
     "labels": (),  # as a person reads them, one for each attribute of the data; the same if absent
@@ -74,11 +74,7 @@ class StarGANTrainer(Trainer):
         self.recipe, self.data = recipe, data
         network = told(_NETWORK, recipe.network)
         self.losses = told(_LOSSES, recipe.losses)
-        labels = tuple(network["labels"]) or data.attributes
-        if len(labels) != len(data.attributes):
-            raise RecipeError(
-                f"The recipe names {len(labels)} labels for {len(data.attributes)} attributes."
-            )
+        labels = names(network["labels"], data.attributes)
         self.config = Config(
             labels,
             network["width"],
