@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engines import checkpoint, embedder, evaluate, faces, images, training
+from engines import checkpoint, embedder, evaluate, faces, images, prototypes, training
 from engines.controls import ModelCard
 from engines.engine import Engine
 from engines.evaluate import ROOT, Recogniser, device, signed, varied
@@ -413,13 +413,15 @@ def _people(held: LabelledFaces, indices: Iterable[int]) -> list[int]:
 
 
 def _blended(photos: Sequence[np.ndarray]) -> np.ndarray:
-    """The mean of faces in one light, that of the first; sharpened, as a mean is soft."""
+    """The mean of faces laid over each other in one light, that of the first; sharpened, as a mean
+    is soft."""
+    flows = prototypes.registered(photos)
     many = np.stack(photos).astype(np.float32)
     h, w = many.shape[1:3]
     rows, columns = slice(h * 50 // 144, h * 115 // 144), slice(w * 48 // 144, w * 97 // 144)
     inside = many[:, rows, columns]
     middle, spread = inside.mean((1, 2), keepdims=True), inside.std((1, 2), keepdims=True)
-    mean = ((many - middle) / spread.clip(1)).mean(0)
+    mean = prototypes.blended(list((many - middle) / spread.clip(1)), flows)
     inside = mean[rows, columns]
     mean = (mean - inside.mean((0, 1))) / inside.std((0, 1)) * spread[0] + middle[0]
     mean += 0.9 * (mean - cv2.GaussianBlur(mean, (0, 0), 1.5))

@@ -29,6 +29,60 @@ HEAD = (0.5, 0.5, 0.40, 0.52)  # with the hair
 FACE = (0.5, 0.58, 0.25, 0.34)
 
 
+def grid(side: int) -> np.ndarray:
+    """(side, side, 2) float32: every place, across and down."""
+    return np.stack(np.meshgrid(*[np.arange(side, dtype=np.float32)] * 2), -1)
+
+
+def warped(picture: np.ndarray, place: np.ndarray, how: int = cv2.INTER_LINEAR) -> np.ndarray:
+    """What a picture (S, S, ...) has at `place` (S, S, 2); beyond its edges, what is there."""
+    across, down = cv2.split(place)
+    return cv2.remap(picture, across, down, how, borderMode=cv2.BORDER_REPLICATE)
+
+
+def registered(photos: Sequence[np.ndarray]) -> np.ndarray:
+    """Portraits (S, S, 3) uint8, aligned by the eyes, laid over their mean by optical flow: (N, S,
+    S, 2) float16, where each place of the mean lies in a portrait, less the place."""
+    side = photos[0].shape[0]
+    places, even = grid(side), [_even(photo) for photo in photos]
+    seeker = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    seeker.setFinestScale(1)
+    mean = np.stack(even).mean(0, dtype=np.float32)
+    flows = np.zeros((len(even), side, side, 2), np.float16)
+    for smooth in SMOOTH:
+        mean = (mean + mean[:, ::-1]) / 2  # a face is about symmetrical
+        aim = np.clip(128 + (mean - mean.mean()) * 45 / mean.std(), 0, 255).astype(np.uint8)
+        total, way = np.zeros_like(mean), np.zeros((side, side, 2), np.float32)
+        for number, photo in enumerate(even):
+            flow = seeker.calc(aim, photo, None)  # type: ignore
+            flow = cv2.GaussianBlur(flow, (0, 0), smooth * side)
+            flow = np.clip(flow, -FARTHEST * side, FARTHEST * side)
+            flows[number] = flow
+            total += warped(photo, places + flow)
+            way += flow
+        mean = warped(total / len(even), places - way / len(even))
+    return flows
+
+
+def inverted(flow: np.ndarray) -> np.ndarray:
+    """A flow (S, S, 2) turned around, float16: where each place of a portrait lies in the mean,
+    less the place."""
+    flow, side = flow.astype(np.float32), flow.shape[0]
+    places, back = grid(side), -flow
+    for _ in range(INVERSIONS):
+        back = -warped(flow, places + back)
+    return cv2.GaussianBlur(back, (0, 0), side / 96).astype(np.float16)
+
+
+def blended(photos: Sequence[np.ndarray], flows: np.ndarray) -> np.ndarray:
+    """(S, S, 3) float32: the mean of registered portraits in their mean shape, sharp where a mean
+    of portraits as they lie would be soft."""
+    places = grid(photos[0].shape[0])
+    laid = [warped(p.astype(np.float32), places + f) for p, f in zip(photos, flows)]
+    shape = inverted(flows.astype(np.float32).mean(0)).astype(np.float32)
+    return warped(np.mean(laid, 0), places + shape)
+
+
 class Prototypes:
     """Portraits laid over each other, and what their labels change.
 
@@ -48,56 +102,22 @@ class Prototypes:
     ) -> None:
         self.photos = photos
         self.side = side = photos[0].shape[0]
-        self._grid = np.stack(np.meshgrid(*[np.arange(side, dtype=np.float32)] * 2), -1)
-        flows = self._registered()
-        self._back = self._inverted(flows)
+        self._grid = grid(side)
+        flows = registered(photos)
+        self._back = np.stack([inverted(flow) for flow in flows])
         shown = labels * known
         mean = shown.sum(0) / np.maximum(known.sum(0), 1)
         off = (labels - mean) * known
         if also is not None:
             off = np.concatenate((off, also - also.mean(0)), 1)
         count = labels.shape[1]
-        laid = [_warped(p, self._grid + f) for p, f in zip(photos, flows)]
+        laid = [warped(p, self._grid + f) for p, f in zip(photos, flows)]
         self.colour = self._slopes(off, (p.astype(np.float32) for p in laid))[:count]
         self.detail = self._slopes(off, (self._strength(p) for p in laid))[:count]
         self.shape = self._slopes(off, (f.astype(np.float32) for f in flows))[:count]
         inside = [self._oval(FACE if n in inner else HEAD) for n in range(count)]
         for slopes in (self.shape, self.colour, self.detail):
             slopes *= np.stack(inside)[..., None]
-
-    # ---- laying portraits over each other ----
-
-    def _registered(self) -> np.ndarray:
-        """(N, S, S, 2) float16: where each place of the mean lies in a portrait, less the place."""
-        side = self.side
-        even = [_even(photo) for photo in self.photos]
-        seeker = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        seeker.setFinestScale(1)
-        mean = np.stack(even).mean(0, dtype=np.float32)
-        flows = np.zeros((len(even), side, side, 2), np.float16)
-        for smooth in SMOOTH:
-            mean = (mean + mean[:, ::-1]) / 2  # a face is about symmetrical
-            aim = np.clip(128 + (mean - mean.mean()) * 45 / mean.std(), 0, 255).astype(np.uint8)
-            total, way = np.zeros_like(mean), np.zeros((side, side, 2), np.float32)
-            for number, photo in enumerate(even):
-                flow = seeker.calc(aim, photo, None)  # type: ignore
-                flow = cv2.GaussianBlur(flow, (0, 0), smooth * side)
-                flow = np.clip(flow, -FARTHEST * side, FARTHEST * side)
-                flows[number] = flow
-                total += _warped(photo, self._grid + flow)
-                way += flow
-            mean = _warped(total / len(even), self._grid - way / len(even))
-        return flows
-
-    def _inverted(self, flows: np.ndarray) -> np.ndarray:
-        """(N, S, S, 2) float16: where each place of a portrait lies in the mean, less the place."""
-        found = np.empty_like(flows)
-        for number, flow in enumerate(flows.astype(np.float32)):
-            back = -flow
-            for _ in range(INVERSIONS):
-                back = -_warped(flow, self._grid + back)
-            found[number] = cv2.GaussianBlur(back, (0, 0), self.side / 96)
-        return found
 
     def _oval(self, oval: tuple[float, float, float, float]) -> np.ndarray:
         """(S, S) from 0 to 1: inside of an ellipse, fading out around it."""
@@ -146,11 +166,11 @@ class Prototypes:
         present."""
         change = change.astype(np.float32)
         place = self.place(index)
-        move = _warped(np.tensordot(change, self.shape, 1), place)
-        photo = _warped(self.photos[index].astype(np.float32), self._grid - move, cv2.INTER_CUBIC)
+        move = warped(np.tensordot(change, self.shape, 1), place)
+        photo = warped(self.photos[index].astype(np.float32), self._grid - move, cv2.INTER_CUBIC)
         place = place - move
-        colour = _warped(np.tensordot(change, self.colour, 1), place)
-        rough = _warped(np.tensordot(change, self.detail, 1), place)
+        colour = warped(np.tensordot(change, self.colour, 1), place)
+        rough = warped(np.tensordot(change, self.detail, 1), place)
         low = self._low(photo)
         made = low + colour + (photo - low) * np.exp(np.clip(rough, -2.5, 1.2))[..., None]
         return np.clip(made + 0.5, 0, 255).astype(np.uint8)
@@ -163,8 +183,3 @@ def _even(photo: np.ndarray) -> np.ndarray:
     grey -= cv2.GaussianBlur(grey, (0, 0), wide)
     spread = np.sqrt(cv2.GaussianBlur(grey * grey, (0, 0), wide)) + 8
     return np.clip(128 + 50 * grey / spread, 0, 255).astype(np.uint8)
-
-
-def _warped(picture: np.ndarray, place: np.ndarray, how: int = cv2.INTER_LINEAR) -> np.ndarray:
-    across, down = cv2.split(place)
-    return cv2.remap(picture, across, down, how, borderMode=cv2.BORDER_REPLICATE)

@@ -85,7 +85,7 @@ def _cell(member: tuple[str, str, str], numbers: Mapping[str, float]) -> QWidget
     name, word, help = member
     before = numbers.get(f"{name} before")
     text = f"{numbers[name]:.3f}" if before is None else f"{before:.2f} → {numbers[name]:.2f}"
-    return _pair(text, word, help)
+    return _pair(text.replace("-", "−"), word, help)
 
 
 def _pair(text: str, word: str, help: str) -> QWidget:
