@@ -50,6 +50,7 @@ LOADS_TORCH = (
     "engines.replay",
     "engines.tiled",
     "engines.distil",
+    "engines.taught",
     "engines.training",
     "engines.unet",
     "engines.windows",
