@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engines import layers
 
-CHANGED = 2.0  # how much more a place counts where the pictures of a pair differ
+CHANGED = 10.0  # how much more a place counts where the pictures of a pair differ
 # difference in [-1, 1] up to which its square counts (Huber 1964). Absolute differences alone keep
 # a net from learning: most places of most pairs are the same, so to change nothing is the best of
 # what does not yet listen to the labels
