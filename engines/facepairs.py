@@ -24,6 +24,7 @@ SAME = 0.15  # share of pairs without a change
 SINGLE = 0.6  # of the others, those with one change alone
 PARTLY = 0.25  # of the changes, those that are less or more than whole
 LEAST, MOST = 0.3, 1.3  # of a change, then
+LEFT_OUT = 0.2  # share of the photos that make no pair, those that fit the others worst
 LIGHT = 0.12  # most by which a pair's brightness, contrast and colours vary
 
 
@@ -52,6 +53,8 @@ class FacePairs(LabelledFaces):
         self.groups = [[n for n, c in enumerate(columns) if c == own] for own in columns]
         self.drawn = self.attributes.index(DRAWN) if DRAWN in self.attributes else -1
         self.usual = Spectacles()
+        fits = self.prototypes.fits >= np.quantile(self.prototypes.fits, LEFT_OUT)
+        self.weights = self.weights * fits / self.weights[fits].sum()
 
     def _apart(self) -> np.ndarray | None:
         """(N, B): what sets the photos apart beside their labels, as far as labels.csv tells it."""
@@ -68,11 +71,10 @@ class FacePairs(LabelledFaces):
         if rng.random() < SAME:
             return made
         count = 1 if rng.random() < SINGLE else int(rng.integers(2, 4))
-        open_ = [n for n, group in enumerate(self.groups) if self.known[index, group].all()]
-        for place in rng.permutation(open_):
-            group = self.groups[place]
-            if made[group].any():
-                continue
+        groups = sorted({tuple(g) for g in self.groups if self.known[index, g].all()})
+        for number in rng.permutation(len(groups)):
+            group = list(groups[number])
+            place = int(rng.choice(group))
             by = rng.uniform(LEAST, MOST) if rng.random() < PARTLY else 1.0
             goal = np.zeros(len(group), np.float32)
             goal[group.index(place)] = 1 if len(group) > 1 else 1 - self.labels[index, place]
@@ -93,7 +95,7 @@ class FacePairs(LabelledFaces):
             told[self.drawn] = 0
         made = self.prototypes.edited(index, told) if told.any() else self.photos[index]
         if on > 0:
-            worn = (spectacles or self.usual).worn(made, self.prototypes.place(index))
+            worn = (spectacles or self.usual).worn(made)
             made = cv2.addWeighted(worn, min(1.0, on), made, 1 - min(1.0, on), 0)
         return made
 

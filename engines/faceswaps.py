@@ -55,7 +55,7 @@ class FaceSwaps(FacePairs):
         photo, on = self.photos[index], np.ones(1, np.float32)
         if self.labels[index, 0] * self.known[index, 0]:
             bare = self.edited(index, -on)
-            views = [bare, photo, strange.worn(bare, self.prototypes.place(index))]
+            views = [bare, photo, strange.worn(bare)]
         else:
             views = [photo, self.edited(index, on, own), self.edited(index, on, strange)]
         return self.moved(self.lit(views, rng), size, rng)

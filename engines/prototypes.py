@@ -112,6 +112,7 @@ class Prototypes:
             off = np.concatenate((off, also - also.mean(0)), 1)
         count = labels.shape[1]
         laid = [warped(p, self._grid + f) for p, f in zip(photos, flows)]
+        self.fits = _alike(laid)
         self.colour = self._slopes(off, (p.astype(np.float32) for p in laid))[:count]
         self.detail = self._slopes(off, (self._strength(p) for p in laid))[:count]
         self.shape = self._slopes(off, (f.astype(np.float32) for f in flows))[:count]
@@ -174,6 +175,15 @@ class Prototypes:
         low = self._low(photo)
         made = low + colour + (photo - low) * np.exp(np.clip(rough, -2.5, 1.2))[..., None]
         return np.clip(made + 0.5, 0, 255).astype(np.uint8)
+
+
+def _alike(laid: Sequence[np.ndarray]) -> np.ndarray:
+    """(N,) from -1 to 1: the correlation of each of the portraits that are laid over each other
+    with their mean, in even light. It is low where a head is turned or hair lies otherwise."""
+    even = np.stack([_even(photo).astype(np.float32).ravel() for photo in laid])
+    even -= even.mean(1, keepdims=True)
+    mean = even.mean(0)
+    return even @ mean / np.sqrt(np.square(even).sum(1) * np.square(mean).sum())
 
 
 def _even(photo: np.ndarray) -> np.ndarray:

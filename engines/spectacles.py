@@ -90,17 +90,9 @@ class Spectacles:
         ]
         return small[0], small[1], small[2]
 
-    def worn(self, photo: np.ndarray, place: np.ndarray | None = None) -> np.ndarray:
-        """(S, S, 3) uint8: an aligned portrait with them on.
-
-        place  (S, S, 2) float32: from where in the drawing each place of the portrait takes what it
-               gets; None: from itself
-        """
-        told = list(self.layers(photo.shape[0]))
-        if place is not None:
-            across, down = cv2.split(place)
-            told = [cv2.remap(x, across, down, cv2.INTER_LINEAR) for x in told]
-        frame, lens, shadow = (x[..., None] for x in told)
+    def worn(self, photo: np.ndarray) -> np.ndarray:
+        """(S, S, 3) uint8: an aligned portrait with them on."""
+        frame, lens, shadow = (x[..., None] for x in self.layers(photo.shape[0]))
         made = photo.astype(np.float32) * (1 - self.shadow * shadow)
         shine = np.linspace(1.6, 0.4, photo.shape[0], dtype=np.float32)[:, None, None]
         made += lens * self.light * shine

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from drawnfaces import SIDE, portraits
+from PIL import Image
 
 from engines.datasets import DataError, make_dataset
 from engines.facepairs import FacePairs
@@ -197,3 +198,16 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
             make_dataset({**DATA, **asked}, root, 1)
     with pytest.raises(DataError, match="one attribute “glasses”"):
         make_dataset({**DATA, "kind": "face_swaps"}, root, 1)
+
+
+def test_portraits_that_fit_the_others_badly_make_no_pair(tmp_path: Path) -> None:
+    root = portraits(tmp_path)
+    strange = root / "faces" / "train" / "5.png"
+    noise = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(strange)
+    faces = make_dataset(dict(DATA), root, 1)
+    assert isinstance(faces, FacePairs)
+    fits = faces.prototypes.fits
+    assert fits.argmin() == 5 and fits[5] < 0.3 < np.median(fits)
+    assert faces.weights[5] == 0 and abs(faces.weights.sum() - 1) < 1e-9
+    assert 0.7 < (faces.weights > 0).mean() < 0.9
