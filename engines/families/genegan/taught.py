@@ -49,9 +49,9 @@ class GeneGANPupil(GeneGANTrainer):
         told = batch["swaps"][:, None, None, None]
         parts = {
             "cycle": taught.off(again, ax) + taught.off(bare, be),
-            "gan": taught.off(off, be)
-            + taught.off(on, ax)
-            + taught.off(handed * told, batch["other"] * told),
+            "gan": taught.edit(ax, be, off)
+            + taught.edit(be, ax, on)
+            + taught.edit(be[neighbour] * told, batch["other"] * told, handed * told),
             "nothing": e.float().abs().mean(),
         }
         total = torch.stack([float(self.losses[n]) * part for n, part in parts.items()]).sum()
