@@ -20,6 +20,7 @@ CELEBA = ("Black hair", "Blond hair", "Brown hair", "Male", "Young")
 RAFD = ("Angry", "Contemptuous", "Disgusted", "Fearful", "Happy", "Neutral", "Sad", "Surprised")
 AXES = (("Sad", "Happy"), ("Angry", "Fearful"), ("Disgusted", "Surprised"))
 HAIR = ("Black hair", "Blond hair", "Brown hair", "Grey hair")
+PLACES = 10  # planes that say where in the picture a place is
 MASK = 2  # last numbers of the label of a net for two data sets: which of the two the label means
 
 
@@ -31,7 +32,7 @@ class Config:
     labeller  widths of the small net that names what a photo shows; (): there is none
     judge     (width, layers, size) of the discriminator whose class head does so in its place
     blend     whether it paints its picture through a mask of its own, which lets the rest stay
-    adds      whether it paints what is to be added to the photo, and without norms
+    adds      whether it paints what is to be added to the photo, without norms, told the places
     template  how its crops lie on a face: "celeba", the official nets, or "own", our data sets
     """
 
@@ -50,6 +51,12 @@ class Config:
     def given(self) -> int:
         """Length of the vector that the generator takes."""
         return len(self.labels) + (MASK if self.joint else 0)
+
+    @property
+    def seen(self) -> int:
+        """Channels of the generator's first layer: photo, labels, and of a net that adds the
+        places."""
+        return 3 + self.given + (PLACES if self.adds else 0)
 
     @property
     def exclusive(self) -> tuple[tuple[str, ...], ...]:
@@ -210,12 +217,12 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
         blocks += 1
     told = checkpoint.metadata.get("config")
     told = told if isinstance(told, dict) else {}
-    labels, joint = _labels(first[1] - 3, told)
+    blend = (checkpoint.shape(f"{part}main.{15 + blocks}.weight") or ())[:1] == (4,)
+    adds = told.get("adds") is True and not blend and first[1] > 3 + PLACES
+    labels, joint = _labels(first[1] - 3 - (PLACES if adds else 0), told)
     judge = recognise_discriminator(checkpoint, "labeller.")
     size = told.get("size")
     size = size if isinstance(size, int) and size >= 8 else judge.size if judge else None
-    blend = (checkpoint.shape(f"{part}main.{15 + blocks}.weight") or ())[:1] == (4,)
-    adds = told.get("adds") is True and not blend
     config = Config(
         labels, first[0], blocks, joint, size, template=_template(told), blend=blend, adds=adds
     )
@@ -281,7 +288,7 @@ def _template(told: dict[str, Any]) -> str:
 
 def _convolutions(config: Config, part: str) -> Iterable[tuple[str, Shape]]:
     w, n = config.width, config.blocks
-    yield f"{part}main.0.weight", (w, 3 + config.given, 7, 7)
+    yield f"{part}main.0.weight", (w, config.seen, 7, 7)
     yield f"{part}main.3.weight", (2 * w, w, 4, 4)
     yield f"{part}main.6.weight", (4 * w, 2 * w, 4, 4)
     for block in range(9, 9 + n):

@@ -36,6 +36,18 @@ class _Affine(nn.Module):
         return x * self.weight[:, None, None] + self.bias[:, None, None]
 
 
+def _places(photo: Tensor) -> Tensor:
+    """(B, PLACES, H, W) beside photos (B, 3, H, W): across and down from -1 to 1, then sine and
+    cosine of each, of one and two waves over the picture's side."""
+    lines = [(torch.arange(n, device=photo.device) + 0.5) * 2 / n - 1 for n in photo.shape[2:]]
+    down, across = torch.meshgrid(*lines, indexing="ij")
+    planes = [across, down]
+    for waves in (1, 2):
+        for line in (across, down):
+            planes += [(waves * torch.pi * line).sin(), (waves * torch.pi * line).cos()]
+    return torch.stack(planes).to(photo).expand(len(photo), -1, -1, -1)
+
+
 class _Block(nn.Module):
     def __init__(self, width: int, norm: Callable[[int], nn.Module], slope: float) -> None:
         super().__init__()
@@ -59,7 +71,8 @@ class Generator(nn.Module):
     1): where the mask is black the photo stays as it is, as sharp as it is. With `adds` what it
     makes is half of what is added to the photo, and nothing is normed: an instance norm takes a
     label that is the same everywhere away again but for the picture's edges, from where a net
-    learns to read it, after very many photos.
+    learns to read it, after very many photos. As faces are aligned, such a net is told where in the
+    picture each place is (Liu et al. 2018, CoordConv), also by two waves in each direction.
     """
 
     def __init__(self, config: Config) -> None:
@@ -67,7 +80,7 @@ class Generator(nn.Module):
         w = config.width
         norm, slope = (_Affine, SLOPE) if config.adds else (_norm, 0.0)
         parts: list[nn.Module] = [
-            nn.Conv2d(3 + config.given, w, 7, 1, 3, bias=False),
+            nn.Conv2d(config.seen, w, 7, 1, 3, bias=False),
             norm(w),
             nn.LeakyReLU(slope, inplace=True),
         ]
@@ -96,7 +109,10 @@ class Generator(nn.Module):
         """With `with_mask`, of a net with `blend`: the mask (B, 1, H, W) in [0, 1] beside it."""
         if label.dim() == 2:
             label = label[:, :, None, None].expand(-1, -1, *photo.shape[2:])
-        made = self.main(torch.cat((photo, label), 1))
+        given = [photo, label]
+        if self.adds:
+            given.append(_places(photo))
+        made = self.main(torch.cat(given, 1))
         if self.adds:
             return (photo + 2 * made).clamp(-1, 1)
         if not self.blend:
