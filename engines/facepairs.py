@@ -1,8 +1,7 @@
 """Pairs of aligned portraits that differ in some of their labels, made from labelled portraits
 alone: by prototypes (engines/prototypes.py), and for spectacles by drawing them
-(engines/spectacles.py).
-Half of the pairs are turned around, so that a network that learns from them aims at real photos
-half of the time. Knows no network.
+(engines/spectacles.py). Half of the pairs are turned around, so that a network that learns from
+them aims at real photos half of the time. Knows no network.
 """
 
 from __future__ import annotations
@@ -33,6 +32,8 @@ class FacePairs(LabelledFaces):
 
     gains  how many times as far as its prototypes an attribute goes; 1 where none is told
     inner  attributes that change the face alone, neither hair nor what is around
+
+    Raises DataError as LabelledFaces does, and for portraits that are not square.
     """
 
     def __init__(
@@ -46,6 +47,8 @@ class FacePairs(LabelledFaces):
         super().__init__(folder, size, **asked)
         if unknown := (set(gains or {}) | set(inner)) - set(self.attributes):
             raise DataError(f"“{sorted(unknown)[0]}” is no attribute of the recipe.")
+        if self.size[0] != self.size[1]:
+            raise DataError("Pairs are made of square portraits; give the recipe's data a size.")
         self.gains = np.array([(gains or {}).get(a, 1.0) for a in self.attributes], np.float32)
         inside = [self.attributes.index(name) for name in inner]
         self.prototypes = Prototypes(self.photos, self.labels, self.known, self._apart(), inside)
