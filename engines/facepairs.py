@@ -120,8 +120,9 @@ class FacePairs(LabelledFaces):
 
     def batch(self, step: int, count: int, size: tuple[int, int], rank: int = 0) -> Batch:
         """photo and aim (N, 3, H, W) in [-1, 1]: what a network is given and what it is to make of
-        it; labels and known (N, A) of the real one of the two; change (N, A): what is to be added
-        to these labels to have those of the aim; back (N,) bool: the aim is the real one."""
+        it; labels and known (N, A) of the real one of the two; from and change (N, A): what is to
+        be added to these labels to have those of the photo, and those of the aim; back (N,) bool:
+        the aim is the real one."""
         rng = np.random.default_rng([self.seed, rank, step])
         picks = rng.choice(len(self), count, p=self.weights)
         found: dict[str, list[Any]] = {n: [] for n in ("photo", "aim", "from", "change", "back")}

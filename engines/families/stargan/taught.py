@@ -84,7 +84,7 @@ class StarGANPupil(Trainer):
         with torch.no_grad():
             opinion = (self.labeller(real).float() > 0).float()
         target = torch.where(known > 0, labels, opinion) + batch["change"]
-        edit = taught.edit(photo, batch["aim"], self.generator(photo, target).float())
+        edit = taught.edit(photo, aim, self.generator(photo, target).float())
         descend(fabric, edit, self.optimisers["generator"])
         return {"labeller": named.detach(), "edit": edit.detach()}
 
@@ -93,7 +93,7 @@ class StarGANPupil(Trainer):
         generator = averages["generator"]
         device = next(generator.parameters()).device
         raw = self.data.batch(0xFFFF, 6, self.recipe.stages[-1].size, rank=99)
-        photo, logits = torch.from_numpy(raw["photo"]).to(device), []
+        photo = torch.from_numpy(raw["photo"]).to(device)
         with torch.inference_mode():
             logits = averages["labeller"](photo).float().tolist()
             own = [configs.shown(self.config, row) for row in logits]
