@@ -2,18 +2,24 @@
 the same inputs. What the teacher makes is a function of what it is given, so the student needs no
 discriminator to be as sharp; it begins with the teacher's strongest channels (Li et al. 2017,
 "Pruning Filters for Efficient ConvNets").
+
+A teacher with transposed convolutions paints a grid that keeps its place when the picture moves.
+The mean of what it paints of the picture in other places (Coifman & Donoho 1995,
+Translation-Invariant De-Noising) has none, and neither has a student that learns this mean.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from engines import layers
 from engines.checkpoint import open_checkpoint
 from engines.family import Family
 from engines.training import Recipe, RecipeError, Trainer, descend, told
@@ -135,3 +141,23 @@ def begin(
     if wider := [group for group in wide if narrow[group] > wide[group]]:
         raise RecipeError(f"The student has more channels than its teacher ({wider[0]}).")
     student.load_state_dict(slim(teacher.state_dict(), axes, wide, narrow, turned))
+
+
+def everywhere(
+    paint: Callable[[Tensor], Tensor],
+    given: Tensor,
+    period: int,
+    places: int,
+    noise: torch.Generator,
+) -> Tensor:
+    """The mean of what is painted of pictures (N, C, H, W) that lie in `places` places of a grid of
+    that period, drawn by chance; as they lie, (N, 3, H, W). Sides are multiples of the period."""
+    wide = F.pad(given, (period, period, period, period), mode="reflect")
+    height, width = given.shape[2:]
+    seen = []
+    for _ in range(places):
+        down, right = (layers.uniform((2,), noise) * period).long().tolist()
+        moved = wide[:, :, down : down + height + period, right : right + width + period]
+        made = paint(moved).float()[:, :, period - down :, period - right :]
+        seen.append(made[:, :, :height, :width])
+    return torch.stack(seen).mean(0)

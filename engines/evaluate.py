@@ -29,6 +29,7 @@ from engines import checkpoint, datasets, edges, images, pairs, training
 from engines.families.pix2pix.config import recognise_multimodal
 from engines.families.pix2pix.multimodal import MultimodalUNet
 from engines.job import Picture
+from engines.recogniser import Recogniser, varied
 
 COPY = 0.03  # mean absolute difference in [0, 1] at 32x32 below which two photos are one
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,45 +37,6 @@ VIEW = (96, 128)  # what the recogniser sees, (width, height)
 
 
 # ---- the recogniser ------------------------------------------------------------------------------
-
-
-class Block(nn.Module):
-    def __init__(self, a: int, b: int, stride: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(a, b, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(b),
-            nn.ReLU(),
-            nn.Conv2d(b, b, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(b),
-        )
-        self.skip = nn.Sequential(
-            nn.AvgPool2d(stride), nn.Conv2d(a, b, 1, bias=False), nn.BatchNorm2d(b)
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.body(x) + self.skip(x))
-
-
-class Recogniser(nn.Module):
-    """(B, 3, H, W) in [-1, 1] -> class scores (B, classes). A small residual network (He et al.
-    2016)."""
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(3, 24, 5, 2, 2, bias=False),
-            nn.BatchNorm2d(24),
-            nn.ReLU(),
-            Block(24, 48, 2),
-            Block(48, 96, 2),
-            Block(96, 160, 2),
-            Block(160, 192, 1),
-        )
-        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(192, classes))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.features(x).mean((2, 3)))
 
 
 @dataclass(frozen=True)
@@ -108,25 +70,6 @@ def device() -> torch.device:
 
 def signed(photos: np.ndarray) -> Tensor:
     return torch.from_numpy(datasets.to_signed(photos))
-
-
-def varied(photos: Tensor, noise: torch.Generator) -> Tensor:
-    """Mirrored, scaled, turned, recoloured: (B, 3, H, W) in [-1, 1]."""
-    count = len(photos)
-    r = torch.rand((count, 8), generator=noise) * 2 - 1
-    zoom, turn = 1 + 0.2 * r[:, 0], 0.25 * r[:, 1]
-    flip = torch.where(r[:, 2] > 0, 1.0, -1.0)
-    matrix = torch.stack(
-        (
-            torch.stack((flip * zoom * turn.cos(), -zoom * turn.sin(), 0.15 * r[:, 3]), 1),
-            torch.stack((flip * zoom * turn.sin(), zoom * turn.cos(), 0.15 * r[:, 4]), 1),
-        ),
-        1,
-    )
-    grid = F.affine_grid(matrix, list(photos.shape), align_corners=False)
-    moved = F.grid_sample(photos, grid, padding_mode="reflection", align_corners=False)
-    gain = 1 + 0.3 * r[:, 5:8, None, None] * torch.rand((count, 1, 1, 1), generator=noise)
-    return (moved * gain).clamp(-1, 1)
 
 
 def teach(

@@ -26,9 +26,10 @@ from torch.nn import functional as F
 from engines import checkpoint, embedder, evaluate, faces, images, prototypes, training
 from engines.controls import ModelCard
 from engines.engine import Engine
-from engines.evaluate import ROOT, Recogniser, device, signed, varied
+from engines.evaluate import ROOT, device, signed
 from engines.facedata import LabelledFaces
 from engines.job import Failed, Job, Picture, Result
+from engines.recogniser import Recogniser, varied
 
 SEEN = 96  # side in pixels of what the judge sees
 CHANGED = 16 / 255  # mean difference of a pixel's channels from which it counts as changed

@@ -21,8 +21,9 @@ from torch.nn import functional as F
 
 from engines import checkpoint, datasets, evaluate, images, training
 from engines.engine import Engine
-from engines.evaluate import ROOT, Recogniser, device, signed
+from engines.evaluate import ROOT, device, signed
 from engines.job import Job, Picture, Result
+from engines.recogniser import Recogniser
 from engines.unpaireddata import UnpairedPhotos
 
 SEEN = 128  # pixels of the square that the judge sees, of pictures kept at KEPT

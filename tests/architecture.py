@@ -44,6 +44,7 @@ LOADS_TORCH = (
     "engines.memory",
     "engines.perceptual",
     "engines.pace",
+    "engines.recogniser",
     "engines.residualnet",
     "engines.spoiling",
     "engines.tensors",

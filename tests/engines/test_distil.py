@@ -19,6 +19,9 @@ from engines.families.cyclegan.net import CycleGAN
 from engines.families.pix2pix import distil as sketches
 from engines.families.pix2pix.config import MultimodalConfig
 from engines.families.pix2pix.multimodal import MultimodalUNet
+from engines.families.pix2pixhd import distil as painters
+from engines.families.pix2pixhd.config import Config as PaintConfig
+from engines.families.pix2pixhd.net import Pix2PixHD
 from engines.family import families
 from engines.job import Progress, Result
 from engines.residual import ResNetConfig
@@ -185,6 +188,43 @@ def test_the_teacher_is_trained_first_where_it_is_not_there_yet(photos: Path) ->
     teacher = photos / "runs" / "sketcher" / "model.safetensors"
     found = families()["pix2pix"].recognise(checkpoint.open_checkpoint(teacher))
     assert isinstance(found, MultimodalConfig) and found.widths == (6, 8, 12)
+
+
+def test_a_painter_learns_from_one_with_more_blocks(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    for part in ("label", "photo"):
+        (tmp_path / "fronts" / part).mkdir(parents=True)
+    for number in range(4):
+        drawn = np.kron(rng.integers(0, 12, (4, 4)), np.ones((10, 10), int)).astype(np.uint8)
+        Image.fromarray(drawn).save(tmp_path / "fronts" / "label" / f"{number}.png")
+        photo = np.stack([drawn * 20] * 3, 2)
+        Image.fromarray(photo).save(tmp_path / "fronts" / "photo" / f"{number}.png")
+    torch.manual_seed(4)
+    wide = PaintConfig(12, width=6, downs=2, blocks=5, palette="facades", native=(32, 32))
+    teacher = Pix2PixHD(wide)
+    write(tmp_path / "teacher.safetensors", "pix2pixhd", wide, teacher)
+    text = RECIPE.format(
+        trainer="pix2pixhd.distil:Pix2PixHDDistiller",
+        data='kind = "labels"\nfolder = "fronts"\npalette = "facades"',
+        network="blocks = 2\nplaces = 2\neven = true",
+    )
+    off, file = trained(tmp_path, text)
+    assert off[-1] < 0.75 * off[0]
+    opened = checkpoint.open_checkpoint(file)
+    config = families()["pix2pixhd"].recognise(opened)
+    assert config == replace(wide, blocks=2)
+    taps = opened.tensors()["generator.model.12.weight"].float()  # the first after the blocks
+    meeting = [taps[:, :, y::2, x::2].sum((2, 3)) for y in (0, 1) for x in (0, 1)]
+    assert all(torch.allclose(meeting[0], m, atol=3e-3) for m in meeting[1:])
+    state = teacher.state_dict()
+    kept = painters.fewer(state, wide, 2)
+    assert kept.keys() == Pix2PixHD(replace(wide, blocks=2)).state_dict().keys()
+    for new, old in ((10, 10), (11, 14), (12, 15)):  # two blocks, and what follows them
+        name = "conv_block.1.weight" if new < 12 else "weight"
+        assert kept[f"generator.model.{new}.{name}"] is state[f"generator.model.{old}.{name}"]
+    wrong = text.replace("blocks = 2", "blocks = 6")
+    with pytest.raises(training.RecipeError, match="5 blocks"):
+        trained(tmp_path, wrong)
 
 
 class _Gridded(nn.Module):

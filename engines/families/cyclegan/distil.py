@@ -1,9 +1,4 @@
-"""Both generators of a CycleGAN, small ones that learn from larger ones; see engines/distil.py.
-
-A teacher with transposed convolutions paints a grid that keeps its place when the photo moves. The
-mean of its pictures of the photo in other places (Coifman & Donoho 1995, Translation-Invariant
-De-Noising) has none, and neither has a student that learns this mean.
-"""
+"""Both generators of a CycleGAN, small ones that learn from larger ones; see engines/distil.py."""
 
 from __future__ import annotations
 
@@ -15,10 +10,9 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from engines import layers
-from engines.distil import DistilTrainer, begin, open_teacher
+from engines.distil import DistilTrainer, begin, everywhere, open_teacher
 from engines.families.cyclegan import CycleGAN as Family
 from engines.families.cyclegan.config import Config
 from engines.families.cyclegan.net import CycleGAN
@@ -63,19 +57,9 @@ class CycleGANDistiller(DistilTrainer):
         if not self.places:
             return super().answer(arguments, noise)
         photo, part = arguments
-        seen = [self._elsewhere(photo, part, noise) for _ in range(self.places)]
-        return torch.stack(seen).mean(0)
-
-    def _elsewhere(self, photo: Tensor, part: str, noise: torch.Generator) -> Tensor:
-        """The teacher's picture of photos (N, 3, H, W) that lie elsewhere in its grid."""
-        edge = self.period
-        wide = F.pad(photo, (edge, edge, edge, edge), mode="reflect")
-        by = (layers.uniform((2,), noise) * edge).long()
-        rows, columns = (torch.arange(n, device=photo.device) for n in photo.shape[2:])
-        rows, columns = (torch.cat((n, n[-1] + 1 + n[:edge])) for n in (rows, columns))
-        moved = wide[:, :, rows + by[0]][..., columns + by[1]]
-        made = self.teacher(moved, part).float()
-        return made[:, :, rows[:-edge] + edge - by[0]][..., columns[:-edge] + edge - by[1]]
+        return everywhere(
+            lambda moved: self.teacher(moved, part), photo, self.period, self.places, noise
+        )
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator

@@ -43,12 +43,12 @@ class GeneGANPupil(GeneGANTrainer):
         nothing = torch.zeros_like(x)
         neighbour = torch.arange(len(b), device=b.device) ^ 1
         drawn = self.generator(
-            torch.cat((a, b, a, b, b[neighbour])), torch.cat((x, nothing, nothing, x, x))
+            torch.cat((a, b, b, a, b, b[neighbour])), torch.cat((x, e, nothing, nothing, x, x))
         ).float()
-        again, bare, off, on, handed = drawn.chunk(5)
+        again, same, bare, off, on, handed = drawn.chunk(6)
         told = batch["swaps"][:, None, None, None]
         parts = {
-            "cycle": taught.off(again, ax) + taught.off(bare, be),
+            "cycle": taught.off(again, ax) + taught.off(same, be) + taught.off(bare, be),
             "gan": taught.edit(ax, be, off)
             + taught.edit(be, ax, on)
             + taught.edit(be[neighbour] * told, batch["other"] * told, handed * told),

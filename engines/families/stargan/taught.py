@@ -7,106 +7,91 @@ families.stargan.train.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from engines import taught
 from engines.facepairs import FacePairs
-from engines.families.stargan import config as configs
-from engines.families.stargan.config import Config
-from engines.families.stargan.net import Generator, Labeller, begin, class_loss
-from engines.job import Picture
-from engines.training import Recipe, Trainer, descend, names, seed_dropout, sheet, told
+from engines.families.stargan.net import Generator, begin
+from engines.families.stargan.train import StarGANTrainer
+from engines.recogniser import Recogniser, varied
+from engines.training import Recipe, descend, seed_dropout, told
 
-_NETWORK: dict[str, Any] = {
-    "labels": (),  # as a person reads them, one for each attribute of the data
-    "width": 64,
-    "blocks": 6,
-    "template": "own",
-    "labeller": (20, 40, 64, 96),
-}
-_LOSSES = {"decay": 0.05}  # of the labeller's weights
+CRITIC = (96, 96)  # height and width of what the critic sees
 
 
-class StarGANPupil(Trainer):
-    """One step teaches the labeller the real photos, and the generator what pairs show. Labels that
-    nobody gave are the labeller's opinion."""
+class StarGANPupil(StarGANTrainer):
+    """One step teaches the labeller and a critic the labels of real photos, and the generator what
+    pairs show and what the critic is to see of it: pairs alone teach the mean of what a label may
+    look like, which is faint. The critic, a classifier that sees everything varied, stands where
+    the class head of the paper's discriminator does (equation 3)."""
 
-    nets = averaged = ("generator", "labeller")
+    nets = ("generator", "labeller", "critic")
+    averaged = ("generator", "labeller")
 
     def __init__(self, recipe: Recipe, data: FacePairs) -> None:
-        self.recipe, self.data = recipe, data
-        network = told(_NETWORK, recipe.network)
-        self.losses = told(_LOSSES, recipe.losses)
-        labels = names(network["labels"], data.attributes)
-        self.config = Config(
-            labels,
-            network["width"],
-            network["blocks"],
-            size=recipe.stages[-1].size[0],
-            labeller=tuple(network["labeller"]),
-            template=network["template"],
-            adds=True,
-        )
-        self.parts = configs.parts(self.config)
+        losses = told({"class": 0.02, "decay": 0.05}, recipe.losses)
+        super().__init__(replace(recipe, losses={}), data)
+        self.recipe, self.losses = recipe, losses
+        self.nets, self.averaged = type(self).nets, type(self).averaged
+        del self.discriminator
+        self.config = replace(self.config, adds=True)
         self.generator = Generator(self.config)
         begin(self.generator)
-        self.labeller = Labeller(self.config.labeller, len(labels))
-        decayed = {"params": self.labeller.parameters(), "weight_decay": self.losses["decay"]}
+        self.critic = Recogniser(len(self.config.labels))
         self.optimisers = {
             "generator": torch.optim.Adam(self.generator.parameters(), 1e-3, (0.9, 0.99)),
-            "labeller": torch.optim.AdamW([decayed], 1e-3, (0.9, 0.99)),
+            **{n: self._decaying(getattr(self, n)) for n in ("labeller", "critic")},
         }
 
-    def turn(self) -> str:
-        return ""
+    def _decaying(self, net: nn.Module) -> torch.optim.Optimizer:
+        decayed = {"params": net.parameters(), "weight_decay": self.losses["decay"]}
+        return torch.optim.AdamW([decayed], 1e-3, (0.9, 0.99))
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
-        photo, aim = batch["photo"], batch["aim"]
-        labels, known = batch["labels"], batch["known"]
+        photo, aim, change = batch["photo"], batch["aim"], batch["change"]
         real = torch.where(batch["back"][:, None, None, None], aim, photo)
+        found = self._teach(fabric, "labeller", varied(real, noise), batch, noise)
+        target = self._filled(real, batch["labels"], batch["known"]) + change
+        made = self.generator(photo, target).float()
+        parts = {"edit": taught.edit(photo, aim, made)}
+        loss = parts["edit"]
+        if weight := float(self.losses["class"]):
+            found |= self._teach(fabric, "critic", self._seen(real, noise), batch, noise)
+            said = self.critic(self._seen(made, noise)).float()
+            changed = (change - batch["from"]).ne(0).float()
+            parts["class"] = self._asked(said, target, changed)
+            loss = loss + weight * parts["class"]
+        descend(fabric, loss, self.optimisers["generator"])
+        return found | {name: part.detach() for name, part in parts.items()}
+
+    def _seen(self, photo: Tensor, noise: torch.Generator) -> Tensor:
+        return varied(F.interpolate(photo, CRITIC, mode="bilinear", antialias=True), noise)
+
+    def _teach(
+        self,
+        fabric: Fabric,
+        name: str,
+        photo: Tensor,
+        batch: Mapping[str, Tensor],
+        noise: torch.Generator,
+    ) -> dict[str, Tensor]:
+        net = getattr(self, name)
         seed_dropout(noise)
-        self.labeller.train()
-        logits = self.labeller(real).float()
-        terms = [
-            class_loss(logits[:, part], labels[:, part], exclusive, known[:, part])
-            for part, exclusive in self.parts
-        ]
-        named = torch.stack(terms).sum()
-        descend(fabric, named, self.optimisers["labeller"])
-        self.labeller.eval()
-        with torch.no_grad():
-            opinion = (self.labeller(real).float() > 0).float()
-        target = torch.where(known > 0, labels, opinion) + batch["change"]
-        edit = taught.edit(photo, aim, self.generator(photo, target).float())
-        descend(fabric, edit, self.optimisers["generator"])
-        return {"labeller": named.detach(), "edit": edit.detach()}
+        net.train()
+        loss = self._class_loss(net(photo), batch["labels"], batch["known"])
+        descend(fabric, loss, self.optimisers[name])
+        net.eval()
+        return {name: loss.detach()}
 
-    def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
-        """Rows: six photos, the same with their own labels, then every target of each."""
-        generator = averages["generator"]
-        device = next(generator.parameters()).device
-        raw = self.data.batch(0xFFFF, 6, self.recipe.stages[-1].size, rank=99)
-        photo = torch.from_numpy(raw["photo"]).to(device)
-        with torch.inference_mode():
-            logits = averages["labeller"](photo).float().tolist()
-            own = [configs.shown(self.config, row) for row in logits]
-            wanted = [configs.all_targets(self.config, row) for row in own]
-            rows = [photo]
-            for column in (own, *zip(*wanted)):
-                rows.append(generator(photo, photo.new_tensor(column)).float())
-        return sheet(rows)
-
-    def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        state = {
-            f"{name}.{key}": value
-            for name in self.averaged
-            for key, value in averages[name].state_dict().items()
-        }
-        self.write(path, state, "stargan", self.config, half)
+    def _asked(self, said: Tensor, target: Tensor, changed: Tensor) -> Tensor:
+        """The class loss of edits; of their labels (N, C) only those that changed count."""
+        return F.binary_cross_entropy_with_logits(said, target, changed, reduction="sum") / len(
+            said
+        )
