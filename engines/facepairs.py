@@ -15,7 +15,7 @@ import numpy as np
 
 from engines.datasets import Batch, DataError, to_signed
 from engines.facedata import LabelledFaces, column, folders
-from engines.prototypes import Prototypes
+from engines.prototypes import WHERE, Prototypes
 from engines.spectacles import Spectacles
 
 DRAWN = "glasses"  # the attribute that is drawn
@@ -31,7 +31,7 @@ class FacePairs(LabelledFaces):
     """LabelledFaces whose batches hold pairs.
 
     gains  how many times as far as its prototypes an attribute goes; 1 where none is told
-    inner  attributes that change the face alone, neither hair nor what is around
+    where  attribute -> the only place of prototypes.WHERE that it changes; the head if not told
 
     Raises DataError as LabelledFaces does, and for portraits that are not square.
     """
@@ -41,19 +41,23 @@ class FacePairs(LabelledFaces):
         folder: Path | Sequence[Path],
         size: tuple[int, int] | None = None,
         gains: Mapping[str, float] | None = None,
-        inner: Sequence[str] = (),
+        where: Mapping[str, str] | None = None,
         **asked: Any,
     ) -> None:
         super().__init__(folder, size, **asked)
-        if unknown := (set(gains or {}) | set(inner)) - set(self.attributes):
+        where = where or {}
+        if unknown := (set(gains or {}) | set(where)) - set(self.attributes):
             raise DataError(f"“{sorted(unknown)[0]}” is no attribute of the recipe.")
+        if unknown := set(where.values()) - set(WHERE):
+            raise DataError(f"“{sorted(unknown)[0]}” is none of the places {', '.join(WHERE)}.")
         if self.size[0] != self.size[1]:
             raise DataError("Pairs are made of square portraits; give the recipe's data a size.")
         self.gains = np.array([(gains or {}).get(a, 1.0) for a in self.attributes], np.float32)
-        inside = [self.attributes.index(name) for name in inner]
-        self.prototypes = Prototypes(self.photos, self.labels, self.known, self._apart(), inside)
+        places = [where.get(name, "head") for name in self.attributes]
+        self.prototypes = Prototypes(self.photos, self.labels, self.known, self._apart(), places)
         columns = [column(a) for a in self.attributes]
-        self.groups = [[n for n, c in enumerate(columns) if c == own] for own in columns]
+        groups = {tuple(n for n, c in enumerate(columns) if c == own) for own in columns}
+        self.groups = [list(group) for group in sorted(groups)]  # of one column each
         self.drawn = self.attributes.index(DRAWN) if DRAWN in self.attributes else -1
         self.usual = Spectacles()
         fits = self.prototypes.fits >= np.quantile(self.prototypes.fits, LEFT_OUT)
@@ -74,9 +78,9 @@ class FacePairs(LabelledFaces):
         if rng.random() < SAME:
             return made
         count = 1 if rng.random() < SINGLE else int(rng.integers(2, 4))
-        groups = sorted({tuple(g) for g in self.groups if self.known[index, g].all()})
+        groups = [group for group in self.groups if self.known[index, group].all()]
         for number in rng.permutation(len(groups)):
-            group = list(groups[number])
+            group = groups[number]
             place = int(rng.choice(group))
             by = rng.uniform(LEAST, MOST) if rng.random() < PARTLY else 1.0
             goal = np.zeros(len(group), np.float32)

@@ -25,8 +25,12 @@ RIDGE = 5.0  # photos
 SURE = 1.5  # standard errors from which an effect is believed; it fades to nothing below
 INVERSIONS = 12  # steps of the fixed point that turns a flow around
 # ellipses of the mean: middle across and down, half its width and height, in sides
-HEAD = (0.5, 0.5, 0.40, 0.52)  # with the hair
-FACE = (0.5, 0.58, 0.25, 0.34)
+WHERE = {
+    "head": (0.5, 0.5, 0.40, 0.52),  # with the hair
+    "face": (0.5, 0.58, 0.25, 0.34),
+    "eyes": (0.5, 0.51, 0.36, 0.15),  # with what glasses cover
+    "mouth": (0.5, 0.70, 0.25, 0.20),  # with the cheeks
+}
 
 
 def grid(side: int) -> np.ndarray:
@@ -89,7 +93,7 @@ class Prototypes:
     photos  (N, S, S, 3) uint8, aligned by the eyes, N at least a few dozen
     labels  (N, A) in [0, 1]; known (N, A): 0 where a label says nothing, which counts as the mean
     also    (N, B): what else sets the portraits apart and is to be left alone (source, focus)
-    inner   labels that change the face alone, neither hair nor what is around
+    where   of each label the place of WHERE that it changes; without it the head
     """
 
     def __init__(
@@ -98,7 +102,7 @@ class Prototypes:
         labels: np.ndarray,
         known: np.ndarray,
         also: np.ndarray | None = None,
-        inner: Sequence[int] = (),
+        where: Sequence[str] = (),
     ) -> None:
         self.photos = photos
         self.side = side = photos[0].shape[0]
@@ -116,7 +120,7 @@ class Prototypes:
         self.colour = self._slopes(off, (p.astype(np.float32) for p in laid))[:count]
         self.detail = self._slopes(off, (self._strength(p) for p in laid))[:count]
         self.shape = self._slopes(off, (f.astype(np.float32) for f in flows))[:count]
-        inside = [self._oval(FACE if n in inner else HEAD) for n in range(count)]
+        inside = [self._oval(WHERE[place]) for place in where or ["head"] * count]
         for slopes in (self.shape, self.colour, self.detail):
             slopes *= np.stack(inside)[..., None]
 

@@ -84,7 +84,7 @@ def test_half_a_change_is_between(faces: FacePairs) -> None:
 
 def test_labels_of_the_face_alone_leave_the_hair(tmp_path: Path) -> None:
     root = portraits(tmp_path)
-    asked = {**DATA, "attributes": ["smile", "black_hair"], "inner": ["black_hair"]}
+    asked = {**DATA, "attributes": ["smile", "black_hair"], "where": {"black_hair": "face"}}
     inner = make_dataset(asked, root, 1)
     assert isinstance(inner, FacePairs)
     index = the(inner, black_hair=1)
@@ -193,7 +193,7 @@ def test_neighbours_wear_each_other_s_spectacles(
 
 def test_unknown_names_are_refused(tmp_path: Path) -> None:
     root = portraits(tmp_path)
-    for asked in ({"gains": {"beard": 2.0}}, {"inner": ["beard"]}):
+    for asked in ({"gains": {"beard": 2.0}}, {"where": {"beard": "face"}}):
         with pytest.raises(DataError, match="“beard” is no attribute"):
             make_dataset({**DATA, **asked}, root, 1)
     with pytest.raises(DataError, match="square portraits"):
