@@ -1,6 +1,10 @@
 """What trainers share that learn from pairs of portraits (engines/facepairs.py) how a photo changes
 with its labels. Those that redraw a face from few numbers learn the change between two pictures
 that they draw, which the studio adds to the photo; the rest of the photo needs no drawing.
+
+Pairs alone teach the mean of what a label may look like, which is faint. So a critic, a classifier
+of real photos that learns along and sees everything varied, is to see the labels of an edit: it
+stands where the class head of StarGAN's discriminator does (Choi et al. 2018, equation 3).
 """
 
 from __future__ import annotations
@@ -8,15 +12,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from engines import layers
+from engines.recogniser import Recogniser, varied
+from engines.training import descend, seed_dropout
 
 CHANGED = 10.0  # how much more a place counts where the pictures of a pair differ
 # difference in [-1, 1] up to which its square counts (Huber 1964). Absolute differences alone keep
 # a net from learning: most places of most pairs are the same, so to change nothing is the best of
 # what does not yet listen to the labels
 ROUND = 0.2
+SEEN = (96, 96)  # height and width of what a critic sees
+DECAY = 0.05  # of the weights of classifiers
 
 
 def values(batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -50,3 +60,58 @@ def losses(photo: Tensor, aim: Tensor, plain: Tensor, made: Tensor) -> dict[str,
            photos, to give the aims
     """
     return {"plain": off(plain, photo), "edit": edit(photo, aim, photo + made - plain)}
+
+
+# ---- classifiers that learn along ----------------------------------------------------------------
+
+
+def critic(labels: int) -> tuple[nn.Module, torch.optim.Optimizer]:
+    net = Recogniser(labels)
+    return net, decaying(net)
+
+
+def decaying(net: nn.Module, decay: float = DECAY) -> torch.optim.Optimizer:
+    decayed = {"params": net.parameters(), "weight_decay": decay}
+    return torch.optim.AdamW([decayed], 1e-3, (0.9, 0.99))
+
+
+def real(batch: Mapping[str, Tensor]) -> Tensor:
+    """The real one of each pair (N, 3, H, W)."""
+    return torch.where(batch["back"][:, None, None, None], batch["aim"], batch["photo"])
+
+
+def learn(
+    fabric: Fabric,
+    net: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batch: Mapping[str, Tensor],
+    noise: torch.Generator,
+    seen: Tensor | None = None,
+) -> Tensor:
+    """One step of a classifier on the real photos of a batch, or on `seen` of them. Its loss."""
+    if seen is None:
+        seen = _seen(real(batch), noise)
+    seed_dropout(noise)
+    net.train()
+    wrong = _wrong(net(seen).float(), batch["labels"], batch["known"])
+    descend(fabric, wrong, optimiser)
+    net.eval()
+    return wrong.detach()
+
+
+def asked(
+    net: nn.Module, made: Tensor, batch: Mapping[str, Tensor], noise: torch.Generator
+) -> Tensor:
+    """How little a critic sees of what changed in edits (N, 3, H, W) of a batch's photos."""
+    changed = (batch["change"] - batch["from"]).ne(0).float()
+    return _wrong(net(_seen(made, noise)).float(), values(batch)[1], changed)
+
+
+def _seen(photo: Tensor, noise: torch.Generator) -> Tensor:
+    return varied(F.interpolate(photo, SEEN, mode="bilinear", antialias=True), noise)
+
+
+def _wrong(said: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
+    """Cross-entropy of labels (N, A) in [0, 1]: a sum over those that count, a mean over photos."""
+    wrong = F.binary_cross_entropy_with_logits(said, labels, counts, reduction="sum")
+    return wrong / len(said)

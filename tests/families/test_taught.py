@@ -34,7 +34,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         "icgan.taught:IcGANPupil",
         DATA,
         {"z": 12, "width": 8, "encoder": 6, "hidden": [24, 12], "levels": 3, "face": "own"},
-        {"reconstruction": 1.0, "edited": 2.0, "prior": 0.02},
+        {"reconstruction": 1.0, "edited": 2.0, "class": 0.02, "prior": 0.02},
     ),
     "aging": (
         "ageing.taught:AgeingPupil",
@@ -47,7 +47,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         "fader.taught:FaderPupil",
         DATA,
         {"width": 8, "most": 32, "levels": 3, "skips": 2, "upscale": "upsampling", "face": "own"},
-        {"reconstruction": 1.0, "edited": 2.0},
+        {"reconstruction": 1.0, "edited": 2.0, "class": 0.02},
     ),
     "genegan": (
         "genegan.taught:GeneGANPupil",

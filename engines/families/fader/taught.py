@@ -14,15 +14,17 @@ from engines.training import Recipe
 
 
 class FaderPupil(FaderTrainer):
-    """[losses]  reconstruction: of photos redrawn; edited: of what changes with the labels; clip as
-    in FaderTrainer. The others weigh nothing here."""
+    """[losses]  reconstruction: of photos redrawn; edited: of what changes with the labels; class:
+    of the labels that a critic is to see in it; clip as in FaderTrainer. The others weigh nothing
+    here."""
 
     def __init__(self, recipe: Recipe, data: FacePairs) -> None:
         super().__init__(recipe, data)
         for name in self.nets[1:]:
             delattr(self, name)
-        self.nets = ("autoencoder",)
-        self.optimisers = {"autoencoder": self.optimisers["autoencoder"]}
+        self.nets = ("autoencoder", "critic")
+        self.critic, optimiser = taught.critic(len(data.attributes))
+        self.optimisers = {"autoencoder": self.optimisers["autoencoder"], "critic": optimiser}
 
     def prepare(self, batch: dict[str, Tensor], noise: torch.Generator) -> dict[str, Tensor]:
         return batch
@@ -36,6 +38,12 @@ class FaderPupil(FaderTrainer):
         plain, made = (self._decode(features, v) for v in taught.values(batch))
         off = taught.losses(photo, batch["aim"], plain, made)
         parts = {"reconstruction": off["plain"], "edited": off["edit"]}
+        found = {}
+        if self.losses["class"]:
+            found["critic"] = taught.learn(
+                fabric, self.critic, self.optimisers["critic"], batch, noise
+            )
+            parts["class"] = taught.asked(self.critic, photo + made - plain, batch, noise)
         total = torch.stack([float(self.losses[n]) * part for n, part in parts.items()]).sum()
         self._update(fabric, "autoencoder", total)
-        return {name: part.detach() for name, part in parts.items()}
+        return found | {name: part.detach() for name, part in parts.items()}

@@ -14,15 +14,19 @@ from engines.training import Recipe, descend
 
 
 class IcGANPupil(IcGANTrainer):
-    """[losses]  reconstruction: of photos redrawn; edited: of what changes with the labels; y and
-    prior as in IcGANTrainer. The others weigh nothing here."""
+    """[losses]  reconstruction: of photos redrawn; edited: of what changes with the labels; class:
+    of the labels that a critic is to see in it; y and prior as in IcGANTrainer. The others weigh
+    nothing here."""
 
-    nets = averaged = PARTS
+    nets = (*PARTS, "critic")
+    averaged = PARTS
 
     def __init__(self, recipe: Recipe, data: FacePairs) -> None:
         super().__init__(recipe, data)
-        self.optimisers = {part: self.optimisers[part] for part in PARTS}
         del self.discriminator
+        self.critic, optimiser = taught.critic(len(data.attributes))
+        kept = {part: self.optimisers[part] for part in PARTS}
+        self.optimisers = {**kept, "critic": optimiser}
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -38,6 +42,12 @@ class IcGANPupil(IcGANTrainer):
             "y": ((said - own).square() * batch["known"]).sum() / batch["known"].sum().clamp(min=1),
             "prior": code.mean(0).square().mean() + (code.std(0) - 1).square().mean(),
         }
+        found = {}
+        if self.losses["class"]:
+            found["critic"] = taught.learn(
+                fabric, self.critic, self.optimisers["critic"], batch, noise
+            )
+            parts["class"] = taught.asked(self.critic, photo + made - plain, batch, noise)
         total = torch.stack([float(self.losses[name]) * part for name, part in parts.items()]).sum()
         descend(fabric, total, *(self.optimisers[part] for part in PARTS))
-        return {name: part.detach() for name, part in parts.items()}
+        return found | {name: part.detach() for name, part in parts.items()}

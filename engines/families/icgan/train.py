@@ -45,6 +45,7 @@ _LOSSES: dict[str, Any] = {
     "label": 0.0,  # what is drawn shows what was asked for, as the encoder sees it
     "prior": 0.0,  # codes of real photos keep mean zero and spread one
     "moved": 0.0,  # share of the side by which the adversary's pictures are moved at random
+    "class": 0.0,  # of pairs alone; see families/icgan/taught.py
 }
 
 

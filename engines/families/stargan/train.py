@@ -270,7 +270,8 @@ class StarGANTrainer(Trainer):
         """Rows: six photos, the same with their own labels, then every target of each."""
         generator = averages["generator"]
         device = next(generator.parameters()).device
-        raw = self.data.batch(0xFFFF, 6, self.recipe.stages[-1].size, rank=99)
+        # of a set of pairs too the photos alone
+        raw = LabelledFaces.batch(self.data, 0xFFFF, 6, self.recipe.stages[-1].size, rank=99)
         photo, labels, known = (
             torch.from_numpy(raw[n]).to(device) for n in ("photo", "labels", "known")
         )
