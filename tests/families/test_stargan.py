@@ -210,6 +210,39 @@ def test_a_blending_net_leaves_the_photo_where_its_mask_is_black(tmp_path: Path)
     assert recognise(open_checkpoint(tmp_path / "a.safetensors")) == config
 
 
+class _Says(torch.nn.Module):
+    """In the place of a net's layers: the same everywhere."""
+
+    def __init__(self, *values: float) -> None:
+        super().__init__()
+        self.values = torch.tensor(values)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.values[:, None, None].expand(len(x), -1, *x.shape[2:])
+
+
+def test_an_editing_net_moves_and_adds_where_a_label_changes(tmp_path: Path) -> None:
+    config = Config(CELEBA, width=4, blocks=1, edits=True)
+    net = Net(config).eval()
+    checkpoint.save(tmp_path / "a.safetensors", net.state_dict(), {"config": asdict(config)})
+    assert recognise(open_checkpoint(tmp_path / "a.safetensors")) == config
+    photo = torch.rand(1, 3, 32, 32) * 0.8 - 0.4
+    none, smile = torch.zeros(1, 5), torch.tensor([[0.0, 0, 0, 0, 1]])
+    with torch.inference_mode():
+        assert torch.allclose(net(photo, none), photo, atol=1e-5)
+        assert not torch.allclose(net(photo, smile), photo, atol=1e-3)
+        net.main = _Says(0.1, 0.0, -0.1, 1.0, -0.5)  # from two pixels right and one above
+        made = net(photo, smile)
+        added = torch.tensor([0.2, 0.0, -0.2])[:, None, None]
+        inside = photo[:, :, 7:23, 10:26] + added
+        assert torch.allclose(made[:, :, 8:24, 8:24], inside, atol=1e-4)
+        left = smile[:, :, None, None].repeat(1, 1, 32, 32)
+        left[..., 16:] = 0.0
+        half = net(photo, left)
+        assert torch.allclose(half[..., 24:], photo[..., 24:], atol=1e-5)
+        assert torch.allclose(half[..., 8:24, 8:10], made[..., 8:24, 8:10], atol=1e-4)
+
+
 def test_a_hair_colour_clears_the_others_and_other_labels_stay() -> None:
     own = [0.0, 1.0, 0.0, 1.0, 1.0]
     assert target(Config(), own, [1, 0, 0, 0, 0]) == [1, 0, 0, 1, 1]
@@ -316,6 +349,28 @@ def test_a_mask_keeps_the_rest_as_it_was(tmp_path: Path) -> None:
     assert np.array_equal(
         bench.run({"mask": full}, attributes=[1, 0, 0, 0, 0]).pictures[0].pixels, whole
     )
+
+
+def test_an_editing_net_is_told_what_changes(tmp_path: Path) -> None:
+    """Whatever the photo has: what is not asked for stays."""
+    bench = Bench(replace(SMALL, edits=True), tmp_path)
+    same = bench.run(has=[0, 0, 0, 1, 1]).pictures[0].pixels
+    assert np.abs(same.astype(int) - bench.photo.pixels).max() <= 1
+    young = bench.run(attributes=[0, 0, 0, 0, 1], has=[0, 0, 0, 1, 0]).pictures
+    assert bench.run(attributes=[0, 0, 0, 0, 1], has=[1, 0, 0, 0, 0]).pictures == young
+    assert young[0] != bench.photo
+    there = bench.run(attributes=[0, 0, 0, 0, 1], has=[1, 0, 0, 0, 1]).pictures[0].pixels
+    assert np.abs(there.astype(int) - bench.photo.pixels).max() <= 1  # it is young already
+    back = bench.run(attributes=[0, 0, 0, 0, 1], targets="back", has=[0] * 5).pictures
+    older = bench.run({"face": back[0]}, attributes=[0, 0, 0, 0, -1], has=[0, 0, 0, 0, 1])
+    apart = np.abs(back[1].pixels.astype(int) - older.pictures[0].pixels)
+    assert np.quantile(apart, 0.99) <= 2  # the first was kept unrounded
+    left = np.zeros((128, 128, 4), np.uint8)
+    left[:, :64, 3] = 255
+    masked = bench.run({"mask": Picture(left)}, attributes=[0, 0, 0, 0, 1], has=[0] * 5)
+    pixels = masked.pictures[0].pixels
+    assert np.array_equal(pixels[:, 80:], bench.photo.pixels[:, 80:])
+    assert not np.array_equal(pixels[:, :64], bench.photo.pixels[:, :64])
 
 
 def test_strengths_beyond_the_training_are_said(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ class StarGAN(Family):
             rooms=("faces",),
             network=f"StarGAN, {config.blocks} blocks of {4 * config.width} channels, "
             f"{len(config.labels)} labels"
-            + (", without norms; what it paints is added to the photo" if config.adds else ""),
+            + (", without norms; it moves and adds to what the photo has" if config.edits else ""),
             paper=PAPER,
             face=face,
         )
@@ -99,7 +99,8 @@ class StarGAN(Family):
             wanted = configs.target(config, configs.mixed(config, own, axes), strengths)
             asked = [wanted]
             if job.values["targets"] == "back":
-                made += _edited(model, made[0], own, configs.returning(config, own, steps), mask)
+                back = configs.returning(config, own, steps)
+                made += _edited(model, made[0], own, back, mask, wanted)
                 texts, asked = ("As set", "And back"), [wanted, own]
             notes += _beyond(config, wanted)
         pictures = tuple(redraw.finished(seen.cut, x, job) for x in made)
@@ -286,10 +287,11 @@ def _edited(
     own: Sequence[float],
     steps: Sequence[Sequence[float]],
     mask: np.ndarray | None,
+    has: Sequence[float] | None = None,
 ) -> list[Tensor]:
     made = x
     for vector in steps:
-        made = _pass(model, made, own, [vector], mask)
+        made = _pass(model, made, own, [vector], mask, has)
     return [made]
 
 
@@ -320,18 +322,24 @@ def _pass(
     own: Sequence[float],
     vectors: Sequence[Sequence[float]],
     mask: np.ndarray | None,
+    has: Sequence[float] | None = None,
 ) -> Tensor:
     """(B, 3, H, W): a picture for each vector. Outside of the mask the generator is told the labels
-    that the photo has, and what it makes there is put back."""
+    that the photo has, and what it makes there is put back. One that edits is told how they differ
+    from those of x, `has` or else `own`."""
     import torch
 
     label = torch.tensor(vectors, dtype=torch.float32, device=x.device)
     many = x.expand(len(vectors), -1, -1, -1)
+    if model.config.edits:
+        label = label - label.new_tensor(own if has is None else has)
     if mask is None:
         return model(many, label)
     painted = torch.from_numpy(mask).to(x.device)[None, None]
     stays = [configs.told(model.config, own, bool(v[-1])) for v in vectors]
     keep = torch.tensor(stays, dtype=torch.float32, device=x.device)
+    if model.config.edits:
+        keep = torch.zeros_like(keep)
     planes = label[..., None, None] * painted + keep[..., None, None] * (1 - painted)
     return many * (1 - painted) + model(many, planes) * painted
 

@@ -32,7 +32,7 @@ class Config:
     labeller  widths of the small net that names what a photo shows; (): there is none
     judge     (width, layers, size) of the discriminator whose class head does so in its place
     blend     whether it paints its picture through a mask of its own, which lets the rest stay
-    adds      whether it paints what is to be added to the photo, without norms, told the places
+    edits     whether it is told how labels change, and moves and adds to the photo: net.Generator
     template  how its crops lie on a face: "celeba", the official nets, or "own", our data sets
     """
 
@@ -45,7 +45,7 @@ class Config:
     judge: tuple[int, ...] = ()
     template: str = "celeba"
     blend: bool = False
-    adds: bool = False
+    edits: bool = False
 
     @property
     def given(self) -> int:
@@ -54,9 +54,14 @@ class Config:
 
     @property
     def seen(self) -> int:
-        """Channels of the generator's first layer: photo, labels, and of a net that adds the
+        """Channels of the generator's first layer: photo, labels, and of a net that edits the
         places."""
-        return 3 + self.given + (PLACES if self.adds else 0)
+        return 3 + self.given + (PLACES if self.edits else 0)
+
+    @property
+    def made(self) -> int:
+        """Channels of its last layer: colours, with a mask, or with where they are taken from."""
+        return 3 + (1 if self.blend else 2 if self.edits else 0)
 
     @property
     def exclusive(self) -> tuple[tuple[str, ...], ...]:
@@ -218,13 +223,13 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
     told = checkpoint.metadata.get("config")
     told = told if isinstance(told, dict) else {}
     blend = (checkpoint.shape(f"{part}main.{15 + blocks}.weight") or ())[:1] == (4,)
-    adds = told.get("adds") is True and not blend and first[1] > 3 + PLACES
-    labels, joint = _labels(first[1] - 3 - (PLACES if adds else 0), told)
+    edits = told.get("edits") is True and not blend and first[1] > 3 + PLACES
+    labels, joint = _labels(first[1] - 3 - (PLACES if edits else 0), told)
     judge = recognise_discriminator(checkpoint, "labeller.")
     size = told.get("size")
     size = size if isinstance(size, int) and size >= 8 else judge.size if judge else None
     config = Config(
-        labels, first[0], blocks, joint, size, template=_template(told), blend=blend, adds=adds
+        labels, first[0], blocks, joint, size, template=_template(told), blend=blend, edits=edits
     )
     if judge:
         config = replace(config, judge=(judge.width, judge.layers, judge.size))
@@ -296,7 +301,7 @@ def _convolutions(config: Config, part: str) -> Iterable[tuple[str, Shape]]:
             yield f"{part}main.{block}.main.{place}.weight", (4 * w, 4 * w, 3, 3)
     yield f"{part}main.{9 + n}.weight", (4 * w, 2 * w, 4, 4)
     yield f"{part}main.{12 + n}.weight", (2 * w, w, 4, 4)
-    yield f"{part}main.{15 + n}.weight", (4 if config.blend else 3, w, 7, 7)
+    yield f"{part}main.{15 + n}.weight", (config.made, w, 7, 7)
 
 
 def _widths(checkpoint: Checkpoint) -> tuple[int, ...]:

@@ -16,6 +16,9 @@ from engines.families.stargan.config import Config, DiscriminatorConfig
 
 SLOPE = 0.2  # below zero, where nothing is normed and a channel could fall silent
 SMALL = 0.1
+FARTHEST = 0.125  # that a place of a photo is moved, in halves of its side
+CALM = 9  # pixels over which a move is a mean
+LEAST = 0.2  # change of a label from which an edit has its full effect
 Realness = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
@@ -68,17 +71,21 @@ class Generator(nn.Module):
     painted, (B, C, H, W); -> (B, 3, H, W) in [-1, 1]. Trained on labels in {0, 1}.
 
     With `blend` the net makes a mask beside its picture (Pumarola et al. 2018, GANimation, equation
-    1): where the mask is black the photo stays as it is, as sharp as it is. With `adds` what it
-    makes is half of what is added to the photo, and nothing is normed: an instance norm takes a
-    label that is the same everywhere away again but for the picture's edges, from where a net
-    learns to read it, after very many photos. As faces are aligned, such a net is told where in the
-    picture each place is (Liu et al. 2018, CoordConv), also by two waves in each direction.
+    1): where the mask is black the photo stays as it is, as sharp as it is.
+
+    With `edits` the net is told how the labels change (Liu et al. 2019, STGAN), in [-1, 1] and
+    beyond; where nothing does the photo stays as it is. What it makes is half of what is added to
+    the photo, and where each place of it is taken from (Zhou et al. 2016, View Synthesis by
+    Appearance Flow). Nothing is normed: an instance norm takes a label that is the same everywhere
+    away again but for the picture's edges, from where a net learns to read it, after very many
+    photos. As faces are aligned, such a net is told where in the picture each place is (Liu et al.
+    2018, CoordConv), also by two waves in each direction.
     """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
         w = config.width
-        norm, slope = (_Affine, SLOPE) if config.adds else (_norm, 0.0)
+        norm, slope = (_Affine, SLOPE) if config.edits else (_norm, 0.0)
         parts: list[nn.Module] = [
             nn.Conv2d(config.seen, w, 7, 1, 3, bias=False),
             norm(w),
@@ -97,11 +104,11 @@ class Generator(nn.Module):
                 norm(before // 2),
                 nn.LeakyReLU(slope, inplace=True),
             ]
-        self.blend, self.adds = config.blend, config.adds
-        if self.blend:
-            self.main = nn.Sequential(*parts, nn.Conv2d(w, 4, 7, 1, 3, bias=False))
-        else:
-            self.main = nn.Sequential(*parts, nn.Conv2d(w, 3, 7, 1, 3, bias=False), nn.Tanh())
+        self.blend, self.edits = config.blend, config.edits
+        parts.append(nn.Conv2d(w, config.made, 7, 1, 3, bias=False))
+        if not self.blend:
+            parts.append(nn.Tanh())
+        self.main = nn.Sequential(*parts)
 
     def forward(
         self, photo: Tensor, label: Tensor, with_mask: bool = False
@@ -109,22 +116,28 @@ class Generator(nn.Module):
         """With `with_mask`, of a net with `blend`: the mask (B, 1, H, W) in [0, 1] beside it."""
         if label.dim() == 2:
             label = label[:, :, None, None].expand(-1, -1, *photo.shape[2:])
-        given = [photo, label]
-        if self.adds:
-            given.append(_places(photo))
-        made = self.main(torch.cat(given, 1))
-        if self.adds:
-            return (photo + 2 * made).clamp(-1, 1)
+        if self.edits:
+            return self._edited(photo, label)
+        made = self.main(torch.cat((photo, label), 1))
         if not self.blend:
             return made
         mask = torch.sigmoid(made[:, 3:])
         painted = torch.lerp(photo.to(made), torch.tanh(made[:, :3]), mask)
         return (painted, mask) if with_mask else painted
 
+    def _edited(self, photo: Tensor, change: Tensor) -> Tensor:
+        places = _places(photo)
+        asked = (change.abs().amax(1, keepdim=True) / LEAST).clamp(max=1)
+        made = self.main(torch.cat((photo, change.to(photo), places), 1)) * asked
+        flow = F.avg_pool2d(made[:, 3:].float(), CALM, 1, CALM // 2) * FARTHEST
+        taken = (places[:, :2].float() + flow).permute(0, 2, 3, 1)
+        moved = F.grid_sample(photo.float(), taken, "bicubic", "border", align_corners=False)
+        return (moved.to(made) + 2 * made[:, :3]).clamp(-1, 1)
+
 
 def begin(module: Generator) -> None:
     """Weights of a net without norms: such as keep the spread of what passes through (He et al.
-    2015), what a residual block or the net adds being small at first."""
+    2015), what a residual block or the net makes being small at first."""
     for layer in module.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             reads = layer.in_channels * layer.kernel_size[0] * layer.kernel_size[1]

@@ -28,7 +28,7 @@ _LOSSES = {
 
 class StarGANPupil(StarGANTrainer):
     """One step teaches the labeller and a critic real photos, and the generator what pairs show and
-    what the critic is to see of it. Labels that nobody gave are the labeller's opinion."""
+    what the critic is to see of it."""
 
     nets = ("generator", "labeller", "critic")
     averaged = ("generator", "labeller")
@@ -39,7 +39,7 @@ class StarGANPupil(StarGANTrainer):
         self.recipe, self.losses = recipe, losses
         self.nets, self.averaged = type(self).nets, type(self).averaged
         del self.discriminator
-        self.config = replace(self.config, adds=True)
+        self.config = replace(self.config, edits=True)
         self.generator = Generator(self.config)
         begin(self.generator)
         self.critic, optimiser = taught.critic(len(self.config.labels))
@@ -54,8 +54,7 @@ class StarGANPupil(StarGANTrainer):
     ) -> dict[str, Tensor]:
         photo, real = batch["photo"], taught.real(batch)
         found = {"labeller": self._learn(fabric, "labeller", batch, noise, varied(real, noise))}
-        own = self._filled(real, batch["labels"], batch["known"])
-        made = self.generator(photo, own + batch["change"]).float()
+        made = self.generator(photo, batch["change"] - batch["from"]).float()
         parts = {"edit": taught.edit(photo, batch["aim"], made)}
         loss = parts["edit"]
         if weight := float(self.losses["class"]):

@@ -280,7 +280,8 @@ class StarGANTrainer(Trainer):
         rows = [photo]
         with torch.inference_mode():
             for target in (own, *(own.new_tensor(column) for column in zip(*wanted))):
-                rows.append(generator(photo, self._vector(target, known)).float())
+                asked = target - own if self.config.edits else target
+                rows.append(generator(photo, self._vector(asked, known)).float())
         return sheet(rows)
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
