@@ -162,6 +162,40 @@ def test_small_generators_learn_from_large_ones_and_keep_their_judges(photos: Pa
     )
 
 
+def test_narrow_judges_learn_what_wide_ones_say(photos: Path) -> None:
+    torch.manual_seed(3)
+    net, judge = ResNetConfig(width=4, blocks=1), JudgeConfig(width=8, layers=1)
+    config = CycleConfig(net, net, judge, judge, ("A", "B"))
+    teacher = CycleGAN(config).eval()
+    write(photos / "teacher.safetensors", "cyclegan", config, teacher)
+    data = 'kind = "unpaired"\nfolder = "set"\na = "a"\nb = "b"'
+    trainer = "cyclegan.distil:CycleGANDistiller"
+    text = RECIPE.format(trainer=trainer, data=data, network="judges = 3")
+    _, file = trained(photos, text)
+    opened = checkpoint.open_checkpoint(file)
+    family = families()["cyclegan"]
+    found = family.recognise(opened)
+    narrow = replace(judge, width=3)
+    assert found == replace(config, judge_a=narrow, judge_b=narrow)
+    module, _ = family.load(found, opened)
+    before = CycleGAN(found)
+    for part in ("judge_a", "judge_b"):
+        distil.begin(
+            before.get_submodule(part),
+            teacher.get_submodule(part),
+            cycles.judge_axes(judge),
+            cycles.judge_groups(judge),
+            cycles.judge_groups(narrow),
+        )
+    seen = make_dataset({"kind": "unpaired", "folder": "set", "a": "a", "b": "b"}, photos, 0)
+    batch = seen.batch(900, 4, (32, 32))
+    with torch.inference_mode():
+        for part in ("judge_a", "judge_b"):
+            photo = torch.from_numpy(batch[part[-1]]).float() / 127.5 - 1
+            says = [net.float()(photo, part) for net in (teacher, before, module)]
+            assert (says[2] - says[0]).abs().mean() < 0.6 * (says[1] - says[0]).abs().mean()
+
+
 def test_a_student_is_no_wider_than_its_teacher(photos: Path) -> None:
     write(photos / "teacher.safetensors", "pix2pix", NARROW, MultimodalUNet(NARROW))
     data = 'kind = "edges"\nfolder = "set/a"\nnative = [32, 32]'
