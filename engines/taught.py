@@ -84,19 +84,30 @@ def learn(
     fabric: Fabric,
     net: nn.Module,
     optimiser: torch.optim.Optimizer,
-    batch: Mapping[str, Tensor],
+    seen: Tensor,
+    labels: Tensor,
+    known: Tensor,
     noise: torch.Generator,
-    seen: Tensor | None = None,
 ) -> Tensor:
-    """One step of a classifier on the real photos of a batch, or on `seen` of them. Its loss."""
-    if seen is None:
-        seen = _seen(real(batch), noise)
+    """One step of a classifier on photos (N, 3, H, W), their labels and known (N, A). Its loss."""
     seed_dropout(noise)
     net.train()
-    wrong = _wrong(net(seen).float(), batch["labels"], batch["known"])
+    wrong = _wrong(net(seen).float(), labels, known)
     descend(fabric, wrong, optimiser)
     net.eval()
     return wrong.detach()
+
+
+def critical(
+    fabric: Fabric,
+    net: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    batch: Mapping[str, Tensor],
+    noise: torch.Generator,
+) -> Tensor:
+    """One step of a critic on the real photos of a batch. Its loss."""
+    photo = seen(real(batch), noise)
+    return learn(fabric, net, optimiser, photo, batch["labels"], batch["known"], noise)
 
 
 def asked(
@@ -104,10 +115,11 @@ def asked(
 ) -> Tensor:
     """How little a critic sees of what changed in edits (N, 3, H, W) of a batch's photos."""
     changed = (batch["change"] - batch["from"]).ne(0).float()
-    return _wrong(net(_seen(made, noise)).float(), values(batch)[1], changed)
+    return _wrong(net(seen(made, noise)).float(), values(batch)[1], changed)
 
 
-def _seen(photo: Tensor, noise: torch.Generator) -> Tensor:
+def seen(photo: Tensor, noise: torch.Generator) -> Tensor:
+    """Photos (N, 3, H, W) as a critic sees them."""
     return varied(F.interpolate(photo, SEEN, mode="bilinear", antialias=True), noise)
 
 

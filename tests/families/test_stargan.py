@@ -359,8 +359,11 @@ def test_an_editing_net_is_told_what_changes(tmp_path: Path) -> None:
     young = bench.run(attributes=[0, 0, 0, 0, 1], has=[0, 0, 0, 1, 0]).pictures
     assert bench.run(attributes=[0, 0, 0, 0, 1], has=[1, 0, 0, 0, 0]).pictures == young
     assert young[0] != bench.photo
-    there = bench.run(attributes=[0, 0, 0, 0, 1], has=[1, 0, 0, 0, 1]).pictures[0].pixels
-    assert np.abs(there.astype(int) - bench.photo.pixels).max() <= 1  # it is young already
+    assert bench.run(attributes=[0, 0, 0, 0, 1], has=[1, 0, 0, 0, 1]).pictures == young
+    black = bench.run(attributes=[1, 0, 0, 0, 0], has=[1, 0, 0, 0, 1]).pictures[0].pixels
+    assert np.abs(black.astype(int) - bench.photo.pixels).max() <= 1  # its hair is black already
+    every = bench.run(targets="all", has=[0, 0, 1, 0, 1])
+    assert every.pictures[4] == bench.run(attributes=[0, 0, 0, 0, -1]).pictures[0]
     back = bench.run(attributes=[0, 0, 0, 0, 1], targets="back", has=[0] * 5).pictures
     older = bench.run({"face": back[0]}, attributes=[0, 0, 0, 0, -1], has=[0, 0, 0, 0, 1])
     apart = np.abs(back[1].pixels.astype(int) - older.pictures[0].pixels)

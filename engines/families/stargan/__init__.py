@@ -99,8 +99,7 @@ class StarGAN(Family):
             wanted = configs.target(config, configs.mixed(config, own, axes), strengths)
             asked = [wanted]
             if job.values["targets"] == "back":
-                back = configs.returning(config, own, steps)
-                made += _edited(model, made[0], own, back, mask, wanted)
+                made += _edited(model, made[0], own, configs.returning(config, own, steps), mask)
                 texts, asked = ("As set", "And back"), [wanted, own]
             notes += _beyond(config, wanted)
         pictures = tuple(redraw.finished(seen.cut, x, job) for x in made)
@@ -287,11 +286,10 @@ def _edited(
     own: Sequence[float],
     steps: Sequence[Sequence[float]],
     mask: np.ndarray | None,
-    has: Sequence[float] | None = None,
 ) -> list[Tensor]:
     made = x
     for vector in steps:
-        made = _pass(model, made, own, [vector], mask, has)
+        made = _pass(model, made, own, [vector], mask)
     return [made]
 
 
@@ -302,6 +300,8 @@ def _all(model: Model, x: Tensor, own: Sequence[float], mask: np.ndarray | None)
         configs.told(config, wanted, 0 < config.joint <= index)
         for index, wanted in enumerate(configs.all_targets(config, own))
     ]
+    if config.edits:
+        vectors = [[v - has for v, has in zip(vector, own)] for vector in vectors]
     made = _pass(model, x, own, vectors, mask)
     return [one[None] for one in made]
 
@@ -322,24 +322,18 @@ def _pass(
     own: Sequence[float],
     vectors: Sequence[Sequence[float]],
     mask: np.ndarray | None,
-    has: Sequence[float] | None = None,
 ) -> Tensor:
     """(B, 3, H, W): a picture for each vector. Outside of the mask the generator is told the labels
-    that the photo has, and what it makes there is put back. One that edits is told how they differ
-    from those of x, `has` or else `own`."""
+    that the photo has, or that none changes, and what it makes there is put back."""
     import torch
 
     label = torch.tensor(vectors, dtype=torch.float32, device=x.device)
     many = x.expand(len(vectors), -1, -1, -1)
-    if model.config.edits:
-        label = label - label.new_tensor(own if has is None else has)
     if mask is None:
         return model(many, label)
     painted = torch.from_numpy(mask).to(x.device)[None, None]
-    stays = [configs.told(model.config, own, bool(v[-1])) for v in vectors]
+    stays = [configs.staying(model.config, own, bool(v[-1])) for v in vectors]
     keep = torch.tensor(stays, dtype=torch.float32, device=x.device)
-    if model.config.edits:
-        keep = torch.zeros_like(keep)
     planes = label[..., None, None] * painted + keep[..., None, None] * (1 - painted)
     return many * (1 - painted) + model(many, planes) * painted
 

@@ -182,6 +182,8 @@ def passes(
     """What the generator is told, pass by pass: one, or in a joint net one for each of the two sets
     of which a label is asked."""
     wanted = target(config, mixed(config, own, axes), strengths)
+    if config.edits:
+        return [changes(config, own, wanted, strengths)]
     if not config.joint:
         return [wanted]
     sides = [any(strengths[: config.joint]), any(strengths[config.joint :]) or any(axes)]
@@ -194,8 +196,26 @@ def returning(
     config: Config, own: Sequence[float], steps: Sequence[Sequence[float]]
 ) -> list[list[float]]:
     """What the generator is told to bring the photo back from `passes`: its own labels, set by set
-    and the last first."""
+    and the last first; or the changes turned around."""
+    if config.edits:
+        return [[-v for v in step] for step in reversed(steps)]
     return [told(config, own, bool(config.joint and step[-1])) for step in reversed(steps)]
+
+
+def changes(
+    config: Config, own: Sequence[float], wanted: Sequence[float], strengths: Sequence[float]
+) -> list[float]:
+    """What a generator that edits is told: of a free label its strength, whether or not the photo
+    has it already; of those that exclude each other how they change."""
+    return [
+        wanted[n] - own[n] if group_of(config, n) else float(strength)
+        for n, strength in enumerate(strengths)
+    ]
+
+
+def staying(config: Config, own: Sequence[float], second: bool = False) -> list[float]:
+    """The generator's vector for a photo that is to stay as it is; see told."""
+    return [0.0] * len(own) if config.edits else told(config, own, second)
 
 
 def told(config: Config, labels: Sequence[float], second: bool = False) -> list[float]:

@@ -6,7 +6,6 @@ families.stargan.train.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -14,12 +13,14 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from engines import taught
+from engines.facedata import LabelledFaces
 from engines.facepairs import FacePairs
 from engines.families.stargan.net import Generator, begin
 from engines.families.stargan.train import StarGANTrainer
 from engines.recogniser import varied
 from engines.training import Recipe, descend, told
 
+SEEN = 16  # portraits from which the labeller learns at each step
 _LOSSES = {
     "decay": taught.DECAY,  # of the labeller's weights
     "class": 0.02,  # of what the critic is to see; see engines/taught.py
@@ -49,28 +50,29 @@ class StarGANPupil(StarGANTrainer):
             "critic": optimiser,
         }
 
+    def prepare(self, batch: dict[str, Tensor], noise: torch.Generator) -> dict[str, Tensor]:
+        """With portraits for the labeller (`seen`, and their `seen_labels` and `seen_known`), as it
+        needs to see more of them than there are pairs."""
+        step = int(torch.randint(2**31, (1,), generator=noise))
+        size = batch["photo"].shape[-1], batch["photo"].shape[-2]
+        seen = LabelledFaces.batch(self.data, step, SEEN, size, rank=SEEN)
+        names = {"photo": "seen", "labels": "seen_labels", "known": "seen_known"}
+        return batch | {new: torch.from_numpy(seen[old]) for old, new in names.items()}
+
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
-        photo, real = batch["photo"], taught.real(batch)
-        found = {"labeller": self._learn(fabric, "labeller", batch, noise, varied(real, noise))}
+        photo = batch["photo"]
+        seen = varied(batch["seen"], noise), batch["seen_labels"], batch["seen_known"]
+        labeller = self.labeller, self.optimisers["labeller"]
+        found = {"labeller": taught.learn(fabric, *labeller, *seen, noise)}
         made = self.generator(photo, batch["change"] - batch["from"]).float()
         parts = {"edit": taught.edit(photo, batch["aim"], made)}
         loss = parts["edit"]
         if weight := float(self.losses["class"]):
-            found["critic"] = self._learn(fabric, "critic", batch, noise)
+            critic = self.critic, self.optimisers["critic"]
+            found["critic"] = taught.critical(fabric, *critic, batch, noise)
             parts["class"] = taught.asked(self.critic, made, batch, noise)
             loss = loss + weight * parts["class"]
         descend(fabric, loss, self.optimisers["generator"])
         return found | {name: part.detach() for name, part in parts.items()}
-
-    def _learn(
-        self,
-        fabric: Fabric,
-        name: str,
-        batch: Mapping[str, Tensor],
-        noise: torch.Generator,
-        seen: Tensor | None = None,
-    ) -> Tensor:
-        net = getattr(self, name)
-        return taught.learn(fabric, net, self.optimisers[name], batch, noise, seen)
