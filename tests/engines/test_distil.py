@@ -19,9 +19,6 @@ from engines.families.cyclegan.net import CycleGAN
 from engines.families.pix2pix import distil as sketches
 from engines.families.pix2pix.config import MultimodalConfig
 from engines.families.pix2pix.multimodal import MultimodalUNet
-from engines.families.pix2pixhd import distil as painters
-from engines.families.pix2pixhd.config import Config as PaintConfig
-from engines.families.pix2pixhd.net import Pix2PixHD
 from engines.family import families
 from engines.job import Progress, Result
 from engines.residual import ResNetConfig
@@ -162,40 +159,6 @@ def test_small_generators_learn_from_large_ones_and_keep_their_judges(photos: Pa
     )
 
 
-def test_narrow_judges_learn_what_wide_ones_say(photos: Path) -> None:
-    torch.manual_seed(3)
-    net, judge = ResNetConfig(width=4, blocks=1), JudgeConfig(width=8, layers=1)
-    config = CycleConfig(net, net, judge, judge, ("A", "B"))
-    teacher = CycleGAN(config).eval()
-    write(photos / "teacher.safetensors", "cyclegan", config, teacher)
-    data = 'kind = "unpaired"\nfolder = "set"\na = "a"\nb = "b"'
-    trainer = "cyclegan.distil:CycleGANDistiller"
-    text = RECIPE.format(trainer=trainer, data=data, network="judges = 3")
-    _, file = trained(photos, text)
-    opened = checkpoint.open_checkpoint(file)
-    family = families()["cyclegan"]
-    found = family.recognise(opened)
-    narrow = replace(judge, width=3)
-    assert found == replace(config, judge_a=narrow, judge_b=narrow)
-    module, _ = family.load(found, opened)
-    before = CycleGAN(found)
-    for part in ("judge_a", "judge_b"):
-        distil.begin(
-            before.get_submodule(part),
-            teacher.get_submodule(part),
-            cycles.judge_axes(judge),
-            cycles.judge_groups(judge),
-            cycles.judge_groups(narrow),
-        )
-    seen = make_dataset({"kind": "unpaired", "folder": "set", "a": "a", "b": "b"}, photos, 0)
-    batch = seen.batch(900, 4, (32, 32))
-    with torch.inference_mode():
-        for part in ("judge_a", "judge_b"):
-            photo = torch.from_numpy(batch[part[-1]]).float() / 127.5 - 1
-            says = [net.float()(photo, part) for net in (teacher, before, module)]
-            assert (says[2] - says[0]).abs().mean() < 0.6 * (says[1] - says[0]).abs().mean()
-
-
 def test_a_student_is_no_wider_than_its_teacher(photos: Path) -> None:
     write(photos / "teacher.safetensors", "pix2pix", NARROW, MultimodalUNet(NARROW))
     data = 'kind = "edges"\nfolder = "set/a"\nnative = [32, 32]'
@@ -222,43 +185,6 @@ def test_the_teacher_is_trained_first_where_it_is_not_there_yet(photos: Path) ->
     teacher = photos / "runs" / "sketcher" / "model.safetensors"
     found = families()["pix2pix"].recognise(checkpoint.open_checkpoint(teacher))
     assert isinstance(found, MultimodalConfig) and found.widths == (6, 8, 12)
-
-
-def test_a_painter_learns_from_one_with_more_blocks(tmp_path: Path) -> None:
-    rng = np.random.default_rng(5)
-    for part in ("label", "photo"):
-        (tmp_path / "fronts" / part).mkdir(parents=True)
-    for number in range(4):
-        drawn = np.kron(rng.integers(0, 12, (4, 4)), np.ones((10, 10), int)).astype(np.uint8)
-        Image.fromarray(drawn).save(tmp_path / "fronts" / "label" / f"{number}.png")
-        photo = np.stack([drawn * 20] * 3, 2)
-        Image.fromarray(photo).save(tmp_path / "fronts" / "photo" / f"{number}.png")
-    torch.manual_seed(4)
-    wide = PaintConfig(12, width=6, downs=2, blocks=5, palette="facades", native=(32, 32))
-    teacher = Pix2PixHD(wide)
-    write(tmp_path / "teacher.safetensors", "pix2pixhd", wide, teacher)
-    text = RECIPE.format(
-        trainer="pix2pixhd.distil:Pix2PixHDDistiller",
-        data='kind = "labels"\nfolder = "fronts"\npalette = "facades"',
-        network="blocks = 2\nplaces = 2\neven = true",
-    )
-    off, file = trained(tmp_path, text)
-    assert off[-1] < 0.75 * off[0]
-    opened = checkpoint.open_checkpoint(file)
-    config = families()["pix2pixhd"].recognise(opened)
-    assert config == replace(wide, blocks=2)
-    taps = opened.tensors()["generator.model.12.weight"].float()  # the first after the blocks
-    meeting = [taps[:, :, y::2, x::2].sum((2, 3)) for y in (0, 1) for x in (0, 1)]
-    assert all(torch.allclose(meeting[0], m, atol=3e-3) for m in meeting[1:])
-    state = teacher.state_dict()
-    kept = painters.fewer(state, wide, 2)
-    assert kept.keys() == Pix2PixHD(replace(wide, blocks=2)).state_dict().keys()
-    for new, old in ((10, 10), (11, 14), (12, 15)):  # two blocks, and what follows them
-        name = "conv_block.1.weight" if new < 12 else "weight"
-        assert kept[f"generator.model.{new}.{name}"] is state[f"generator.model.{old}.{name}"]
-    wrong = text.replace("blocks = 2", "blocks = 6")
-    with pytest.raises(training.RecipeError, match="5 blocks"):
-        trained(tmp_path, wrong)
 
 
 class _Gridded(nn.Module):

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from engines import layers
 from engines.distil import DistilTrainer, begin, everywhere, open_teacher
 from engines.families.cyclegan import CycleGAN as Family
-from engines.families.cyclegan.config import PARTS, Config, JudgeConfig
+from engines.families.cyclegan.config import Config
 from engines.families.cyclegan.net import CycleGAN
 from engines.families.cyclegan.train import signed
 from engines.job import Picture
@@ -22,15 +22,11 @@ from engines.residual import ResNetConfig
 from engines.training import Recipe, RecipeError, sheet, told
 from engines.unpaireddata import SAMPLES, UnpairedPhotos
 
-JUDGES = PARTS[2:]
-
 
 class CycleGANDistiller(DistilTrainer):
-    """[network]  width of both generators; judges: of both discriminators, which then learn what
-    the teacher's say of photos and of what it makes (0: they stay the teacher's); the rest is the
-    teacher's; places: in how many of a period of its grid, drawn by chance, the teacher sees each
-    photo (0: where it is); even: keep the student's transposed convolutions even
-    (layers.even_doublings)
+    """[network]  width of both generators; the rest, the discriminators too, is the teacher's;
+    places: in how many of a period of its grid, drawn by chance, the teacher sees each photo (0:
+    where it is); even: keep the student's transposed convolutions even (layers.even_doublings)
     """
 
     def __init__(self, recipe: Recipe, data: UnpairedPhotos) -> None:
@@ -39,16 +35,12 @@ class CycleGANDistiller(DistilTrainer):
         ab, ba = config.ab, config.ba
         if not isinstance(ab, ResNetConfig) or not isinstance(ba, ResNetConfig):
             raise RecipeError("The teacher is not two residual networks.")
-        known = {"width": ab.width, "judges": 0, "places": 0, "even": False}
-        asked = told(known, recipe.network)
+        asked = told({"width": ab.width, "places": 0, "even": False}, recipe.network)
         width, self.places, self.even = asked["width"], int(asked["places"]), bool(asked["even"])
         self.period = 2 ** max(ab.downs, ba.downs)
         self.data = data
-        self.judges = tuple(p for p in JUDGES if asked["judges"] and getattr(config, p))
-        slim = {p: replace(getattr(config, p), width=int(asked["judges"])) for p in self.judges}
         self.config = replace(config, ab=replace(ab, width=width), ba=replace(ba, width=width))
-        student = CycleGAN(replace(self.config, **{**dict.fromkeys(JUDGES), **slim}))
-        self.config = replace(self.config, **slim)
+        student = CycleGAN(replace(self.config, judge_a=None, judge_b=None))
         for part, (wide, narrow) in {
             "ab": (ab, self.config.ab),
             "ba": (ba, self.config.ba),
@@ -56,28 +48,15 @@ class CycleGANDistiller(DistilTrainer):
             assert isinstance(narrow, ResNetConfig)
             nets = student.get_submodule(part), teacher.get_submodule(part)
             begin(*nets, axes(wide), groups(wide), groups(narrow), turned(wide))
-        for part, small in slim.items():
-            large = getattr(config, part)
-            if large.norm != "instance":
-                raise RecipeError("Discriminators with weighed norms cannot be made narrower.")
-            nets = student.get_submodule(part), teacher.get_submodule(part)
-            begin(*nets, judge_axes(large), judge_groups(large), judge_groups(small))
         self.pair(recipe, teacher, student)
 
     def asked(self, batch: Mapping[str, Tensor], noise: torch.Generator) -> list[tuple[Any, ...]]:
-        sides = {"ab": signed(batch["a"]), "ba": signed(batch["b"])}
-        found: list[tuple[Any, ...]] = [(photo, part) for part, photo in sides.items()]
-        for part in self.judges:
-            way, back = ("ba", "ab") if part == "judge_a" else ("ab", "ba")
-            with torch.no_grad():
-                made = self.teacher(sides[way], way)
-            found += [(sides[back], part), (made, part)]
-        return found
+        return [(signed(batch["a"]), "ab"), (signed(batch["b"]), "ba")]
 
     def answer(self, arguments: tuple[Any, ...], noise: torch.Generator) -> Tensor:
-        photo, part = arguments
-        if not self.places or part in JUDGES:
+        if not self.places:
             return super().answer(arguments, noise)
+        photo, part = arguments
         return everywhere(
             lambda moved: self.teacher(moved, part), photo, self.period, self.places, noise
         )
@@ -105,29 +84,9 @@ class CycleGANDistiller(DistilTrainer):
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
         if self.even:  # of what the training began with some is left in the average
             layers.even_doublings(averages["student"])
-        kept = tuple(f"{part}." for part in JUDGES if part not in self.judges)
-        judges = {k: v for k, v in self.teacher.state_dict().items() if k.startswith(kept)}
+        judges = {k: v for k, v in self.teacher.state_dict().items() if k.startswith("judge")}
         state = judges | averages["student"].state_dict()
         self.write(path, state, "cyclegan", self.config, half)
-
-
-def judge_groups(config: JudgeConfig) -> dict[str, int]:
-    """How many channels each group of judge_axes() has."""
-    return {f"level {n}": config.width * min(2**n, 8) for n in range(config.layers + 1)}
-
-
-def judge_axes(config: JudgeConfig) -> dict[str, Sequence[Sequence[str]]]:
-    """As axes(), of a discriminator whose norms have no weights."""
-    found: dict[str, Sequence[Sequence[str]]] = {
-        "model.0.weight": [["level 0"], []],
-        "model.0.bias": [["level 0"]],
-    }
-    for level in range(1, config.layers + 1):
-        place = 3 * level - 1
-        found[f"model.{place}.weight"] = [[f"level {level}"], [f"level {level - 1}"]]
-        found[f"model.{place}.bias"] = [[f"level {level}"]]
-    found[f"model.{3 * config.layers + 2}.weight"] = [[], [f"level {config.layers}"]]
-    return found
 
 
 def groups(config: ResNetConfig) -> dict[str, int]:
