@@ -1,5 +1,5 @@
 """From a slider to the face that is meant by it, through the real window: the official StarGAN at
-128 pixels with random weights.
+128 pixels with random weights, and our starter.
 
 Runs offscreen unless QT_QPA_PLATFORM says otherwise, with user folders of its own.
 """
@@ -22,8 +22,12 @@ def rows(quick: bool = False) -> list[Row]:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     with tempfile.TemporaryDirectory() as home:
         os.environ["GANVAS_HOME"] = home
-        path = _official(Path(home) / "official")
-        return [_slider(path, 5 if quick else 60, lanes) for lanes in (False, True)]
+        nets = {
+            "official StarGAN 128": _official(Path(home) / "official"),
+            "starter 128": ROOT / "resources" / "models" / "face-attributes.safetensors",
+        }
+        count = 5 if quick else 60
+        return [_slider(*net, count, lanes) for net in nets.items() for lanes in (False, True)]
 
 
 def _official(folder: Path) -> Path:
@@ -39,12 +43,12 @@ def _official(folder: Path) -> Path:
     return folder / "200000-G.ckpt"
 
 
-def _slider(path: Path, count: int, lanes: bool) -> Row:
+def _slider(name: str, path: Path, count: int, lanes: bool) -> Row:
     from app.settings import Settings
 
     Settings().set("drafts", lanes)
     desk = FaceDesk(path)
-    name = f"official StarGAN 128, {desk.prepare()}" if lanes else "official StarGAN 128"
+    name = f"{name}, {desk.prepare()}" if lanes else name
     times, engine = desk.slide(count)
     size = "x".join(map(str, desk.photo_size()))
     desk.close()

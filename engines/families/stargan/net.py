@@ -48,7 +48,7 @@ def _places(photo: Tensor) -> Tensor:
     for waves in (1, 2):
         for line in (across, down):
             planes += [(waves * torch.pi * line).sin(), (waves * torch.pi * line).cos()]
-    return torch.stack(planes).to(photo).expand(len(photo), -1, -1, -1)
+    return torch.stack(planes).to(photo).expand(photo.shape[0], -1, -1, -1)
 
 
 class _Block(nn.Module):
