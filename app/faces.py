@@ -47,10 +47,8 @@ class FacesRoom(Room):
         head.add_tool(self.explain)
         self.viewer.icon = "faces"
         self.strip, self.judged = PictureStrip(), JudgedView()
-        below = QWidget()
-        below.setLayout(column(self.judged, self.strip, space=6))
         self._make_tools()
-        self.add_parts(self._given(), below)
+        self.add_parts(self._given(), column(self.judged, self.strip, space=6))
         self._add_buttons()
         self.notes = label("", "small", wrap=True)
         self.notes.hide()

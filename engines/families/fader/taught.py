@@ -40,9 +40,8 @@ class FaderPupil(FaderTrainer):
         parts = {"reconstruction": off["plain"], "edited": off["edit"]}
         found = {}
         if self.losses["class"]:
-            found["critic"] = taught.learn(
-                fabric, self.critic, self.optimisers["critic"], batch, noise
-            )
+            critic = self.critic, self.optimisers["critic"]
+            found["critic"] = taught.critical(fabric, *critic, batch, noise)
             parts["class"] = taught.asked(self.critic, photo + made - plain, batch, noise)
         total = torch.stack([float(self.losses[n]) * part for n, part in parts.items()]).sum()
         self._update(fabric, "autoencoder", total)

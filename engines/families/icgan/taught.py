@@ -44,9 +44,8 @@ class IcGANPupil(IcGANTrainer):
         }
         found = {}
         if self.losses["class"]:
-            found["critic"] = taught.learn(
-                fabric, self.critic, self.optimisers["critic"], batch, noise
-            )
+            critic = self.critic, self.optimisers["critic"]
+            found["critic"] = taught.critical(fabric, *critic, batch, noise)
             parts["class"] = taught.asked(self.critic, photo + made - plain, batch, noise)
         total = torch.stack([float(self.losses[name]) * part for name, part in parts.items()]).sum()
         descend(fabric, total, *(self.optimisers[part] for part in PARTS))
