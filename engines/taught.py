@@ -98,16 +98,19 @@ def learn(
     return wrong.detach()
 
 
-def critical(
+def judged(
     fabric: Fabric,
     net: nn.Module,
     optimiser: torch.optim.Optimizer,
+    made: Tensor,
     batch: Mapping[str, Tensor],
     noise: torch.Generator,
-) -> Tensor:
-    """One step of a critic on the real photos of a batch. Its loss."""
+) -> tuple[Tensor, Tensor]:
+    """The loss of one step of a critic on the real photos of a batch, and then what it asks of
+    edits (N, 3, H, W) of its photos."""
     photo = seen(real(batch), noise)
-    return learn(fabric, net, optimiser, photo, batch["labels"], batch["known"], noise)
+    wrong = learn(fabric, net, optimiser, photo, batch["labels"], batch["known"], noise)
+    return wrong, asked(net, made, batch, noise)
 
 
 def asked(

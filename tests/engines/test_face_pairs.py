@@ -196,6 +196,8 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
     for asked in ({"gains": {"beard": 2.0}}, {"where": {"beard": "face"}}):
         with pytest.raises(DataError, match="“beard” is no attribute"):
             make_dataset({**DATA, **asked}, root, 1)
+    with pytest.raises(DataError, match="“chin” is none of the places head, face"):
+        make_dataset({**DATA, "where": {"smile": "chin"}}, root, 1)
     with pytest.raises(DataError, match="square portraits"):
         make_dataset({**DATA, "size": [48, 64]}, root, 1)
     with pytest.raises(DataError, match="one attribute “glasses”"):

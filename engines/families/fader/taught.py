@@ -41,8 +41,8 @@ class FaderPupil(FaderTrainer):
         found = {}
         if self.losses["class"]:
             critic = self.critic, self.optimisers["critic"]
-            found["critic"] = taught.critical(fabric, *critic, batch, noise)
-            parts["class"] = taught.asked(self.critic, photo + made - plain, batch, noise)
+            edited = photo + made - plain
+            found["critic"], parts["class"] = taught.judged(fabric, *critic, edited, batch, noise)
         total = torch.stack([float(self.losses[n]) * part for n, part in parts.items()]).sum()
         self._update(fabric, "autoencoder", total)
         return found | {name: part.detach() for name, part in parts.items()}

@@ -45,8 +45,8 @@ class IcGANPupil(IcGANTrainer):
         found = {}
         if self.losses["class"]:
             critic = self.critic, self.optimisers["critic"]
-            found["critic"] = taught.critical(fabric, *critic, batch, noise)
-            parts["class"] = taught.asked(self.critic, photo + made - plain, batch, noise)
+            edited = photo + made - plain
+            found["critic"], parts["class"] = taught.judged(fabric, *critic, edited, batch, noise)
         total = torch.stack([float(self.losses[name]) * part for name, part in parts.items()]).sum()
         descend(fabric, total, *(self.optimisers[part] for part in PARTS))
         return found | {name: part.detach() for name, part in parts.items()}

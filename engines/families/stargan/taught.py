@@ -71,8 +71,7 @@ class StarGANPupil(StarGANTrainer):
         loss = parts["edit"]
         if weight := float(self.losses["class"]):
             critic = self.critic, self.optimisers["critic"]
-            found["critic"] = taught.critical(fabric, *critic, batch, noise)
-            parts["class"] = taught.asked(self.critic, made, batch, noise)
+            found["critic"], parts["class"] = taught.judged(fabric, *critic, made, batch, noise)
             loss = loss + weight * parts["class"]
         descend(fabric, loss, self.optimisers["generator"])
         return found | {name: part.detach() for name, part in parts.items()}
