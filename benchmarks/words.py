@@ -19,9 +19,9 @@ from engines import checkpoint, executor
 from engines.controls import checked
 from engines.devices import choose
 from engines.families.attngan import AttnGAN, draw, words
-from engines.families.attngan.config import Config, to_dict
+from engines.families.attngan.config import Config
 from engines.families.attngan.net import AttnGAN as Net
-from engines.family import Model
+from engines.family import Model, families
 from engines.job import Job
 
 CAPTION = "a dark red jacket on a beige background"
@@ -51,7 +51,7 @@ def _typed(rounds: int) -> list[Row]:
         os.environ["GANVAS_HOME"] = home
         path = Path(home) / "words.safetensors"
         torch.manual_seed(0)
-        body = {"family": "attngan", "config": to_dict(STARTER)}
+        body = {"family": "attngan", "config": families()["attngan"].to_dict(STARTER)}
         checkpoint.save(path, Net(STARTER).state_dict(), body)
         window = app.open_window()
         window.show()

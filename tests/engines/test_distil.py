@@ -16,6 +16,9 @@ from engines.families.cyclegan import distil as cycles
 from engines.families.cyclegan.config import Config as CycleConfig
 from engines.families.cyclegan.config import JudgeConfig
 from engines.families.cyclegan.net import CycleGAN
+from engines.families.faststyle import distil as styles
+from engines.families.faststyle.config import Config as StyleConfig
+from engines.families.faststyle.net import TransformerNet
 from engines.families.pix2pix import distil as sketches
 from engines.families.pix2pix.config import MultimodalConfig
 from engines.families.pix2pix.multimodal import MultimodalUNet
@@ -157,6 +160,64 @@ def test_small_generators_learn_from_large_ones_and_keep_their_judges(photos: Pa
         torch.allclose(made.tensors()[key].float(), teacher.state_dict()[key], atol=1e-2)
         for key in judges
     )
+
+
+def test_judges_of_another_width_learn_the_sides_from_real_pictures(tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    for side, cell in (("a", 20), ("b", 2)):
+        (tmp_path / "set" / side).mkdir(parents=True)
+        for number in range(4):
+            pixels = random.integers(0, 255, (40 // cell, 40 // cell, 3))
+            pixels = np.kron(pixels, np.ones((cell, cell, 1))).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "set" / side / f"{number}.png")
+    torch.manual_seed(3)
+    net = ResNetConfig(width=6, blocks=1)
+    config = CycleConfig(net, net, JudgeConfig(width=12), JudgeConfig(width=12), ("A", "B"))
+    write(tmp_path / "teacher.safetensors", "cyclegan", config, CycleGAN(config))
+    data = 'kind = "unpaired"\nfolder = "set"\na = "a"\nb = "b"'
+    trainer, network = "cyclegan.distil:CycleGANDistiller", "width = 4\njudge_width = 6"
+    text = RECIPE.format(trainer=trainer, data=data, network=network)
+    _, file = trained(
+        tmp_path, text.replace("steps = 40", "steps = 200").replace("[data]", "ema = 0.9\n[data]", 1)
+    )
+    made = checkpoint.open_checkpoint(file)
+    found = families()["cyclegan"].recognise(made)
+    assert isinstance(found, CycleConfig)
+    assert found.judge_a == found.judge_b == JudgeConfig(width=6)
+    student, _ = families()["cyclegan"].load(found, made)
+    noise = np.kron(random.integers(0, 255, (4, 3, 2, 2)), np.ones((1, 1, 20, 20)))
+    coarse = torch.from_numpy(noise[..., 4:36, 4:36]).float() / 127.5 - 1
+    fine = torch.rand(4, 3, 16, 16).repeat_interleave(2, 2).repeat_interleave(2, 3) * 2 - 1
+    with torch.inference_mode():
+        for part, own, other in (("judge_a", coarse, fine), ("judge_b", fine, coarse)):
+            assert float(student(own, part).mean()) > float(student(other, part).mean()) + 0.3
+
+
+def test_a_small_style_net_learns_from_a_large_one(photos: Path) -> None:
+    torch.manual_seed(3)
+    config = StyleConfig("plain", (6, 8, 12), 1, "stripes")
+    write(photos / "teacher.safetensors", "fast_style", config, TransformerNet(config))
+    sets = 'photos = [{folder = "set/a"}]\nstyles = [{folder = "set/b"}]'
+    data = f'kind = "styles"\nstyled = false\n{sets}'
+    trainer = "faststyle.distil:FastStyleDistiller"
+    text = RECIPE.format(trainer=trainer, data=data, network="widths = [4, 6, 8]")
+    off, file = trained(photos, text.replace("rate = 2e-3", "rate = 1e-2"))
+    assert np.mean(off[-5:]) < 0.8 * np.mean(off[:3])
+    found = families()["fast_style"].recognise(checkpoint.open_checkpoint(file))
+    assert found == replace(config, widths=(4, 6, 8))
+
+
+def test_a_style_net_without_its_idle_channels_paints_the_same() -> None:
+    wide = StyleConfig("plain", (6, 8, 12), 2)
+    narrow = replace(wide, widths=(4, 5, 7))
+    torch.manual_seed(1)
+    teacher, student = TransformerNet(wide), TransformerNet(narrow)
+    counts = (styles.groups(wide), styles.groups(narrow))
+    silence(teacher, styles.axes(wide), *counts)
+    distil.begin(student, teacher, styles.axes(wide), *counts)
+    picture = torch.rand(2, 3, 32, 32) * 255
+    with torch.inference_mode():
+        assert torch.allclose(student(picture), teacher(picture), atol=1e-3)
 
 
 def test_a_student_is_no_wider_than_its_teacher(photos: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ from engines.job import Job, Picture, Result
 TINY = Config("Smile", 4, (4, 6), region=0, steep=2.0, classes=1, blocks=1, judges=2)
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
+@pytest.fixture(params=["draws", "adds"])
+def model(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     torch.manual_seed(4)
     path = tmp_path / "attention.safetensors"
-    body = {"family": "dagan", "config": families()["dagan"].to_dict(TINY)}
-    checkpoint.save(path, DAGAN(TINY).state_dict(), body)
+    config = replace(TINY, adds=request.param == "adds")
+    body = {"family": "dagan", "config": families()["dagan"].to_dict(config)}
+    checkpoint.save(path, DAGAN(config).state_dict(), body)
+    assert families()["dagan"].recognise(checkpoint.open_checkpoint(path)) == config
     return path
 
 
@@ -80,6 +83,19 @@ def test_strength_and_scores(model: Path) -> None:
     assert any("instance score" in note and "set score" in note for note in result.notes)
     assert any("before" in note and "now" in note for note in result.notes)
     assert any("public" in note for note in families()["dagan"].card(TINY).notes)
+
+
+def test_one_that_adds_nothing_leaves_the_photo_as_it_is() -> None:
+    config = replace(TINY, adds=True)
+    torch.manual_seed(5)
+    net = DAGAN(config).eval()
+    last = [m for m in net.generator.modules() if isinstance(m, torch.nn.Conv2d)][-1]
+    x = torch.rand(2, 3, config.size, config.size) * 2 - 1
+    with torch.inference_mode():
+        assert not torch.equal(net(x)["made"], x)
+        last.weight.zero_()
+        last.bias.zero_()  # pyright: ignore[reportOptionalMemberAccess]
+        assert torch.equal(net(x)["made"], x)
 
 
 def test_distances_on_fixed_codes() -> None:

@@ -42,7 +42,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         AGES,
         {"groups": ["young", "old"], "z": 12, "width": 6, "hidden": 16, "dense": 16, "maps": 8,
          "levels": 3, "reader": True},
-        {"reconstruction": 1.0, "aged": 2.0, "prior": 0.02},
+        {"reconstruction": 1.0, "aged": 2.0, "class": 0.02, "prior": 0.02},
     ),
     "fader": (
         "fader.taught:FaderPupil",
@@ -60,9 +60,9 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         "dagan.taught:DAGANPupil",
         DATA,
         {"goal": "Smile", "width": 8, "locate": [8, 8], "region": 0, "steep": 1.0, "blocks": 0,
-         "judges": 4, "levels": 3},
+         "judges": 4, "levels": 3, "adds": True},
         {"consistency": 0.1, "symmetry": 0.1, "set": 0.02, "instance": 0.02, "class": 0.1,
-         "identity": 2.0, "reconstruction": 1.0, "extent": 1.0},
+         "identity": 2.0, "reconstruction": 1.0, "extent": 1.0, "critic": 0.02},
     ),
 }  # fmt: skip
 

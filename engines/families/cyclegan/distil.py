@@ -14,19 +14,23 @@ from torch import Tensor, nn
 from engines import layers
 from engines.distil import DistilTrainer, begin, everywhere, open_teacher
 from engines.families.cyclegan import CycleGAN as Family
-from engines.families.cyclegan.config import Config
+from engines.families.cyclegan.config import Config, JudgeConfig
 from engines.families.cyclegan.net import CycleGAN
-from engines.families.cyclegan.train import signed
+from engines.families.cyclegan.train import Judges, judge_loss, signed
 from engines.job import Picture
+from engines.layers import init_weights
 from engines.residual import ResNetConfig
-from engines.training import Recipe, RecipeError, sheet, told
+from engines.training import Recipe, RecipeError, descend, sheet, told
 from engines.unpaireddata import SAMPLES, UnpairedPhotos
 
 
 class CycleGANDistiller(DistilTrainer):
-    """[network]  width of both generators; the rest, the discriminators too, is the teacher's;
-    places: in how many of a period of its grid, drawn by chance, the teacher sees each photo (0:
-    where it is); even: keep the student's transposed convolutions even (layers.even_doublings)
+    """[network]  width of both generators; the rest is the teacher's; places: in how many of a
+    period of its grid, drawn by chance, the teacher sees each photo (0: where it is); even: keep
+    the student's transposed convolutions even (layers.even_doublings); judge_width: of the
+    discriminators. Those of the teacher, which are kept where it is 0, learned to know the
+    teacher's pictures; others learn along to tell real pictures of their side from real ones of the
+    other, and so say how far a translation has come.
     """
 
     def __init__(self, recipe: Recipe, data: UnpairedPhotos) -> None:
@@ -35,11 +39,15 @@ class CycleGANDistiller(DistilTrainer):
         ab, ba = config.ab, config.ba
         if not isinstance(ab, ResNetConfig) or not isinstance(ba, ResNetConfig):
             raise RecipeError("The teacher is not two residual networks.")
-        asked = told({"width": ab.width, "places": 0, "even": False}, recipe.network)
+        network = {"width": ab.width, "places": 0, "even": False, "judge_width": 0}
+        asked = told(network, recipe.network)
         width, self.places, self.even = asked["width"], int(asked["places"]), bool(asked["even"])
         self.period = 2 ** max(ab.downs, ba.downs)
         self.data = data
         self.config = replace(config, ab=replace(ab, width=width), ba=replace(ba, width=width))
+        if asked["judge_width"]:
+            side = JudgeConfig(width=int(asked["judge_width"]))
+            self.config = replace(self.config, judge_a=side, judge_b=side)
         student = CycleGAN(replace(self.config, judge_a=None, judge_b=None))
         for part, (wide, narrow) in {
             "ab": (ab, self.config.ab),
@@ -49,6 +57,13 @@ class CycleGANDistiller(DistilTrainer):
             nets = student.get_submodule(part), teacher.get_submodule(part)
             begin(*nets, axes(wide), groups(wide), groups(narrow), turned(wide))
         self.pair(recipe, teacher, student)
+        if asked["judge_width"]:
+            self.nets = self.averaged = ("student", "judges")
+            self.judges = Judges(self.config)
+            init_weights(self.judges)
+            self.optimisers["judges"] = torch.optim.Adam(
+                self.judges.parameters(), 2e-4, (0.5, 0.999)
+            )
 
     def asked(self, batch: Mapping[str, Tensor], noise: torch.Generator) -> list[tuple[Any, ...]]:
         return [(signed(batch["a"]), "ab"), (signed(batch["b"]), "ba")]
@@ -67,7 +82,17 @@ class CycleGANDistiller(DistilTrainer):
         found = super().step(fabric, batch, noise)
         if self.even:
             layers.even_doublings(self.student)
+        if "judges" in self.nets:
+            found["judges"] = self.teach_judges(fabric, batch)
         return found
+
+    def teach_judges(self, fabric: Fabric, batch: Mapping[str, Tensor]) -> Tensor:
+        """One step of the discriminators on real pictures; their loss."""
+        a, b = signed(batch["a"]), signed(batch["b"])
+        scores = self.judges(torch.cat((a, b)), torch.cat((b, a)))
+        loss = torch.stack([judge_loss(score.float()) for score in scores]).sum()
+        descend(fabric, loss, self.optimisers["judges"])
+        return loss.detach()
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
         """Rows: pictures of A, the teacher's and the student's of B; then of B, of A."""
@@ -84,7 +109,8 @@ class CycleGANDistiller(DistilTrainer):
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
         if self.even:  # of what the training began with some is left in the average
             layers.even_doublings(averages["student"])
-        judges = {k: v for k, v in self.teacher.state_dict().items() if k.startswith("judge")}
+        judges = averages.get("judges", self.teacher).state_dict()
+        judges = {k: v for k, v in judges.items() if k.startswith("judge")}
         state = judges | averages["student"].state_dict()
         self.write(path, state, "cyclegan", self.config, half)
 

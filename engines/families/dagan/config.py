@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ class Config:
     blocks  residual blocks of the classifier
     judges  channels of the first layer of the two discriminators that travel along; 0: none do
     levels  halvings of the encoder down to 4 x 4 pixels
+    adds    the generator draws what is added to the region, and is shown what the encoder saw of it
+            at every size (our starter); else it draws the region anew, from the code alone
     """
 
     goal: str = "the other set"
@@ -36,6 +38,7 @@ class Config:
     blocks: int = 7
     judges: int = 64
     levels: int = 4
+    adds: bool = False
 
     @property
     def size(self) -> int:
@@ -46,6 +49,16 @@ class Config:
     def code(self) -> int:
         """Channels of the 4 x 4 code."""
         return self.width * 2 ** (self.levels - 1)
+
+    @property
+    def drawn(self) -> list[tuple[int, int]]:
+        """(channels in, channels out) of the generator's convolutions, from the smallest on."""
+        outs = [*(self.width * 2**level for level in reversed(range(self.levels - 1))), 3]
+        shown = outs if self.adds else [0] * self.levels
+        return [
+            (before // 4 + more, out)
+            for before, more, out in zip((self.code, *outs), shown, outs, strict=False)
+        ]
 
 
 def recognise(checkpoint: Checkpoint) -> Config | None:
@@ -67,6 +80,8 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
         judges=judge[0] if judge else 0,
         levels=sum(k.startswith("encoder.main.") for k in shapes),
     )
+    drawn = shapes.get("generator.main.1.weight", (0, 0))
+    config = replace(config, adds=drawn[1] > config.code // 4)
     return config if dict(layers(config)) == shapes else None
 
 
@@ -86,9 +101,8 @@ def layers(config: Config) -> Iterator[tuple[str, Shape]]:
                 (config.code, config.code, 3, 3),
             )
     yield "classifier.last.weight", (config.classes, 16 * config.code)
-    outs = [*reversed(widths[1:-1]), 3]
-    for level, (before, out) in enumerate(zip([config.code, *outs], outs)):
-        yield f"generator.main.{_place(level)}.weight", (out, before // 4, 5, 5)
+    for level, (inputs, out) in enumerate(config.drawn):
+        yield f"generator.main.{_place(level)}.weight", (out, inputs, 5, 5)
     if config.judges:
         widths = [3] + [config.judges * 2**level for level in range(config.levels)]
         for judge in ("set_judge", "instance_judge"):

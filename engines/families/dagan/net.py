@@ -7,6 +7,7 @@ channels there, are whole here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -33,6 +34,15 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.main(x)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """What it sees at 1/2, 1/4, ... of the size; the code comes last."""
+        found = []
+        for layer in self.main:
+            x = layer(x)
+            if isinstance(layer, nn.ReLU):
+                found.append(x)
+        return found
 
 
 class Locator(nn.Module):
@@ -100,25 +110,41 @@ class Classifier(nn.Module):
 
 class Generator(nn.Module):
     """Code (B, config.code, 4, 4) -> (B, 3, size, size) in [-1, 1]; channels become places (depth
-    to space), then a convolution of 5 x 5."""
+    to space), then a convolution of 5 x 5. One that adds is given what joins the channels of each
+    size, the smallest first."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        widths = [config.width * 2**level for level in range(config.levels - 1)]
+        self.adds = config.adds
         parts: list[nn.Module] = []
-        before = config.code
-        for level, out in enumerate([*reversed(widths), 3]):
-            parts += [nn.PixelShuffle(2), SameConv(before // 4, out, 5)]
+        for level, (inputs, out) in enumerate(config.drawn):
+            parts += [nn.PixelShuffle(2), SameConv(inputs, out, 5)]
             if level == config.levels - 1:
                 parts.append(nn.Tanh())
             else:
                 parts += [nn.BatchNorm2d(out)] if level else []
                 parts.append(nn.ReLU(inplace=True))
-            before = out
         self.main = nn.Sequential(*parts)
 
-    def forward(self, code: Tensor) -> Tensor:
-        return self.main(code)
+    def forward(self, code: Tensor, shown: Sequence[Tensor] = ()) -> Tensor:
+        more = iter(shown)
+        for layer in self.main:
+            code = layer(code)
+            if self.adds and isinstance(layer, nn.PixelShuffle):
+                code = torch.cat((code, next(more)), 1)
+        return code
+
+
+def translated(
+    encoder: Encoder, generator: Generator, x: Tensor, mask: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The code of what a mask (B, 1, H, W) leaves of photos x (B, 3, H, W), and the photos with
+    that translated."""
+    seen = encoder.features(x * mask)
+    if not generator.adds:
+        return seen[-1], x + mask * (generator(seen[-1]).to(x.dtype) - x)
+    added = generator(seen[-1], [*reversed(seen[:-1]), x * mask])
+    return seen[-1], x + mask * added.to(x.dtype)
 
 
 class Judge(nn.Module):
@@ -153,8 +179,7 @@ class DAGAN(nn.Module):
         then and now; with judges "set" and "instance" (B,), their logits of "made"."""
         where: Tensor = self.locator(self.encoder(x)) if box is None else box
         mask = region_mask(where, self.config.size, self.config.steep).to(x)
-        code = self.encoder(x * mask)
-        made = x + mask * (self.generator(code) - x)
+        code, made = translated(self.encoder, self.generator, x, mask)
         found = {"made": made, "box": where, "mask": mask, "before": self.classifier(code)}
         found["after"] = self.classifier(self.encoder(made * mask))
         if self.config.judges:

@@ -20,7 +20,13 @@ from torch.nn import functional as F
 
 from engines.facedata import LabelledFaces
 from engines.families.dagan.config import Config
-from engines.families.dagan.net import DAGAN, distance, group_distances, region_mask
+from engines.families.dagan.net import (
+    DAGAN,
+    distance,
+    group_distances,
+    region_mask,
+    translated,
+)
 from engines.job import Picture
 from engines.layers import moved
 from engines.training import Recipe, RecipeError, Trainer, descend, sheet, told
@@ -34,6 +40,7 @@ _NETWORK: dict[str, Any] = {
     "blocks": 7,
     "judges": 64,
     "levels": 4,
+    "adds": False,
 }
 _LOSSES: dict[str, Any] = {
     "consistency": 0.4,  # alpha: the codes of s and s' agree
@@ -44,6 +51,7 @@ _LOSSES: dict[str, Any] = {
     "reconstruction": 0.0,  # mean absolute difference of t and t' in the region
     "identity": 0.0,  # the same of s and s'
     "extent": 0.0,  # share of the picture that the region covers
+    "critic": 0.0,  # of pairs alone; see families/dagan/taught.py
     "moved": 0.0,  # share of the side by which the judges' pictures are moved at random
 }
 DRAWS, JUDGES = ("encoder", "locator", "classifier", "generator"), ("set_judge", "instance_judge")
@@ -72,8 +80,8 @@ class DAGANTrainer(Trainer):
         self.classifier, self.generator = net.classifier, net.generator
         self.set_judge, self.instance_judge = net.set_judge, net.instance_judge
         self.optimisers = {
-            name: torch.optim.Adam(module.parameters(), 2e-4, (0.5, 0.999))
-            for name, module in self.modules().items()
+            name: torch.optim.Adam(getattr(self, name).parameters(), 2e-4, (0.5, 0.999))
+            for name in self.averaged
         }
 
     def prepare(self, batch: dict[str, Tensor], noise: torch.Generator) -> dict[str, Tensor]:
@@ -100,7 +108,7 @@ class DAGANTrainer(Trainer):
         photo = batch["photo"].contiguous(memory_format=torch.channels_last)
         sources = len(photo) // 2
         seen = self._attended(photo)
-        drawn = self._drawn(photo, seen)
+        drawn = seen["drawn"]
         found = self._judge(fabric, photo, drawn, seen["mask"], sources, noise)
         parts = self._told_by_judges(drawn, seen["mask"], sources, noise)
         parts |= self._kept(photo, drawn, seen, sources)
@@ -116,15 +124,12 @@ class DAGANTrainer(Trainer):
         )
 
     def _attended(self, photo: Tensor) -> dict[str, Tensor]:
-        """Mask (B, 1, H, W), code of the masked photo, and logits of the classifier."""
+        """Mask (B, 1, H, W), code of the masked photos, logits of the classifier, and "drawn", the
+        photos with the attended region translated (s' and t')."""
         box = self.locator(self.encoder(photo))
         mask = region_mask(box.float(), self.config.size, self.config.steep)
-        code = self.encoder(photo * mask)
-        return {"mask": mask, "code": code, "logits": self.classifier(code)}
-
-    def _drawn(self, photo: Tensor, seen: Mapping[str, Tensor]) -> Tensor:
-        """Photos whose attended region is translated (s' and t')."""
-        return photo + seen["mask"] * (self.generator(seen["code"]).float() - photo)
+        code, drawn = translated(self.encoder, self.generator, photo, mask)
+        return {"mask": mask, "code": code, "drawn": drawn, "logits": self.classifier(code)}
 
     def _judge(
         self,
