@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ TINY = 24.0  # pixels between the eyes from which a face is worth editing
 TURNED = 0.32  # mouth this far off the middle of the eyes, in eye distances: a profile
 BLURRED = 0.6  # fine detail by contrast, measured where the eyes are 34 pixels apart: see _detail
 RIM = 0.16  # share of the crop's side over which an edit fades out
+RIM_PIXELS = 2048  # of a rim whose colours are matched, drawn by chance from larger ones
 STRONG = 22.0  # mean change of a pixel (0 to 255) from which the edit replaces the photo's details
 
 CONTROLS: tuple[Control, ...] = (
@@ -137,22 +139,19 @@ def paste(cut: Cut, edited: Picture) -> Picture:
     made = _rgb(edited)
     if made.shape != crop.shape:
         made = cv2.resize(made, cut.crop.size, interpolation=cv2.INTER_CUBIC)
-    fade = _fade(cut.crop.size)
-    change = _matched(made, cut.crop.pixels, (fade > 0.02) & (fade < 0.6)) - crop
+    change = _matched(made, cut.crop.pixels) - crop
     change[np.abs(change).max(2) < 1.0] = 0.0
     if not change.any():
         return cut.photo
     strength = cv2.GaussianBlur(np.abs(change).mean(2), (0, 0), max(crop.shape[1] / 64, 0.8))
     replaced = np.clip(strength / STRONG - 0.35, 0, 1)
-    x, y, width, height = _window(cut)
-    back = cv2.invertAffineTransform(cut.matrix)
-    back[:, 2] -= (x, y)
-    size = (width, height)
+    (x, y, width, height), back, mask = _home(
+        cut.crop.size, cut.photo.size, tuple(cut.matrix.ravel().tolist())
+    )
 
     def home(layer: np.ndarray, how: int = cv2.INTER_CUBIC) -> np.ndarray:
-        return _moved(layer, back, size, how, cv2.BORDER_CONSTANT)
+        return _moved(layer, back, (width, height), how, cv2.BORDER_CONSTANT)
 
-    mask = np.clip(home(fade, cv2.INTER_LINEAR), 0, 1)[..., None]
     share = np.clip(home(replaced, cv2.INTER_LINEAR), 0, 1)[..., None]
     pixels = cut.photo.pixels.copy()
     there = pixels[y : y + height, x : x + width]
@@ -273,7 +272,7 @@ def _moved(
     return cv2.warpAffine(layer, matrix, size, flags=how, borderMode=border)
 
 
-def _matched(made: np.ndarray, crop: np.ndarray, rim: np.ndarray) -> np.ndarray:
+def _matched(made: np.ndarray, crop: np.ndarray) -> np.ndarray:
     """`made` in the colours of `crop`, float32 (H, W, 3): mean and spread of each channel along the
     rim are made equal (after Reinhard et al. 2001, in RGB, where a network's cast and contrast are
     linear), for they are no edit.
@@ -281,8 +280,9 @@ def _matched(made: np.ndarray, crop: np.ndarray, rim: np.ndarray) -> np.ndarray:
     Only the half of the rim that then agrees best counts, so that hair which was recoloured up to
     the rim does not pass for a cast.
     """
-    ours, theirs = made.astype(np.float32), crop.astype(np.float32)
-    given, wanted = ours[rim], theirs[rim]
+    rim = _rim(crop.shape[1::-1])
+    ours = made.astype(np.float32)
+    given, wanted = ours[rim], crop[rim].astype(np.float32)
     shift, gain = np.median(wanted - given, axis=0), np.ones(3, np.float32)
     for _ in range(6):
         missed = np.abs(given * gain + shift - wanted).sum(1)
@@ -301,6 +301,7 @@ def _detail(photo: Picture, points: Sequence[float]) -> float:
     return float(cv2.Laplacian(inside, cv2.CV_32F, ksize=3).std() / max(inside.std(), 4.0))
 
 
+@lru_cache(maxsize=8)
 def _fade(size: tuple[int, int]) -> np.ndarray:
     """(H, W) in [0, 1]: 1 inside, falling smoothly to 0 at the rim of the crop."""
     far = [np.minimum(np.arange(n) + 0.5, n - np.arange(n) - 0.5) / n for n in size]
@@ -309,15 +310,31 @@ def _fade(size: tuple[int, int]) -> np.ndarray:
     return (ramp * ramp * (3 - 2 * ramp)).astype(np.float32)
 
 
-def _window(cut: Cut) -> tuple[int, int, int, int]:
-    """x, y, width, height of the photo's part that the crop covers."""
-    width, height = cut.crop.size
-    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]], np.float64)
-    back = cv2.invertAffineTransform(cut.matrix)
+@lru_cache(maxsize=8)
+def _rim(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of pixels where a crop fades, RIM_PIXELS of them at most."""
+    fade = _fade(size)
+    rows, columns = np.nonzero((fade > 0.02) & (fade < 0.6))
+    picks = np.random.default_rng(0).permutation(len(rows))[:RIM_PIXELS]
+    return rows[picks], columns[picks]
+
+
+@lru_cache(maxsize=8)
+def _home(
+    crop: tuple[int, int], photo: tuple[int, int], matrix: tuple[float, ...]
+) -> tuple[tuple[int, int, int, int], np.ndarray, np.ndarray]:
+    """The photo's part that a crop covers (x, y, width, height), the way from the crop to there
+    (2, 3), and how much of the crop counts there, (H, W, 1) in [0, 1]. Sizes are (width, height);
+    what a slider asks for again and again."""
+    corners = np.array([[0, 0], [crop[0], 0], [0, crop[1]], crop], np.float64)
+    back = cv2.invertAffineTransform(np.array(matrix).reshape(2, 3))
     there = corners @ back[:, :2].T + back[:, 2]
     low = np.clip(np.floor(there.min(0)).astype(int), 0, None)
-    high = np.minimum(np.ceil(there.max(0)).astype(int) + 1, cut.photo.size)
-    return int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
+    high = np.minimum(np.ceil(there.max(0)).astype(int) + 1, photo)
+    x, y, width, height = int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1])
+    back[:, 2] -= (x, y)
+    mask = _moved(_fade(crop), back, (width, height), cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
+    return (x, y, width, height), back, np.clip(mask, 0, 1)[..., None]
 
 
 __all__ = [

@@ -127,6 +127,7 @@ def seen(photo: Tensor, noise: torch.Generator) -> Tensor:
 
 
 def _wrong(said: Tensor, labels: Tensor, counts: Tensor) -> Tensor:
-    """Cross-entropy of labels (N, A) in [0, 1]: a sum over those that count, a mean over photos."""
+    """Cross-entropy of labels (N, A): a sum over those that count, a mean over photos. Labels are
+    in [0, 1], or beyond where an edit goes beyond: those ask for ever surer answers."""
     wrong = F.binary_cross_entropy_with_logits(said, labels, counts, reduction="sum")
     return wrong / len(said)

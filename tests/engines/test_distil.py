@@ -177,9 +177,8 @@ def test_judges_of_another_width_learn_the_sides_from_real_pictures(tmp_path: Pa
     data = 'kind = "unpaired"\nfolder = "set"\na = "a"\nb = "b"'
     trainer, network = "cyclegan.distil:CycleGANDistiller", "width = 4\njudge_width = 6"
     text = RECIPE.format(trainer=trainer, data=data, network=network)
-    _, file = trained(
-        tmp_path, text.replace("steps = 40", "steps = 200").replace("[data]", "ema = 0.9\n[data]", 1)
-    )
+    text = text.replace("steps = 40", "steps = 200").replace("[data]", "ema = 0.9\n[data]", 1)
+    _, file = trained(tmp_path, text)
     made = checkpoint.open_checkpoint(file)
     found = families()["cyclegan"].recognise(made)
     assert isinstance(found, CycleConfig)

@@ -129,7 +129,8 @@ class Generator(nn.Module):
         places = _places(photo)
         asked = (change.abs().amax(1, keepdim=True) / LEAST).clamp(max=1)
         made = self.main(torch.cat((photo, change.to(photo), places), 1)) * asked
-        flow = F.avg_pool2d(made[:, 3:].float(), CALM, 1, CALM // 2) * FARTHEST
+        across = F.avg_pool2d(made[:, 3:].float(), (1, CALM), 1, (0, CALM // 2))
+        flow = F.avg_pool2d(across, (CALM, 1), 1, (CALM // 2, 0)) * FARTHEST
         taken = (places[:, :2].float() + flow).permute(0, 2, 3, 1)
         moved = F.grid_sample(photo.float(), taken, "bicubic", "border", align_corners=False)
         return (moved.to(made) + 2 * made[:, :3]).clamp(-1, 1)
