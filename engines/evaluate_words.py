@@ -6,8 +6,8 @@ Every held-out caption is painted as the studio paints it, by a job. Beside the 
 stand those of a trivial baseline, the training picture whose caption is nearest, and those of the
 real pictures. Judges that the generator never saw: two encoders trained on pictures that neither it
 nor its own encoders were trained on (where the set has no others, on its training pictures with
-other weights), the colour namer, and a recogniser of garments. `--write` stores the numbers in the
-model's metadata; the sheet goes to docs/models.
+other weights), the colour namer, and a recogniser of garments or of the set's own classes.
+`--write` stores the numbers in the model's metadata; the sheet goes to docs/models.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
+from torch.nn import functional as F
 
-from engines import captiondata, colournames, evaluate, images, training
+from engines import captiondata, checkpoint, colournames, evaluate, images, training
 from engines.captiondata import Captioned, Entry
 from engines.checkpoint import fill, open_checkpoint
 from engines.engine import Engine
@@ -30,6 +32,7 @@ from engines.families.attngan import losses
 from engines.families.attngan.net import AttnGAN, padding
 from engines.family import candidates
 from engines.job import Job, Picture, Result
+from engines.recogniser import Recogniser, varied
 from engines.wording import words_of
 
 CHOICES = 100  # captions among which a picture must find its own
@@ -173,13 +176,41 @@ def colours_agree(pictures: np.ndarray, captions: Sequence[str]) -> dict[str, fl
 
 
 def garment_numbers(pictures: np.ndarray, held: Held, recogniser: Path) -> dict[str, float]:
-    net, names = evaluate.load_recogniser(recogniser)
     small = garments(pictures)
-    labels = np.array([names.index(k) for k in held.classes])
     return {
-        "class": evaluate.recognised(net, small, labels),
+        **class_number(small, held, recogniser),
         **colours_agree(small, held.captions),
     }
+
+
+def class_number(pictures: np.ndarray, held: Held, recogniser: Path) -> dict[str, float]:
+    """The share of pictures that a recogniser takes for one of their caption's class."""
+    net, names = evaluate.load_recogniser(recogniser)
+    labels = np.array([names.index(k) for k in held.classes])
+    return {"class": evaluate.recognised(net, pictures, labels)}
+
+
+# ---- emoji ---------------------------------------------------------------------------------------
+
+
+def train_kinds(data: Captioned, path: Path, steps: int, seed: int = 0) -> None:
+    """A recogniser of the set's classes, trained on the pictures of `data`."""
+    torch.manual_seed(seed)
+    noise = torch.Generator().manual_seed(seed)
+    net = Recogniser(len(data.classes))
+    counts = np.bincount(data.klass, minlength=len(data.classes))
+    share = torch.from_numpy((1 / np.sqrt(counts.clip(1)))[data.klass])
+
+    def draw(step: int) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
+        picks = torch.multinomial(share, 48, True, generator=noise)
+        wanted = torch.from_numpy(data.klass)[picks].to(evaluate.device())
+        small = [cv2.resize(data.photos[p], evaluate.VIEW, interpolation=cv2.INTER_AREA)
+                 for p in picks.tolist()]  # fmt: skip
+        photos = varied(evaluate.signed(np.stack(small)), noise)
+        return photos, lambda said: F.cross_entropy(said, wanted, label_smoothing=0.1)
+
+    evaluate.teach(net, draw, steps)
+    checkpoint.save(path, net.state_dict(), {"names": list(data.classes)})
 
 
 # ---- all of it -----------------------------------------------------------------------------------
@@ -210,11 +241,16 @@ def evaluate_words(
         "_nearest": train.photos[nearest(held.captions, known)],
         "_real": held.pictures,
     }
+    dressed, kinds = folder.name == "clothing", runs / f"{name}-kinds.safetensors"
+    if not dressed and not kinds.exists():
+        train_kinds(learnt, kinds, steps)
     judge, numbers = Judge(path), {}
     for suffix, pictures in rows.items():
         found = {"r_precision": r_precision(judge.scores(pictures, held.captions), held.captions)}
-        if folder.name == "clothing":
+        if dressed:
             found |= garment_numbers(pictures, held, runs / "recogniser.safetensors")
+        else:
+            found |= class_number(pictures, held, kinds)
         numbers |= {f"{key}{suffix}": value for key, value in found.items()}
     numbers["captions"] = len(held.captions)
     numbers["variety"] = _variety(model, held.captions[:12])

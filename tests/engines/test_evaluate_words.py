@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engines import evaluate_words as words
-from engines.captiondata import read_folder
+from engines.captiondata import Captioned, Entry, read_folder
 
 
 def test_r_precision_counts_who_finds_its_own_caption_first() -> None:
@@ -63,3 +63,20 @@ def test_a_picture_is_cut_to_the_photo_inside_of_its_square() -> None:
     assert words.garments(square).shape == (1, 128, 96, 3) and words.garments(square).min() == 255
     with pytest.raises(IndexError):
         words.garments(np.zeros((128, 128), np.uint8))
+
+
+def test_a_recogniser_of_the_set_s_classes_says_what_is_painted(tmp_path: Path) -> None:
+    entries, pictures = [], []
+    rng = np.random.default_rng(0)
+    for n in range(24):
+        picture = np.full((64, 64, 3), 255, np.uint8)
+        left, top = (int(v) for v in rng.integers(8, 24, 2))
+        picture[top : top + 30, left : left + 30] = (220, 40, 40) if n % 2 else (40, 60, 220)
+        pictures.append(picture)
+        entries.append(Entry(tmp_path / f"{n}.png", "food" if n % 2 else "travel", ("a thing",)))
+    data = Captioned(entries, (64, 64), pictures=pictures)
+    words.train_kinds(data, tmp_path / "kinds.safetensors", 40)
+    held = words.Held(["a thing"] * 24, [e.klass for e in entries], np.stack(pictures))
+    right = words.class_number(held.pictures, held, tmp_path / "kinds.safetensors")
+    wrong = words.class_number(held.pictures[::-1], held, tmp_path / "kinds.safetensors")
+    assert right["class"] > 0.9 and wrong["class"] < 0.1
