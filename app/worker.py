@@ -385,9 +385,12 @@ def _stop_all() -> None:
 
 def _step_back() -> None:
     """Leave the processor to the GUI thread when both want it. Linux ignores a thread's priority
-    but gives each its own niceness, which the threads that torch starts from here inherit."""
+    but gives each its own niceness, and never lets a batch thread take over from one that waits for
+    a person; the threads that torch starts from here inherit both."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        own = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, own, NICENESS)
+        os.sched_setscheduler(own, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _doctor(path: str) -> Any:

@@ -71,6 +71,9 @@ class Catalogue:
         self._shipped = shipped
         self._own = own or data_folder() / "models.json"
         self._read: tuple[tuple[int, int], tuple[Entry, ...]] = ((0, 0), ())
+        self._places: list[Path] = []  # where files of shipped models may lie, two of each
+        self._seen: list[tuple[int, int] | None] = []  # stamps of the list and of those places
+        self._known: tuple[Entry, ...] = ()
 
     # ---- looking ---------------------------------------------------------------------------------
 
@@ -207,19 +210,22 @@ class Catalogue:
 
     # ---- on disk ---------------------------------------------------------------------------------
 
-    def _read_shipped(self) -> Iterator[Entry]:
-        """A model that does not lie beside its list may have been fetched into the data folder."""
+    def _read_shipped(self) -> tuple[Entry, ...]:
+        """A model that does not lie beside its list may have been fetched into the data folder.
+        Everything but the files' stamps is read again only when one of these has changed."""
         listing = self._shipped / "models.json"
-        if not listing.is_file():
-            return
-        for body in json.loads(listing.read_text(encoding="utf-8"))["models"]:
-            file = body.pop("file")
-            places = (self._shipped / "models" / file, self._own.parent / "models" / file)
-            path = next((p for p in places if p.is_file()), places[bool(body.get("urls"))])
-            known = _from_dict({**body, "path": str(path.resolve()), "shipped": True})
-            if path.is_file():
-                known = replace(known, digest=file_digest(path), bytes=path.stat().st_size)
-            yield known
+        stamps = [_stamp(listing), *(_stamp(place) for place in self._places)]
+        if self._seen != stamps:
+            bodies = []
+            if stamps[0] is not None:
+                bodies = json.loads(listing.read_text(encoding="utf-8"))["models"]
+            files = [body.pop("file") for body in bodies]
+            folders = (self._shipped / "models", self._own.parent / "models")
+            self._places = [folder / file for file in files for folder in folders]
+            self._seen = [stamps[0], *(_stamp(place) for place in self._places)]
+            pairs = zip(self._places[::2], self._places[1::2])
+            self._known = tuple(_shipped(body, *pair) for body, pair in zip(bodies, pairs))
+        return self._known
 
     def _read_own(self) -> tuple[Entry, ...]:
         """Oldest first; read again only when the list has changed. A broken list is set aside."""
@@ -243,6 +249,23 @@ class Catalogue:
         part = self._own.with_name(f".{self._own.name}.{os.getpid()}.part")
         part.write_text(text, encoding="utf-8")
         part.replace(self._own)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Changes when the file does; None without one."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size, status.st_mtime_ns
+
+
+def _shipped(body: dict[str, Any], *places: Path) -> Entry:
+    path = next((p for p in places if p.is_file()), places[bool(body.get("urls"))])
+    known = _from_dict({**body, "path": str(path.resolve()), "shipped": True})
+    if path.is_file():
+        known = replace(known, digest=file_digest(path), bytes=path.stat().st_size)
+    return known
 
 
 def _some(name: str, names: list[str]) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPixmap, QRegion
+from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPixmap, QPolygon, QRegion
 
 from app import theme
 
@@ -16,17 +17,23 @@ def paint_ground(painter: QPainter, paper: QRectF, clip: QRectF) -> None:
     """Dots on the table, a soft edge around the sheet."""
     if paper.contains(clip):
         return
-    step = 16
     painter.setPen(QPen(theme.colour("dot"), 1.5))
-    left, top = int(clip.left()) // step * step, int(clip.top()) // step * step
-    dots = [QPoint(x, y) for x in range(left, int(clip.right()) + step, step)
-            for y in range(top, int(clip.bottom()) + step, step)
-            if not paper.contains(QPointF(x, y))]  # fmt: skip
-    if dots:
-        painter.drawPoints(dots)
+    painter.drawPoints(_dots(paper.getRect(), clip.getRect()))
     for reach, alpha in ((6, 14), (3, 26), (1, 40)):  # the inner half lies below the paper
         painter.setPen(QPen(QColor(0, 0, 0, alpha), 2 * reach))
         painter.drawRect(paper.translated(0, 2))
+
+
+@lru_cache(maxsize=32)
+def _dots(paper: tuple[float, ...], clip: tuple[float, ...]) -> QPolygon:
+    """Of the table within `clip`, none below the paper; both x, y, width and height."""
+    sheet, area, step = QRectF(*paper), QRectF(*clip), 16
+    left, top = int(area.left()) // step * step, int(area.top()) // step * step
+    return QPolygon(
+        [QPoint(x, y) for x in range(left, int(area.right()) + step, step)
+         for y in range(top, int(area.bottom()) + step, step)
+         if not sheet.contains(QPointF(x, y))]
+    )  # fmt: skip
 
 
 def paint_ring(painter: QPainter, at: QPointF, width: float, tint: QColor | None) -> None:
