@@ -166,3 +166,41 @@ def test_the_trainer_draws_the_same_each_time(tmp_path: Path) -> None:
         noise = torch.Generator().manual_seed(5)
         found.append(trainer.step(Fabric(accelerator="cpu"), batch, noise)["class"])
     assert torch.equal(*found) and F.relu(found[0]) > 0
+
+
+def test_a_small_one_learns_what_a_large_one_says(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        pixels = images.resize(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8), (64, 64))
+        (tmp_path / "data" / f"{number}.png").write_bytes(Picture(pixels).to_png())
+    data = Photos(tmp_path, [Set("data")])
+    teacher = saved(tmp_path / "teacher.safetensors")
+    recipe = training.Recipe(
+        "tiny",
+        "colourise.distil:ColouriseDistiller",
+        (training.Stage(150, (32, 32), 4, 1e-2),),
+        {},
+        {"widths": [4, 5, 6]},
+        {"mean": 0.0},
+        ema=0.9,
+        files={"teacher": str(teacher)},
+        every={"losses": 10, "samples": 1000, "state": 1000},
+    )
+    events = list(training.train(recipe, tmp_path / "out", data, "cpu"))
+    losses = [float(e.note.split()[1]) for e in events if isinstance(e, Progress)]
+    made = open_checkpoint(events[-1].texts[0])
+    (family, config), *_ = candidates(made)
+    assert config.widths == (4, 5, 6) and config.bins == CONFIG.bins and config.native == 32
+    large, _ = family.load(CONFIG, open_checkpoint(teacher))
+    small, _ = family.load(config, made)
+    assert torch.allclose(small.bins.float(), large.bins.float(), atol=1e-3)
+    assert losses[-1] < losses[0]
+    grey = torch.from_numpy(data.batch(0, 4, (32, 32))["photo"]).float().mean(1, True) / 127.5 - 1
+    untaught, _ = family.load(config, made)
+    for module in untaught.modules():
+        if hasattr(module, "reset_parameters"):
+            module.reset_parameters()
+    with torch.inference_mode():
+        wanted, learnt, chance = (n(grey).softmax(1) for n in (large, small, untaught))
+    assert (learnt - wanted).abs().mean() < 0.7 * (chance - wanted).abs().mean()

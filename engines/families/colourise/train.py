@@ -26,7 +26,6 @@ LEVEL = 0.5  # 0: every value weighs the same; 1: as its rarity says (lambda of 
 TEMPERATURE = 0.38  # of the paper
 
 _NETWORK: dict[str, Any] = {"widths": Config.widths, "blocks": Config.blocks}
-_LOSSES: dict[str, Any] = {"class": 1.0, "mean": 2.0}
 
 
 class ColouriseTrainer(Trainer):
@@ -36,12 +35,13 @@ class ColouriseTrainer(Trainer):
 
     nets = ("generator",)
     averaged = ("generator",)
+    known_losses: Mapping[str, Any] = {"class": 1.0, "mean": 2.0}
 
     def __init__(self, recipe: Recipe, data: Photos) -> None:
         self.recipe, self.data = recipe, data
         network = told(_NETWORK, recipe.network)
-        self.losses = told(_LOSSES, recipe.losses)
-        bins, shares = common_chroma(data.photos)
+        self.losses = told(self.known_losses, recipe.losses)
+        bins, shares = self.colours()
         self.config = Config(
             len(bins), tuple(network["widths"]), network["blocks"], min(recipe.stages[-1].size)
         )
@@ -55,6 +55,10 @@ class ColouriseTrainer(Trainer):
             )
         }
 
+    def colours(self) -> tuple[np.ndarray, np.ndarray]:
+        """The chroma values that it chooses among, (n, 2), and how common each is."""
+        return common_chroma(self.data.photos)
+
     def turn(self) -> str:
         return ""
 
@@ -65,19 +69,24 @@ class ColouriseTrainer(Trainer):
             ycc = spoiling.to_ycc(relit(spoiling.from_bytes(batch["photo"]), noise))
             chroma = F.avg_pool2d(ycc[:, 1:], 2)
             given = worn(ycc[:, :1], noise)
-        logits = self.generator(given.contiguous(memory_format=torch.channels_last)).float()
+        given = given.contiguous(memory_format=torch.channels_last)
+        parts = self.parts(self.generator(given).float(), given, chroma)
+        loss = torch.stack([float(self.losses[n]) * part for n, part in parts.items()]).sum()
+        descend(fabric, loss, self.optimisers["generator"])
+        return {name: part.detach() for name, part in parts.items()}
+
+    def parts(self, logits: Tensor, given: Tensor, chroma: Tensor) -> dict[str, Tensor]:
+        """The losses of what the net says of luminance `given` whose chroma is (N, 2, h, w)."""
         bins = self.generator.bins
         target = nearness(chroma, bins)
         self.weights = self.weights.to(logits.device)  # once
         weight = self.weights[target.argmax(1)]
         crossed = -(target * torch.log_softmax(logits, 1)).sum(1)
-        parts = {
-            "class": (crossed * weight).mean(),
-            "mean": F.smooth_l1_loss(mean_chroma(logits, bins, 1.0), chroma, beta=0.02),
-        }
-        loss = torch.stack([float(self.losses[n]) * part for n, part in parts.items()]).sum()
-        descend(fabric, loss, self.optimisers["generator"])
-        return {name: part.detach() for name, part in parts.items()}
+        return {"class": (crossed * weight).mean(), "mean": self.off(logits, chroma)}
+
+    def off(self, logits: Tensor, chroma: Tensor) -> Tensor:
+        mean = mean_chroma(logits, self.generator.bins, 1.0)
+        return F.smooth_l1_loss(mean, chroma, beta=0.02)
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
         """Rows: grey, coloured, the photo, for eight fixed training windows."""
