@@ -37,6 +37,7 @@ class DreamRoom(Room):
         say(self.photo, "setAccessibleName", "Photo")
         say(self.viewer, "setAccessibleName", "Result")
         self.photo.file_wanted.connect(self.photo_wanted)
+        self.photo.example_wanted.connect(self.example_wanted)
         self.brushes = Brushes(self.photo, "Paint where to dream")
         self.brush = tool("brush", "Paint where to dream", checkable=True)
         self.brush.toggled.connect(self._on_brush)

@@ -104,6 +104,7 @@ class FacesRoom(Room):
         ):  # fmt: skip
             part.clicked.connect(signal)
         self.photo.file_wanted.connect(self.photo_wanted)
+        self.photo.example_wanted.connect(self.example_wanted)
         self.adjust.toggled.connect(self.photo.set_adjusting)
         self.adjust.toggled.connect(lambda on: on and self.paint.setChecked(False))
         self.gauge.fix_wanted.connect(lambda: self.adjust.setChecked(True))

@@ -50,6 +50,7 @@ class StyleRoom(Room):
         self.open.clicked.connect(self.photo_wanted)
         self.example.clicked.connect(self.example_wanted)
         self.photo.file_wanted.connect(self.photo_wanted)
+        self.photo.example_wanted.connect(self.example_wanted)
         self.style_well, self.gallery = ImageWell("Style"), Gallery("Styles that come with Ganvas")
         self.style_well.setFixedSize(148, HEIGHT)
         self.style_well.clicked.connect(self.style_wanted)

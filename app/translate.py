@@ -41,6 +41,7 @@ class TranslateRoom(Room):
         say(self.photo, "setAccessibleName", "Photo")
         say(self.viewer, "setAccessibleName", "Result")
         self.photo.file_wanted.connect(self.photo_wanted)
+        self.photo.example_wanted.connect(self.example_wanted)
         self.origin = button("", "link")
         self.origin.clicked.connect(self.origin_wanted)
         say(self.origin, "setToolTip", "Back to the step before")

@@ -35,6 +35,7 @@ from engines.job import Picture
 
 REACH = 10  # logical pixels within which a handle is taken hold of
 HANDLE = 5.5
+GAP = 8  # between the buttons of an empty view
 CHIP = "{width}x{height} · every other pixel stays as it is"
 
 
@@ -57,6 +58,7 @@ class FacePhoto(Viewing):
     mask_painted = Signal(object)  # Picture | None, when the brush is lifted
     region_moved = Signal(list)  # x, y, width, height, when it is let go; []: the model's own again
     file_wanted = Signal()
+    example_wanted = Signal()
     soft = 0.0  # see Mask
     _shown: QPixmap | None = None  # asked for by events while this is made
 
@@ -78,8 +80,11 @@ class FacePhoto(Viewing):
         self.button = QPushButton(self)
         say(self.button, "setText", "Open a photo…")
         self.button.clicked.connect(self.file_wanted)
+        self.example = QPushButton(self)
+        say(self.example, "setText", "Try an example")
+        self.example.clicked.connect(self.example_wanted)
         theme.signals.changed.connect(self.update)
-        signals.changed.connect(self._place_button)
+        signals.changed.connect(self._place_buttons)
 
     # ---- what others ask ------------------------------------------------------------------------
 
@@ -91,7 +96,7 @@ class FacePhoto(Viewing):
         if self._shown is not None and self._shown.size() != before:
             self.view.place(self._shown.size(), self.size())
             self.view.fit()
-        self._show_button()
+        self._show_buttons()
         self.update()
 
     def show_faces(self, spots: Sequence[Spot], active: int) -> None:
@@ -148,7 +153,7 @@ class FacePhoto(Viewing):
     def set_message(self, text: str) -> None:
         """What stands there while there is no photo."""
         self._message = text
-        self._show_button()
+        self._show_buttons()
         self.update()
 
     def message(self) -> str:
@@ -250,14 +255,25 @@ class FacePhoto(Viewing):
     def _room(self) -> QRectF:
         return QRectF(self.rect()).adjusted(0, 0, 0, -36)
 
-    def _show_button(self) -> None:
-        self.button.setVisible(self._shown is None and bool(self._message))
-        self._place_button()
+    def _show_buttons(self) -> None:
+        for button in (self.button, self.example):
+            button.setVisible(self._shown is None and bool(self._message))
+        self._place_buttons()
 
-    def _place_button(self, *_: object) -> None:
-        self.button.adjustSize()
-        below = message_area(self._room(), tr(self._message)).bottom()
-        self.button.move((self.width() - self.button.width()) // 2, round(below) + 14)
+    def _place_buttons(self, *_: object) -> None:
+        """Side by side below the message, or one below the other where that is too wide."""
+        for button in (self.button, self.example):
+            button.adjustSize()
+        first, second = self.button.size(), self.example.size()
+        top = round(message_area(self._room(), tr(self._message)).bottom()) + 14
+        wide = first.width() + GAP + second.width()
+        if wide + 2 * GAP <= self.width():
+            left = (self.width() - wide) // 2
+            self.button.move(left, top)
+            self.example.move(left + first.width() + GAP, top)
+        else:
+            self.button.move((self.width() - first.width()) // 2, top)
+            self.example.move((self.width() - second.width()) // 2, top + first.height() + GAP)
 
     # ---- pointer --------------------------------------------------------------------------------
 
@@ -372,4 +388,4 @@ class FacePhoto(Viewing):
         super().resizeEvent(event)
         if self._shown is not None:
             self.view.place(self._shown.size(), self.size())
-        self._place_button()
+        self._place_buttons()

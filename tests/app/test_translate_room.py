@@ -159,9 +159,12 @@ def test_a_photo_model_has_a_room_of_its_own_that_says_what_to_do(bench: Room) -
     assert "Drop a photo" in room.photo.message() and room.viewer.message() == WAITING
     assert not room.below.isVisible() and not room.photo_head.surprise.isVisible()
     assert room.turn.isVisible()
-    QTest.mouseClick(room.example, LEFT)
+    first, second = room.photo.button.geometry(), room.photo.example.geometry()
+    assert room.photo.rect().contains(first.united(second)) and not first.intersects(second)
+    QTest.mouseClick(room.photo.example, LEFT)
     bench.wait(lambda: bench.window.table.photo is not None)
     assert bench.settled().images["photo"].size == (640, 480)
+    assert not room.photo.button.isVisible() and not room.photo.example.isVisible()
     bench.enter(MOSAIC)
     assert not room.turn.isVisible()
 
