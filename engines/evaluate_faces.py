@@ -192,10 +192,15 @@ class Bench:
         self.reference = self.card.checkpoint
 
     def made(
-        self, photo: np.ndarray, values: dict[str, Any], donor: np.ndarray | None = None
+        self,
+        photo: np.ndarray,
+        values: dict[str, Any],
+        donor: np.ndarray | None = None,
+        output: str = "photo",
     ) -> np.ndarray:
-        """The edited portrait at the photo's size, (H, W, 3) uint8."""
-        told = {"output": "crop", "points": list(POINTS), **values}
+        """The edited portrait at the photo's size, (H, W, 3) uint8: blended into the photo as the
+        studio shows it, or with the output "crop" all that the net drew."""
+        told = {"output": output, "points": list(POINTS), **values}
         given = {"face": Picture(photo)}
         if donor is not None:
             given["other"] = Picture(donor)
@@ -359,7 +364,8 @@ def evaluate_faces(
     for photo, own in zip(held.photos, held.labels):
         values = unedited(bench.card, own.tolist())
         if values is not None:
-            again = bench.made(photo, values, photo if needs_donor(bench.card) else None)
+            donor = photo if needs_donor(bench.card) else None
+            again = bench.made(photo, values, donor, "crop")
             back.append(float(np.abs(again.astype(np.float32) - photo).mean() / 255))
     if back:
         numbers["reconstruction L1"] = float(np.mean(back))
