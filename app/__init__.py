@@ -65,7 +65,8 @@ def engine(settings: Settings, catalogue: Any) -> Any:
     """The engine as the settings want it. Called in the worker's thread: here torch comes in."""
     from engines import Engine
 
-    drafts = ("fp32", "int8") if settings.get("draft_precision") == "int8" else ("fp32",)
+    precisions = ("fp32", "bf16", "int8")  # those up to the one that the settings name
+    drafts = precisions[: precisions.index(settings.get("draft_precision")) + 1]
     gigabytes = settings.get("memory_budget")
     return Engine(
         settings.get("device"),

@@ -88,8 +88,8 @@ OPTIONS = (
            "While pen or slider moves, a faster network draws; the exact picture follows when "
            "you pause. Only exact pictures are kept.", restart=True),
     Option("draft_precision", "Precision of drafts", "int8", "choice", "Engine",
-           "Eight bits are taken where they are faster and no difference is seen.", restart=True,
-           choices=(("int8", "Eight bits"), ("fp32", "Full"))),
+           "Fewer bits are taken where they are faster and no difference is seen.", restart=True,
+           choices=(("int8", "Eight bits"), ("bf16", "Sixteen bits"), ("fp32", "Full"))),
     Option("autosave_seconds", "Save the desk after", 2.0, "number", "Saving",
            "How long after a change the drawing and all values are saved.",
            low=0.5, high=60, step=0.5, unit="s"),

@@ -60,7 +60,7 @@ CASES: dict[str, Callable[[], Made]] = {
 SLOW = ("pix2pixHD, one enhancer, 2048x1024", "ResNet-9, 1024x1024")
 
 
-def _resident(name: str) -> int:
+def resident(name: str) -> int:
     """VmRSS or VmHWM of this process in bytes."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
@@ -76,10 +76,10 @@ def measured(case: str) -> tuple[int, int]:
         predicted = memory.pass_bytes(module, given, {}) or 0
         gc.collect()
         memory.trim()
-        before = _resident("VmRSS")
+        before = resident("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
         module(*given)
-    return predicted, _resident("VmHWM") - before
+    return predicted, resident("VmHWM") - before
 
 
 def rows(quick: bool = False) -> list[Row]:

@@ -4,7 +4,6 @@ run; and what the planner says against what a run takes, each in a process of it
 from __future__ import annotations
 
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.engine import timed
+from benchmarks.memory import resident
 from benchmarks.table import Row
 from engines import backbonenet, executor, memory
 from engines.backbones import STARTER, VGG19, Config
@@ -234,13 +234,14 @@ def taken(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         return torch.cuda.memory_allocated()
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    return resident("VmRSS")
 
 
 def peak(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return resident("VmHWM")
 
 
 if __name__ == "__main__":

@@ -59,8 +59,8 @@ class Engine:
     half           allow half precision where the model's card and the device do
     cpu_fallback   let the CPU take over when a graphics card has too little memory
     lanes          precisions that drafts on the CPU may be computed in, apart from torch's:
-                   "fp32", "int8"; networks are converted to them in the background. On a CUDA card
-                   any of them lets drafts be replayed as graphs. Empty: no draft differs
+                   "fp32", "bf16", "int8"; networks are converted to them in the background. On a
+                   CUDA card any of them lets drafts be replayed as graphs. Empty: no draft differs
     """
 
     def __init__(

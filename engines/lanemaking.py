@@ -1,5 +1,5 @@
 """Makes a network faster, in a process of its own at the lowest priority: from torch to OpenVINO,
-then to eight bits. Knows no engine and no window.
+then to bfloat16 and to eight bits. Knows no engine and no window.
 
     python -m engines.lanemaking ORDER FOLDER PRECISIONS
 
@@ -26,12 +26,21 @@ from torch import Tensor, nn
 from engines import executor, memory
 from engines.checkpoint import file_digest, open_checkpoint
 from engines.family import candidates, families
-from engines.lanestore import Call, Facts, Order, Store, compiled, openvino, read_order
+from engines.lanestore import (
+    Call,
+    Facts,
+    Order,
+    Store,
+    compiled,
+    knows_bfloat16,
+    openvino,
+    read_order,
+)
 from engines.layers import SeededDropout, use_batch_statistics
 
 FAITHFUL = 1e-3  # mean difference of fp32 from torch, as a share of the results' range
-VISIBLE = 4 / 255  # of int8
-GAINS = {"fp32": 1.05, "int8": 1.2}  # how many times faster than the best before it
+VISIBLE = 4 / 255  # of bf16 and int8
+GAINS = {"fp32": 1.05, "bf16": 1.2, "int8": 1.2}  # how many times faster than the best before it
 ROUNDS = 5
 
 Arrays = list[np.ndarray]  # float32
@@ -162,12 +171,17 @@ class _Making:
         best = None
         if "fp32" in precisions:
             best = self._try("fp32", self.converted, FAITHFUL, best)
+        if "bf16" in precisions:
+            if knows_bfloat16():
+                best = self._try("bf16", self.converted, VISIBLE, best)
+            else:
+                self.facts.refused["bf16"] = "slower"
         if "int8" in precisions:
             self._try("int8", quantise(self.converted, self.samples), VISIBLE, best)
 
     def _try(self, precision: str, network: Any, limit: float, best: str | None) -> str | None:
         """Keep the network as a file if it is faithful and faster; gives the best there is."""
-        request = compiled(network, 1).create_infer_request()
+        request = compiled(network, 1, precision).create_infer_request()
         facts = self.facts
         facts.differs[precision] = self._difference(request)
         if not facts.differs[precision] <= limit:
@@ -181,9 +195,13 @@ class _Making:
         if new * GAINS[precision] > old:
             facts.refused[precision] = "slower"
             return best
-        stem = f"{precision}-{os.getpid()}"
-        openvino().save_model(network, self.store.files(self.key, stem)[0], compress_to_fp16=False)
-        facts.files[precision] = self.store.kept(self.key, stem)
+        if precision == "bf16" and "fp32" in facts.files:  # the same network, compiled otherwise
+            facts.files[precision] = facts.files["fp32"]
+        else:
+            stem = f"{precision}-{os.getpid()}"
+            path = self.store.files(self.key, stem)[0]
+            openvino().save_model(network, path, compress_to_fp16=False)
+            facts.files[precision] = self.store.kept(self.key, stem)
         self.store.publish(self.key, facts)
         self._earlier = ours
         self.tell()

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("engine")
 
-PRECISIONS = ("fp32", "int8")  # what is tried, the better of drafts last
+PRECISIONS = ("fp32", "bf16", "int8")  # what is tried, the better of drafts last
 WORTH = 3  # passes of the same call before it is converted
 SAMPLES = 8  # of its last inputs that are kept to find the ranges of int8
 KEPT = 4  # calls of one network whose lanes stay in memory
@@ -121,7 +121,7 @@ class Lane:
         stem, self.bytes = facts.files[precision]
         self.precision, self.facts = precision, facts
         network = openvino().Core().read_model(*store.files(key, stem))
-        self._request = compiled(network, threads).create_infer_request()
+        self._request = compiled(network, threads, precision).create_infer_request()
         shapes = [tuple(port.shape) for port in self._request.model_inputs]
         self._request.infer([np.zeros(shape, np.float32) for shape in shapes])
 
@@ -239,8 +239,8 @@ class Lanes:
 
     def distrust(self) -> str:
         """A draft was visibly not the exact picture: never again with that precision. Gives it."""
-        lanes = [way.lane for way in self._ways.values() if way.lane]
-        worst = "int8" if any(lane.precision == "int8" for lane in lanes) else "fp32"
+        used = {way.lane.precision for way in self._ways.values() if way.lane}
+        worst = next((p for p in reversed(PRECISIONS) if p in used), PRECISIONS[0])
         self.trusted = tuple(p for p in self.trusted if p != worst)
         for call, way in self._ways.items():
             if way.lane is not None and way.lane.precision == worst:

@@ -56,14 +56,19 @@ def openvino() -> ModuleType:
     return openvino
 
 
-def compiled(network: Any, threads: int) -> Any:
-    """Ready to run on the CPU. Full precision between the layers, also on processors with bf16."""
+def compiled(network: Any, threads: int, precision: str = "fp32") -> Any:
+    """Ready to run on the CPU: between the layers in full precision unless "bf16" is asked for."""
     config = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
     }
     return openvino().Core().compile_model(network, "CPU", config)
+
+
+def knows_bfloat16() -> bool:
+    """Whether this processor computes in bfloat16 itself; to emulate it would be slow."""
+    return "BF16" in openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @dataclass(frozen=True)
@@ -146,7 +151,7 @@ def _processor() -> list[str]:
 class Facts:
     """What is known of a lane.
 
-    files      precision -> [stem of its .xml and .bin, bytes of both]
+    files      precision -> [stem of its .xml and .bin, bytes of both]; fp32 and bf16 may share them
     refused    precision -> why there is no such file, a key of STATES
     error      what happened where it could not be converted
     outputs    "one" tensor, or a "tuple" or "list" of them

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from engines import checkpoint, graphs, lanemaking, lanes
+from engines import checkpoint, graphs, lanemaking, lanes, lanestore
 from engines.catalogue import Catalogue
 from engines.controls import ModelCard
 from engines.engine import Engine
@@ -80,7 +80,7 @@ def made(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Store
     samples = [[np.float32(drawing(n).pixels.transpose(2, 0, 1)[None] / 127.5 - 1)]
                for n in range(3)]  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lanemaking, "GAINS", {"fp32": 0.0, "int8": 0.0})
+        patch.setattr(lanemaking, "GAINS", {"fp32": 0.0, "bf16": 0.0, "int8": 0.0})
         patch.setattr(lanemaking, "VISIBLE", 1.0)  # random weights, eight bits
         patch.setattr(lanemaking, "ROUNDS", 1)
         told: list[Facts] = []
@@ -152,6 +152,40 @@ def test_the_noise_of_a_lane_is_that_of_the_seed(made: tuple[Store, Order], weig
             assert torch.allclose(lane([x], net), exact, atol=2e-5)
     seed_dropout(net, 3)
     assert not torch.allclose(lane([x], net), exact, atol=1e-2)
+
+
+def sixteen(weights: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Store, Facts]:
+    monkeypatch.setattr(lanemaking, "GAINS", {"fp32": 0.0, "bf16": 0.0})
+    monkeypatch.setattr(lanemaking, "VISIBLE", 1.0)
+    monkeypatch.setattr(lanemaking, "ROUNDS", 1)
+    store, samples = Store(folder), [[np.zeros(SHAPE, np.float32)]] * 2
+    return store, lanemaking.make(order(weights), samples, store, ("fp32", "bf16"))
+
+
+def test_sixteen_bits_come_from_the_file_of_full_precision(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not lanestore.knows_bfloat16():
+        pytest.skip("This processor does not compute in bfloat16.")
+    store, facts = sixteen(weights, tmp_path, monkeypatch)
+    assert facts.files["bf16"] == facts.files["fp32"] and not facts.refused
+    assert facts.differs["fp32"] < 1e-5 and facts.differs["bf16"] < 0.1
+    hints = [
+        Lane(store, order(weights).key(), facts, precision, 1)
+        ._request.get_compiled_model()
+        .get_property("INFERENCE_PRECISION_HINT")
+        .get_type_name()
+        for precision in ("fp32", "bf16")
+    ]
+    assert hints == ["f32", "bf16"]
+
+
+def test_a_processor_without_bfloat16_is_not_asked_for_it(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lanemaking, "knows_bfloat16", lambda: False)
+    _, facts = sixteen(weights, tmp_path, monkeypatch)
+    assert set(facts.files) == {"fp32"} and facts.refused == {"bf16": "slower"}
 
 
 def test_a_draft_that_can_be_told_from_the_exact_picture_ends_int8(
