@@ -249,30 +249,45 @@ def outcomes(
     """Every edit of every portrait of which it is known that it is a change."""
     ages = bench.card.control("age") is not None
     real = judge.chances(held.photos, held.attributes)
-    for edit in edits(bench.card, held.attributes):
-        place = held.attributes.index(edit.attribute)
-        people = held.split(edit.attribute, not edit.on)
-        if ages:
-            people = np.flatnonzero(held.known[:, place] > 0)
-        donors = held.split(edit.attribute, True)
-        made: list[np.ndarray] = []
-        for number, person in enumerate(people):
-            donor = held.photos[donors[number % len(donors)]] if edit.donor else None
-            made.append(bench.made(held.photos[person], edit.values, donor))
+    asked = edits(bench.card, held.attributes)
+    for edit, made in zip(asked, _edited(bench, held, asked, ages)):
         if not made:
             continue
-        after = judge.chances(made, held.attributes)
+        after = judge.chances(list(made.values()), held.attributes)
         say(f"{edit.attribute} {'on' if edit.on else 'off'}: {len(made)} portraits")
-        for person, picture, chances in zip(people, made, after):
+        for (person, picture), chances in zip(made.items(), after):
             photo = held.photos[person]
             yield Outcome(
                 edit,
-                int(person),
+                person,
                 real[person],
                 chances,
                 outside(photo, picture, edit.attribute),
                 _apart(photo, picture),
             )
+
+
+def _edited(
+    bench: Bench, held: LabelledFaces, asked: Sequence[Edit], ages: bool
+) -> list[dict[int, np.ndarray]]:
+    """For each edit the portraits of which it is known that it changes them, edited, by their
+    place. One portrait after the other, since a model remembers what it saw of the last."""
+    made: list[dict[int, np.ndarray]] = [{} for _ in asked]
+    wanted: list[list[int]] = []
+    for edit in asked:
+        known = held.known[:, held.attributes.index(edit.attribute)] > 0
+        people = np.flatnonzero(known) if ages else held.split(edit.attribute, not edit.on)
+        wanted.append([int(person) for person in people])
+    for person in range(len(held)):
+        for edit, people, found in zip(asked, wanted, made):
+            if person not in people:
+                continue
+            donor = None
+            if edit.donor:
+                donors = held.split(edit.attribute, True)
+                donor = held.photos[donors[people.index(person) % len(donors)]]
+            found[person] = bench.made(held.photos[person], edit.values, donor)
+    return made
 
 
 def _apart(photo: np.ndarray, picture: np.ndarray) -> float:
