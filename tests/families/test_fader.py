@@ -17,7 +17,7 @@ from resuming import stopped_and_resumed
 from torch import nn
 
 from engines import checkpoint, doctor, training
-from engines.controls import Attributes, defaults
+from engines.controls import Attributes, Slider, defaults
 from engines.engine import Engine
 from engines.facedata import LabelledFaces
 from engines.families.fader.config import Config, combinations, planes, strip
@@ -146,6 +146,15 @@ def test_without_a_change_the_photo_stays_and_strengths_reach_beyond(tmp_path: P
     assert photo() != inside.pictures[0] != beyond.pictures[0]
     assert not any("beyond" in note for note in inside.notes)
     assert any("beyond" in note for note in beyond.notes)
+
+
+def test_sliders_of_our_own_net_end_where_its_faces_hold() -> None:
+    family = families()["fader"]
+    for face, farthest in (("celeba", 10.0), ("own", 3.0)):
+        card = family.card(Config(("Smile",), face=face))
+        control, reach = card.control("attributes"), card.control("reach")
+        assert isinstance(control, Attributes) and isinstance(reach, Slider)
+        assert (control.low, control.high, reach.high) == (-farthest, farthest, farthest)
 
 
 def test_what_is_drawn_is_what_the_decoder_makes_of_the_pair(tmp_path: Path) -> None:

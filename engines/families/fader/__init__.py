@@ -22,7 +22,7 @@ from engines.controls import (
     Slider,
 )
 from engines.families.fader import config as configs
-from engines.families.fader.config import FARTHEST, Config
+from engines.families.fader.config import Config
 from engines.family import Family, Model, register
 from engines.job import Event, Job, Picture, Progress, Result, Value
 
@@ -94,8 +94,8 @@ def _controls(config: Config) -> tuple[Control, ...]:
             "attributes",
             "Change",
             labels,
-            -FARTHEST,
-            FARTHEST,
+            -config.farthest,
+            config.farthest,
             trained=(-1.0, 1.0),
             help="0: as the photo is. 1: as far as from a face without it to a face with it; "
             "beyond, the change is exaggerated.",
@@ -113,7 +113,7 @@ def _controls(config: Config) -> tuple[Control, ...]:
             "reach",
             "Ends of the strip",
             1.0,
-            FARTHEST,
+            config.farthest,
             0.1,
             2.0,
             trained=(1.0, 1.0),

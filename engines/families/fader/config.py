@@ -19,6 +19,7 @@ Norm = Literal["batch", "instance"]
 Upscale = Literal["convtranspose", "upsampling", "pixelshuffle"]
 
 FARTHEST = 10.0  # strength that the authors show for subtle attributes
+OURS = 3.0  # strength up to which faces of our starter hold together
 MOST_COMBINATIONS = 8
 # place of the convolution in a decoder block, and of the norm, by how the block enlarges
 PLACES: dict[Upscale, tuple[int, int]] = {
@@ -53,6 +54,11 @@ class Config:
     def given(self) -> int:
         """Planes that every block of the decoder is told: two an attribute."""
         return 2 * len(self.labels)
+
+    @property
+    def farthest(self) -> float:
+        """The greatest strength of a slider."""
+        return OURS if self.face == "own" else FARTHEST
 
     def channels(self, level: int) -> int:
         """Of the features at 1/2 (level 0), 1/4, ... of the picture's size."""
