@@ -3,23 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from engines.distil import open_teacher
+from engines.distil import begin, open_teacher
 from engines.families.colourise import Colourise
+from engines.families.colourise.config import Config
 from engines.families.colourise.net import ColourNet
 from engines.families.colourise.train import ColouriseTrainer
 from engines.photodata import Photos
-from engines.training import Recipe
+from engines.training import Recipe, RecipeError
 
 
 class ColouriseDistiller(ColouriseTrainer):
-    """[network]  as in ColouriseTrainer; the colours are the teacher's
+    """[network]  as in ColouriseTrainer, each width at most the teacher's; the colours, levels and
+               blocks are the teacher's
     [losses]   teacher: weight of the cross-entropy of the teacher's chances and its own; mean: of
                the distance of the mean chroma to that of the photo
     """
@@ -27,10 +29,16 @@ class ColouriseDistiller(ColouriseTrainer):
     known_losses: Mapping[str, Any] = {"teacher": 1.0, "mean": 1.0}
 
     def __init__(self, recipe: Recipe, data: Photos) -> None:
-        _, teacher = open_teacher(recipe, Colourise())
-        assert isinstance(teacher, ColourNet)
+        config, teacher = open_teacher(recipe, Colourise())
+        assert isinstance(config, Config) and isinstance(teacher, ColourNet)
         self.teacher = teacher
         super().__init__(recipe, data)
+        own = self.config
+        if (len(own.widths), own.blocks) != (len(config.widths), config.blocks):
+            raise RecipeError(
+                f"The teacher has {len(config.widths)} widths and {config.blocks} blocks a level."
+            )
+        begin(self.generator, teacher, axes(config), groups(config), groups(own))
 
     def colours(self) -> tuple[np.ndarray, np.ndarray]:
         bins = self.teacher.bins.float().numpy()
@@ -41,3 +49,47 @@ class ColouriseDistiller(ColouriseTrainer):
             chances = torch.softmax(self.teacher.to(given.device)(given).float(), 1)
         crossed = -(chances * torch.log_softmax(logits, 1)).sum(1).mean()
         return {"teacher": crossed, "mean": self.off(logits, chroma)}
+
+
+LAST = 1  # the level that a ColourNet's output is read from
+
+
+def groups(config: Config) -> dict[str, int]:
+    """How many channels each group of axes() has."""
+    found: dict[str, int] = {}
+    for level, width in enumerate(config.widths):
+        found |= {f"down {level}": width}
+        found |= {f"down {level} {block}": width for block in range(config.blocks)}
+        if LAST <= level < len(config.widths) - 1:
+            found |= {f"up {level}": width, f"up {level} 0": width}
+    return found
+
+
+def axes(config: Config) -> dict[str, Sequence[Sequence[str]]]:
+    """Which groups of channels lie along the axes of each weight of a ColourNet."""
+    found: dict[str, Sequence[Sequence[str]]] = {}
+
+    def layer(name: str, out: str, *given: str) -> None:
+        found[f"unet.{name}.weight"] = [[out], list(given)]
+        found[f"unet.{name}.bias"] = [[out]]
+
+    def block(name: str, group: str, inner: str) -> None:
+        found[f"unet.{name}.first.weight"] = [[inner], [group]]
+        found[f"unet.{name}.second.weight"] = [[group], [inner]]
+        for number, normed in enumerate((inner, group)):
+            for kind in ("weight", "bias", "running_mean", "running_var"):
+                found[f"unet.{name}.norms.{number}.{kind}"] = [[normed]]
+
+    top = len(config.widths) - 1
+    layer("stem", "down 0")
+    for level in range(top + 1):
+        if level:
+            layer(f"downs.{level - 1}", f"down {level}", f"down {level - 1}")
+        for number in range(config.blocks):
+            block(f"levels.{level}.{number}", f"down {level}", f"down {level} {number}")
+    for number, level in enumerate(reversed(range(LAST, top))):
+        below = f"down {top}" if level == top - 1 else f"up {level + 1}"
+        layer(f"ups.{number}.0", f"up {level}", f"down {level}", below)
+        block(f"ups.{number}.2", f"up {level}", f"up {level} 0")
+    found["unet.head.weight"] = [[], [f"up {LAST}"]]
+    return found
