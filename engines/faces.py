@@ -319,7 +319,7 @@ def _rim(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     return rows[picks], columns[picks]
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=2)
 def _home(
     crop: tuple[int, int], photo: tuple[int, int], matrix: tuple[float, ...]
 ) -> tuple[tuple[int, int, int, int], np.ndarray, np.ndarray]:
