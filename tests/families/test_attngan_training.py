@@ -135,14 +135,15 @@ def test_the_same_caption_is_no_mistake() -> None:
 
 
 def test_matching_learns_which_picture_a_caption_is_of() -> None:
-    """Single shapes, a few dozen steps: far more often right than by chance (1 in 16)."""
+    """Single shapes, a hundred steps: far more often right than by chance (1 in 16)."""
     data = scenes.drawn(160, (64, 64), pair=0.0)
+    torch.manual_seed(2)
     trainer = DAMSMTrainer(damsm_recipe(batch=16), data)
     for optimiser in trainer.optimisers.values():
         optimiser.param_groups[0]["lr"] = 4e-3
     fabric, noise = Fabric(accelerator="cpu"), torch.Generator().manual_seed(1)
     right = []
-    for step in range(60):
+    for step in range(120):
         raw = data.batch(step, 16, (64, 64))
         batch = {k: torch.from_numpy(v) for k, v in raw.items()}
         right.append(float(trainer.step(fabric, batch, noise)["right"]))
