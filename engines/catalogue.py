@@ -63,6 +63,16 @@ class Entry:
         return self.path.exists()
 
 
+@dataclass(frozen=True)
+class _Listed:
+    """Shipped models as they were read: where their files may lie, two places of each; the stamps
+    of the list and of those places then."""
+
+    places: tuple[Path, ...] = ()
+    stamps: tuple[tuple[int, int] | None, ...] = ()
+    entries: tuple[Entry, ...] = ()
+
+
 class Catalogue:
     """Shipped models from resources/models.json, and a person's own from models.json in their data
     folder. What another process adds to the latter is seen; nothing is ever copied."""
@@ -71,9 +81,7 @@ class Catalogue:
         self._shipped = shipped
         self._own = own or data_folder() / "models.json"
         self._read: tuple[tuple[int, int], tuple[Entry, ...]] = ((0, 0), ())
-        self._places: list[Path] = []  # where files of shipped models may lie, two of each
-        self._seen: list[tuple[int, int] | None] = []  # stamps of the list and of those places
-        self._known: tuple[Entry, ...] = ()
+        self._listed = _Listed()
 
     # ---- looking ---------------------------------------------------------------------------------
 
@@ -214,18 +222,21 @@ class Catalogue:
         """A model that does not lie beside its list may have been fetched into the data folder.
         Everything but the files' stamps is read again only when one of these has changed."""
         listing = self._shipped / "models.json"
-        stamps = [_stamp(listing), *(_stamp(place) for place in self._places)]
-        if self._seen != stamps:
-            bodies = []
-            if stamps[0] is not None:
-                bodies = json.loads(listing.read_text(encoding="utf-8"))["models"]
-            files = [body.pop("file") for body in bodies]
-            folders = (self._shipped / "models", self._own.parent / "models")
-            self._places = [folder / file for file in files for folder in folders]
-            self._seen = [stamps[0], *(_stamp(place) for place in self._places)]
-            pairs = zip(self._places[::2], self._places[1::2])
-            self._known = tuple(_shipped(body, *pair) for body, pair in zip(bodies, pairs))
-        return self._known
+        listed = self._listed
+        stamp = _stamp(listing)
+        if listed.stamps == (stamp, *map(_stamp, listed.places)):
+            return listed.entries
+        bodies = []
+        if stamp is not None:
+            bodies = json.loads(listing.read_text(encoding="utf-8"))["models"]
+        files = [body.pop("file") for body in bodies]
+        folders = (self._shipped / "models", self._own.parent / "models")
+        places = tuple(folder / file for file in files for folder in folders)
+        stamps = (stamp, *map(_stamp, places))
+        pairs = zip(places[::2], places[1::2])
+        entries = tuple(_shipped(body, *pair) for body, pair in zip(bodies, pairs))
+        self._listed = _Listed(places, stamps, entries)  # at once: other threads read it too
+        return entries
 
     def _read_own(self) -> tuple[Entry, ...]:
         """Oldest first; read again only when the list has changed. A broken list is set aside."""

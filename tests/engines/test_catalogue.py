@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from engines import catalogue as catalogues
 from engines import checkpoint
 from engines.catalogue import Catalogue, split_reference
 from engines.checkpoint import CheckpointError, file_digest
@@ -52,6 +53,23 @@ def test_shipped_models_come_first_and_missing_ones_are_said(shipped: Path, tmp_
     assert not hats.installed and catalogue.find("edges-to-hats") is None
     assert "not installed" in catalogue.explain("edges-to-hats")
     assert catalogue.default() == shoes
+
+
+def test_who_asks_while_another_thread_reads_the_list_sees_all_of_it(
+    shipped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue = Catalogue(shipped, tmp_path / "own.json")
+    read, seen = catalogues.file_digest, list[int]()
+
+    def slow(path: Path) -> str:
+        """Meanwhile another one asks."""
+        if not seen:
+            seen.append(-1)
+            seen.append(len(catalogue.entries()))
+        return read(path)
+
+    monkeypatch.setattr(catalogues, "file_digest", slow)
+    assert len(catalogue.entries()) == 2 and seen == [-1, 2]
 
 
 def test_finding_by_name_digest_beginning_and_path(shipped: Path, tmp_path: Path) -> None:
