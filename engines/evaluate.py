@@ -33,6 +33,7 @@ from engines.recogniser import Recogniser, varied
 
 COPY = 0.03  # mean absolute difference in [0, 1] at 32x32 below which two photos are one
 ROOT = Path(__file__).resolve().parent.parent
+RECOGNISED = 48  # photos in a batch of a recogniser's training
 VIEW = (96, 128)  # what the recogniser sees, (width, height)
 
 
@@ -102,22 +103,33 @@ def teach(
         after(step + 1, loss.item())
 
 
+def drawing(
+    known: Labelled, classes: int, noise: torch.Generator
+) -> Callable[[int], tuple[Tensor, Callable[[Tensor], Tensor]]]:
+    """Batches for teach(): varied photos, those of rare classes more often, and how wrong a
+    recogniser's answers are."""
+    counts = np.bincount(known.labels, minlength=classes)
+    share = torch.from_numpy((1 / np.sqrt(counts.clip(1)))[known.labels])
+    again = len(known.labels) < RECOGNISED
+
+    def draw(step: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        picks = torch.multinomial(share, RECOGNISED, again, generator=noise)
+        wanted = torch.from_numpy(known.labels)[picks].to(device())
+        photos = varied(signed(known.photos[picks.numpy()]), noise)
+        return photos, lambda said: F.cross_entropy(said, wanted, label_smoothing=0.1)
+
+    return draw
+
+
 def train_recogniser(data: Path, path: Path, epochs: int = 36, seed: int = 0) -> None:
     """Train on real photos, keep the epoch of best validation accuracy in `path`."""
     torch.manual_seed(seed)
     noise = torch.Generator().manual_seed(seed)
     (train, names), (held, _) = labelled(data, "train"), labelled(data, "val")
     net = Recogniser(len(names))
-    steps = epochs * (len(train.labels) // 48)
-    counts = np.bincount(train.labels, minlength=len(names))
-    share = torch.from_numpy((1 / np.sqrt(counts))[train.labels])
+    steps = epochs * (len(train.labels) // RECOGNISED)
+    draw = drawing(train, len(names), noise)
     best = 0.0
-
-    def draw(step: int) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-        picks = torch.multinomial(share, 48, generator=noise)
-        wanted = torch.from_numpy(train.labels)[picks].to(device())
-        photos = varied(signed(train.photos[picks.numpy()]), noise)
-        return photos, lambda said: F.cross_entropy(said, wanted, label_smoothing=0.1)
 
     def after(step: int, loss: float) -> None:
         nonlocal best

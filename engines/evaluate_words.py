@@ -20,7 +20,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from engines import captiondata, checkpoint, colournames, evaluate, images, training
 from engines.captiondata import Captioned, Entry
@@ -32,7 +31,7 @@ from engines.families.attngan import losses
 from engines.families.attngan.net import AttnGAN, padding
 from engines.family import candidates
 from engines.job import Job, Picture, Result
-from engines.recogniser import Recogniser, varied
+from engines.recogniser import Recogniser
 from engines.wording import words_of
 
 CHOICES = 100  # captions among which a picture must find its own
@@ -198,17 +197,9 @@ def train_kinds(data: Captioned, path: Path, steps: int, seed: int = 0) -> None:
     torch.manual_seed(seed)
     noise = torch.Generator().manual_seed(seed)
     net = Recogniser(len(data.classes))
-    counts = np.bincount(data.klass, minlength=len(data.classes))
-    share = torch.from_numpy((1 / np.sqrt(counts.clip(1)))[data.klass])
-
-    def draw(step: int) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
-        picks = torch.multinomial(share, 48, True, generator=noise)
-        wanted = torch.from_numpy(data.klass)[picks].to(evaluate.device())
-        small = [cv2.resize(data.photos[p], evaluate.VIEW, interpolation=cv2.INTER_AREA)
-                 for p in picks.tolist()]  # fmt: skip
-        photos = varied(evaluate.signed(np.stack(small)), noise)
-        return photos, lambda said: F.cross_entropy(said, wanted, label_smoothing=0.1)
-
+    photos = [cv2.resize(p, evaluate.VIEW, interpolation=cv2.INTER_AREA) for p in data.photos]
+    known = evaluate.Labelled(np.stack(photos), data.klass)
+    draw = evaluate.drawing(known, len(data.classes), noise)
     evaluate.teach(net, draw, steps)
     checkpoint.save(path, net.state_dict(), {"names": list(data.classes)})
 

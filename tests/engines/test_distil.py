@@ -12,6 +12,9 @@ from torch import Tensor, nn
 
 from engines import checkpoint, distil, training
 from engines.datasets import make_dataset
+from engines.families.colourise import distil as colours
+from engines.families.colourise.config import Config as ColourConfig
+from engines.families.colourise.net import ColourNet
 from engines.families.cyclegan import distil as cycles
 from engines.families.cyclegan.config import Config as CycleConfig
 from engines.families.cyclegan.config import JudgeConfig
@@ -217,6 +220,23 @@ def test_a_style_net_without_its_idle_channels_paints_the_same() -> None:
     picture = torch.rand(2, 3, 32, 32) * 255
     with torch.inference_mode():
         assert torch.allclose(student(picture), teacher(picture), atol=1e-3)
+
+
+def test_a_colouriser_without_its_idle_channels_says_the_same() -> None:
+    wide = ColourConfig(bins=5, widths=(6, 8, 10, 12), blocks=2, native=32)
+    narrow = replace(wide, widths=(4, 5, 7, 9))
+    torch.manual_seed(1)
+    teacher, student = ColourNet(wide).eval(), ColourNet(narrow).eval()
+    for module in teacher.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.running_mean)  # pyright: ignore[reportArgumentType]
+    counts = (colours.groups(wide), colours.groups(narrow))
+    silence(teacher, colours.axes(wide), *counts)
+    distil.begin(student, teacher, colours.axes(wide), *counts)
+    grey = torch.rand(2, 1, 32, 32) * 2 - 1
+    with torch.inference_mode():
+        assert torch.allclose(student(grey), teacher(grey), atol=1e-4)
 
 
 def test_a_student_is_no_wider_than_its_teacher(photos: Path) -> None:

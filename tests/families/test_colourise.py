@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from engines import checkpoint, distil, images, training
+from engines import checkpoint, images, training
 from engines.checkpoint import open_checkpoint
 from engines.engine import Engine
-from engines.families.colourise import distil as colours
 from engines.families.colourise import paste
 from engines.families.colourise.config import Config
 from engines.families.colourise.net import ColourNet, mean_chroma
@@ -207,34 +204,3 @@ def test_a_small_one_learns_what_a_large_one_says(tmp_path: Path) -> None:
     with torch.inference_mode():
         wanted, learnt, chance = (n(grey).softmax(1) for n in (large, small, untaught))
     assert (learnt - wanted).abs().mean() < 0.7 * (chance - wanted).abs().mean()
-
-
-def test_one_without_its_idle_channels_says_the_same() -> None:
-    wide = Config(bins=5, widths=(6, 8, 10, 12), blocks=2, native=32)
-    narrow = replace(wide, widths=(4, 5, 7, 9))
-    torch.manual_seed(1)
-    teacher, student = ColourNet(wide).eval(), ColourNet(narrow).eval()
-    for module in teacher.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
-            torch.nn.init.normal_(module.running_mean)  # pyright: ignore[reportArgumentType]
-    counts = (colours.groups(wide), colours.groups(narrow))
-    silence(teacher, colours.axes(wide), *counts)
-    distil.begin(student, teacher, colours.axes(wide), *counts)
-    grey = torch.rand(2, 1, 32, 32) * 2 - 1
-    with torch.inference_mode():
-        assert torch.allclose(student(grey), teacher(grey), atol=1e-4)
-
-
-def silence(
-    net: torch.nn.Module, axes: distil.Axes, wide: Mapping[str, int], narrow: Mapping[str, int]
-) -> None:
-    """Let no weight read the channels, drawn by chance, that a student has no place for."""
-    state, source = net.state_dict(), torch.Generator().manual_seed(5)
-    mute = {g: torch.randperm(n, generator=source)[narrow[g] :] for g, n in wide.items()}
-    for name, along in axes.items():
-        if len(along) > 1 and state[name].dim() > 2:
-            start = 0
-            for group in along[1]:
-                state[name].index_fill_(1, mute[group] + start, 0.0)
-                start += wide[group]

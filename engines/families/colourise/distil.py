@@ -13,7 +13,7 @@ from torch import Tensor
 from engines.distil import begin, open_teacher
 from engines.families.colourise import Colourise
 from engines.families.colourise.config import Config
-from engines.families.colourise.net import ColourNet
+from engines.families.colourise.net import LAST, ColourNet
 from engines.families.colourise.train import ColouriseTrainer
 from engines.photodata import Photos
 from engines.training import Recipe, RecipeError
@@ -49,9 +49,6 @@ class ColouriseDistiller(ColouriseTrainer):
             chances = torch.softmax(self.teacher.to(given.device)(given).float(), 1)
         crossed = -(chances * torch.log_softmax(logits, 1)).sum(1).mean()
         return {"teacher": crossed, "mean": self.off(logits, chroma)}
-
-
-LAST = 1  # the level that a ColourNet's output is read from
 
 
 def groups(config: Config) -> dict[str, int]:

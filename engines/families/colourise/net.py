@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from engines.families.colourise.config import Config
 from engines.unet import UNet
 
+LAST = 1  # the level that the output is read from
+
 
 class ColourNet(nn.Module):
     """bins  (bins, 2): Cb and Cr of ITU-R BT.601, each in [-0.5, 0.5]."""
@@ -17,7 +19,7 @@ class ColourNet(nn.Module):
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        self.unet = UNet(1, config.bins, config.widths, config.blocks, "batch", last=1)
+        self.unet = UNet(1, config.bins, config.widths, config.blocks, "batch", last=LAST)
         self.register_buffer("bins", torch.zeros(config.bins, 2))
 
     def forward(self, grey: Tensor) -> Tensor:
