@@ -24,16 +24,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from engines import checkpoint, embedder, evaluate, faces, images, prototypes, training
-from engines.controls import ModelCard
+from engines.controls import FaceTemplate, ModelCard
 from engines.engine import Engine
 from engines.evaluate import ROOT, device, signed
 from engines.facedata import LabelledFaces
+from engines.families.ageing import UTK
 from engines.job import Failed, Job, Picture, Result
 from engines.recogniser import Recogniser, varied
 
 SEEN = 96  # side in pixels of what the judge sees
 CHANGED = 16 / 255  # mean difference of a pixel's channels from which it counts as changed
-POINTS = (*faces.OWN.left_eye, *faces.OWN.right_eye, *faces.OWN.mouth)
+LAID = {"faces_utk": UTK}  # how the portraits of a folder lie, if not as faces.OWN says
 BLENDED = 7  # people in a blend
 HAIR = ("black_hair", "brown_hair", "blond_hair", "grey_hair")  # turned on, never off
 # what one judge learns of a set of portraits; of other sets it learns what the recipe names
@@ -53,13 +54,15 @@ def portraits(
     attributes: Sequence[str] = (),
 ) -> LabelledFaces:
     """The portraits that a recipe names; where they are not None or empty, of other licence tiers
-    and attributes than it does. Those of the training are balanced by the attributes."""
+    and attributes than it does. Those of the training are balanced by the attributes, or where
+    these are ages, which exclude each other, as the recipe says."""
     told = recipe.data
     asked = tuple(attributes) or tuple(told["attributes"])
+    even = tuple(told.get("balance", ())) if all(a.startswith("age_") for a in asked) else asked
     return LabelledFaces(
         data / str(told["folder"]),
         attributes=asked,
-        balance=asked if split == "train" else (),
+        balance=even if split == "train" else (),
         tiers=tuple(told.get("tiers", ()) if tiers is None else tiers),
         split=split,
         confidence=float(told.get("confidence", 0.8)),
@@ -183,9 +186,10 @@ def unedited(card: ModelCard, own: Sequence[float]) -> dict[str, Any] | None:
 
 
 class Bench:
-    """One model, and what it makes of portraits that lie as faces.OWN says."""
+    """One model, and what it makes of portraits that lie as a template says."""
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, template: FaceTemplate = faces.OWN) -> None:
+        self.template = template
         self.engine = Engine("cpu")
         self.card = self.engine.describe(str(model))
         self.family = self.card.family
@@ -200,7 +204,9 @@ class Bench:
     ) -> np.ndarray:
         """The edited portrait at the photo's size, (H, W, 3) uint8: blended into the photo as the
         studio shows it, or with the output "crop" all that the net drew."""
-        told = {"output": output, "points": list(POINTS), **values}
+        lies = self.template
+        points = [*lies.left_eye, *lies.right_eye, *lies.mouth]
+        told = {"output": output, "points": points, **values}
         given = {"face": Picture(photo)}
         if donor is not None:
             given["other"] = Picture(donor)
@@ -263,7 +269,7 @@ def outcomes(
                 real[person],
                 chances,
                 outside(photo, picture, edit.attribute),
-                _apart(photo, picture),
+                _apart(photo, picture, bench.template),
             )
 
 
@@ -290,8 +296,8 @@ def _edited(
     return made
 
 
-def _apart(photo: np.ndarray, picture: np.ndarray) -> float:
-    found = embedder.between(Picture(photo), Picture(picture), faces.OWN)
+def _apart(photo: np.ndarray, picture: np.ndarray, template: FaceTemplate) -> float:
+    found = embedder.between(Picture(photo), Picture(picture), template)
     return np.nan if found is None else found
 
 
@@ -340,14 +346,14 @@ def summary(found: Sequence[Outcome], held: LabelledFaces, ages: bool) -> dict[s
     return numbers
 
 
-def strangers(held: LabelledFaces) -> dict[str, float]:
+def strangers(held: LabelledFaces, template: FaceTemplate) -> dict[str, float]:
     """The scale of identity distances: two photos of one person where there are some, and two
     photos of different people."""
     net = embedder.installed()
     if net is None:
         return {}
     with torch.inference_mode():
-        known = torch.cat([net.of(signed(p[None]), faces.OWN) for p in held.photos])
+        known = torch.cat([net.of(signed(p[None]), template) for p in held.photos])
     apart = embedder.distance(known[:, None], known[None]).numpy()
     who = np.array([row.get("person", "") for row in held.rows])
     upper = np.triu(np.ones_like(apart, bool), 1)
@@ -364,7 +370,8 @@ def evaluate_faces(
     """The numbers by name, and the sheet (H, W, 3)."""
     recipe = evaluate.recipe_of(name)
     held = first(portraits(recipe, data, "test"), most)
-    bench, net = Bench(model), load_judge(judge, held.attributes)
+    template = LAID.get(str(recipe.data["folder"]), faces.OWN)
+    bench, net = Bench(model, template), load_judge(judge, held.attributes)
     ages = bench.card.control("age") is not None
     chances = net.chances(held.photos, held.attributes)
     numbers = {"portraits held out": float(len(held))}
@@ -384,7 +391,7 @@ def evaluate_faces(
             back.append(float(np.abs(again.astype(np.float32) - photo).mean() / 255))
     if back:
         numbers["reconstruction L1"] = float(np.mean(back))
-    numbers |= strangers(held)
+    numbers |= strangers(held, template)
     return {k: round(v, 4) for k, v in numbers.items()}, sheet(bench, held)
 
 

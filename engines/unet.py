@@ -6,7 +6,7 @@ at any size that is a multiple of its coarsest step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Literal
 
@@ -82,3 +82,54 @@ class UNet(nn.Module):
             beside = kept[-2 - number]
             x = up(torch.cat((beside, F.interpolate(x, scale_factor=2.0)), 1))
         return self.head(x)
+
+
+# ---- its channels, for students that begin with a teacher's strongest (engines/distil.py) --------
+
+
+def groups(widths: Sequence[int], blocks: int = 1, last: int = 0) -> dict[str, int]:
+    """How many channels each group of axes() has."""
+    found: dict[str, int] = {}
+    for level, width in enumerate(widths):
+        found |= {f"down {level}": width}
+        found |= {f"down {level} {block}": width for block in range(blocks)}
+        if last <= level < len(widths) - 1:
+            found |= {f"up {level}": width, f"up {level} 0": width}
+    return found
+
+
+def axes(
+    levels: int, blocks: int = 1, norm: Norm = "none", last: int = 0, name: str = "unet"
+) -> Mapping[str, Sequence[Sequence[str]]]:
+    """Which groups of channels lie along the axes of each weight of a UNet called `name`, of so
+    many widths."""
+    found: dict[str, Sequence[Sequence[str]]] = {}
+
+    def layer(layer: str, out: str, *given: str) -> None:
+        found[f"{name}.{layer}.weight"] = [[out], list(given)]
+        found[f"{name}.{layer}.bias"] = [[out]]
+
+    def block(block: str, group: str, inner: str) -> None:
+        for number, (place, out, given) in enumerate(
+            (("first", inner, group), ("second", group, inner))
+        ):
+            if norm == "none":
+                layer(f"{block}.{place}", out, given)
+                continue
+            found[f"{name}.{block}.{place}.weight"] = [[out], [given]]
+            for kind in ("weight", "bias", "running_mean", "running_var"):
+                found[f"{name}.{block}.norms.{number}.{kind}"] = [[out]]
+
+    top = levels - 1
+    layer("stem", "down 0")
+    for level in range(levels):
+        if level:
+            layer(f"downs.{level - 1}", f"down {level}", f"down {level - 1}")
+        for number in range(blocks):
+            block(f"levels.{level}.{number}", f"down {level}", f"down {level} {number}")
+    for number, level in enumerate(reversed(range(last, top))):
+        below = f"down {top}" if level == top - 1 else f"up {level + 1}"
+        layer(f"ups.{number}.0", f"up {level}", f"down {level}", below)
+        block(f"ups.{number}.2", f"up {level}", f"up {level} 0")
+    found[f"{name}.head.weight"] = [[], [f"up {last}"]]
+    return found

@@ -25,6 +25,9 @@ from engines.families.faststyle.net import TransformerNet
 from engines.families.pix2pix import distil as sketches
 from engines.families.pix2pix.config import MultimodalConfig
 from engines.families.pix2pix.multimodal import MultimodalUNet
+from engines.families.unmosaic import distil as mosaics
+from engines.families.unmosaic.config import Config as MosaicConfig
+from engines.families.unmosaic.net import MosaicNet
 from engines.family import families
 from engines.job import Progress, Result
 from engines.residual import ResNetConfig
@@ -237,6 +240,25 @@ def test_a_colouriser_without_its_idle_channels_says_the_same() -> None:
     grey = torch.rand(2, 1, 32, 32) * 2 - 1
     with torch.inference_mode():
         assert torch.allclose(student(grey), teacher(grey), atol=1e-4)
+
+
+def test_a_mosaic_remover_without_its_idle_channels_restores_the_same() -> None:
+    wide = MosaicConfig(widths=(6, 8, 10), blocks=2)
+    narrow = replace(wide, widths=(4, 5, 7))
+    torch.manual_seed(1)
+    teacher, student = MosaicNet(wide).eval(), MosaicNet(narrow).eval()
+    for module in teacher.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.normal_(module.weight, 0.0, 0.2)
+            nn.init.normal_(module.bias)  # pyright: ignore[reportArgumentType]
+    axes, counts = mosaics.axes(wide), (mosaics.groups(wide), mosaics.groups(narrow))
+    silence(teacher, axes, *counts)
+    distil.begin(student, teacher, axes, *counts)
+    seen, region = torch.rand(2, 3, 16, 16) * 2 - 1, torch.ones(2, 1, 16, 16)
+    with torch.inference_mode():
+        wanted = teacher(seen, region)
+        assert torch.allclose(student(seen, region), wanted, atol=1e-4)
+    assert wanted.std() > 0.1
 
 
 def test_a_student_is_no_wider_than_its_teacher(photos: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +14,36 @@ from engines import checkpoint, embedder
 from engines.controls import defaults
 from engines.embedder import Embedder
 from engines.engine import Engine
-from engines.families.ageing.config import GROUPS, Config, label, named
+from engines.families.ageing.config import GROUPS, Config, label, named, recognise
 from engines.families.ageing.net import AgeCGAN, search
 from engines.family import families
 from engines.job import Job, Picture, Preview, Progress, Result
 
 TINY = Config(z=8, width=2, hidden=8, dense=12, maps=8, reader=True)
+ADDING = replace(TINY, width=3, most=8, adds=True)
+
+
+def saved(path: Path, config: Config) -> Path:
+    torch.manual_seed(2)
+    net = AgeCGAN(config)
+    with torch.no_grad():
+        for layer in net.modules():
+            if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+                layer.weight.mul_(3)  # an untrained net says too little to be seen
+    body = {"family": "aging", "config": families()["aging"].to_dict(config)}
+    checkpoint.save(path, net.state_dict(), body)
+    return path
 
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(embedder, "FILE", tmp_path / "face-embedder.safetensors")
-    torch.manual_seed(2)
-    net = AgeCGAN(TINY)
-    with torch.no_grad():
-        for layer in net.modules():
-            if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
-                layer.weight.mul_(3)  # an untrained net says too little to be seen
-    path = tmp_path / "age.safetensors"
-    body = {"family": "aging", "config": families()["aging"].to_dict(TINY)}
-    checkpoint.save(path, net.state_dict(), body)
-    return path
+    return saved(tmp_path / "age.safetensors", TINY)
+
+
+@pytest.fixture
+def adding(model: Path) -> Path:
+    return saved(model.with_name("adding.safetensors"), ADDING)
 
 
 def photo() -> Picture:
@@ -43,7 +53,9 @@ def photo() -> Picture:
 
 def events(engine: Engine, model: Path, **values: Any) -> Any:
     card = engine.describe(str(model))
-    told = {**defaults(card), "output": "crop", "steps": 10.0, **values}
+    told = {**defaults(card), "output": "crop", **values}
+    if card.control("steps") is not None:
+        told |= {"steps": values.get("steps", 10.0)}
     return engine.run(Job("aging", card.checkpoint, told, {"face": photo()}))
 
 
@@ -119,3 +131,33 @@ def test_with_an_embedder_the_person_is_measured_and_kept(model: Path) -> None:
     )
     assert far(kept) < far(plain)
     assert any("identity distance" in note for note in kept.notes)
+
+
+def test_one_that_adds_needs_no_search_and_keeps_the_photo(adding: Path) -> None:
+    engine = Engine("cpu")
+    card = engine.describe(str(adding))
+    assert card.control("search") is None and card.control("face_from") is None
+    assert card.control("own") is None and not card.needs_grad
+    (result,) = events(engine, adding, show="strip")
+    assert len(set(result.pictures)) == 6
+    assert any(note.startswith("The model sees an age") for note in result.notes)
+    alone = list(events(engine, adding, age=4.0))[-1]
+    far = np.abs(alone.pictures[0].pixels.astype(int) - result.pictures[4].pixels)
+    assert far.max() <= 1
+
+
+def test_one_that_adds_nothing_leaves_the_photo_as_it_is(tmp_path: Path) -> None:
+    net = AgeCGAN(ADDING).eval()
+    last = net.generator.main[-1]
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.zeros_(last.bias)
+    x = torch.rand(2, 3, ADDING.size, ADDING.size) * 2 - 1
+    label = torch.eye(6)[:2]
+    with torch.inference_mode():
+        assert torch.equal(net(net(x)[0], label, x), x)
+
+
+@pytest.mark.parametrize("config", [TINY, ADDING, replace(ADDING, most=2048)])
+def test_a_file_tells_its_configuration(tmp_path: Path, config: Config) -> None:
+    opened = checkpoint.open_checkpoint(saved(tmp_path / "one.safetensors", config))
+    assert recognise(opened) == config

@@ -22,7 +22,6 @@ from engines.job import Result
 from engines.training import Recipe, Stage
 
 DATA = {"kind": "face_pairs", "folder": "faces", "attributes": ["smile"], "gains": {"smile": 2.0}}
-AGES = {"kind": "face_pairs", "folder": "faces", "attributes": ["age_0_18", "age_19_99"]}
 SWAPS = {"kind": "face_swaps", "folder": "faces", "attributes": ["glasses"]}
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "stargan": (
@@ -36,13 +35,6 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         DATA,
         {"z": 12, "width": 8, "encoder": 6, "hidden": [24, 12], "levels": 3, "face": "own"},
         {"reconstruction": 1.0, "edited": 2.0, "class": 0.02, "prior": 0.02},
-    ),
-    "aging": (
-        "ageing.taught:AgeingPupil",
-        AGES,
-        {"groups": ["young", "old"], "z": 12, "width": 6, "hidden": 16, "dense": 16, "maps": 8,
-         "levels": 3, "reader": True},
-        {"reconstruction": 1.0, "aged": 2.0, "class": 0.02, "prior": 0.02},
     ),
     "fader": (
         "fader.taught:FaderPupil",

@@ -16,7 +16,13 @@ from engines.engine import Engine, EngineError
 from engines.families.unmosaic import INVENTED, marked, squares
 from engines.families.unmosaic.config import Config
 from engines.families.unmosaic.net import MosaicNet
-from engines.families.unmosaic.train import Parts, UnmosaicTrainer, blobs, restored
+from engines.families.unmosaic.train import (
+    Parts,
+    UnmosaicTrainer,
+    blobs,
+    put_in_mosaic,
+    restored,
+)
 from engines.family import candidates
 from engines.job import Job, Picture, Progress, Result, job_from_png, save_png
 from engines.photodata import Photos, Set
@@ -201,7 +207,7 @@ def test_spoiled_photos_are_in_mosaic_within_what_is_marked(data: Photos) -> Non
     photo = torch.from_numpy(data.batch(0, 8, (48, 48))["photo"]).permute(0, 3, 1, 2) / 127.5 - 1
     for seed in range(5):
         noise = torch.Generator().manual_seed(seed)
-        spoiled = trainer.put_in_mosaic(photo, noise)
+        spoiled = put_in_mosaic(photo, trainer.config.sides, noise)
         clear = spoiled.region == 0
         far = (spoiled.seen - photo).abs()
         plain = far.mean((1, 2, 3)) > 0
@@ -252,7 +258,7 @@ def test_it_learns_what_one_photo_shows(data: Photos) -> None:
     net = MosaicNet(Config(widths=(12, 16), blocks=1))
     trainer = UnmosaicTrainer(recipe(), data)
     photo = torch.from_numpy(data.batch(0, 2, (32, 32))["photo"]).permute(0, 3, 1, 2) / 127.5 - 1
-    spoiled = trainer.put_in_mosaic(photo, torch.Generator().manual_seed(3))
+    spoiled = put_in_mosaic(photo, trainer.config.sides, torch.Generator().manual_seed(3))
     optimiser = torch.optim.Adam(net.parameters(), 1e-2)
     errors = []
     for _ in range(50):
@@ -262,3 +268,25 @@ def test_it_learns_what_one_photo_shows(data: Photos) -> None:
         optimiser.step()
         errors.append(error.item())
     assert errors[-1] < 0.95 * errors[0] and min(errors[:5]) > errors[-1]
+
+
+def test_a_small_one_learns_what_a_large_one_adds(data: Photos, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    teacher = MosaicNet(CONFIG)
+    torch.nn.init.normal_(teacher.unet.head.weight, 0.0, 0.3)
+    checkpoint.save(tmp_path / "teacher.safetensors", teacher.state_dict(), {})
+    small = training.Recipe(
+        "tiny",
+        "unmosaic.distil:UnmosaicDistiller",
+        (training.Stage(60, (32, 32), 4, 4e-3),),
+        {},
+        {"widths": [3, 4, 6]},
+        ema=0.8,
+        files={"teacher": str(tmp_path / "teacher.safetensors")},
+        every={"losses": 1, "samples": 1000, "state": 1000},
+    )
+    events = list(training.train(small, tmp_path / "out", data, "cpu"))
+    losses = [float(e.note.split()[1]) for e in events if isinstance(e, Progress)]
+    (family, config), *_ = candidates(open_checkpoint(events[-1].texts[0]))
+    assert family.id == "unmosaic" and config == Config((3, 4, 6), 1, CONFIG.sides)
+    assert sum(losses[-10:]) < 0.6 * sum(losses[:10])

@@ -1,7 +1,8 @@
 """Antipov et al. 2017, "Face Aging With Conditional Generative Adversarial Networks": a face is
 encoded, its code is searched on until what is drawn of it is the same person, and drawn at any age.
 
-No official weights exist; the net follows the widespread Keras code, and ours is trained here.
+No official weights exist; the net follows the widespread Keras code. Ours adds what changes with
+the age to the photo (`Config.adds`), which needs no search: the photo is the person.
 """
 
 from __future__ import annotations
@@ -59,27 +60,23 @@ class AgeingCGAN(Family):
             PAPER,
             redraw.scaled(UTK, config.size),
         )
-        return replace(card, half_ok=False, needs_grad=True)
+        return card if config.adds else replace(card, half_ok=False, needs_grad=True)
 
     @redraw.every_face
     def run(self, model: Model, job: Job) -> Iterator[Event]:
         start = time.perf_counter()
         seen = _look(model, job)
         own, notes = _own(model.config, job, seen)
-        draw = _drawing(model)
-        code, told = yield from _searched(model, job, seen, own, draw)
-        plain = draw(code, own)
-        shown = str(job.values["show"])
-        ages = range(len(model.config.groups)) if shown == "strip" else [redraw.number(job, "age")]
+        draw = _drawing(model, seen)
+        shown = yield from _changing(model, job, seen, own, draw)
+        strip = str(job.values["show"]) == "strip"
+        ages = range(len(model.config.groups)) if strip else [redraw.number(job, "age")]
         pictures, texts = [], []
         for age in ages:
-            made = redraw.shown(seen.x, draw(code, age), plain, str(job.values["face_from"]))
-            picture, text = _finished(model.config, job, seen, made, age)
+            picture, text = _finished(model.config, job, seen, shown.of(age), age)
             pictures.append(picture)
             texts.append(text)
-        notes = (*seen.cut.notes, *notes, *told, *_distances(texts))
-        if job.values["face_from"] == "made":
-            notes += (redraw.REDRAWN,)
+        notes = (*seen.cut.notes, *notes, *shown.notes, *_distances(texts))
         values = tuple({"show": "one", "age": float(age)} for age in ages)
         seconds = time.perf_counter() - start
         yield Result(tuple(pictures), tuple(texts), seconds, notes, seen.cut.fit, values=values)
@@ -88,10 +85,7 @@ class AgeingCGAN(Family):
 def _controls(config: Config) -> tuple[Control, ...]:
     last = len(config.groups) - 1
     groups = ", ".join(f"{place}: {group}" for place, group in enumerate(config.groups))
-    now = [(str(place), group) for place, group in enumerate(config.groups)]
-    if config.reader:
-        now.insert(0, ("seen", "As the model sees it"))
-    return (
+    ages = (
         Slider(
             "age",
             "Age group",
@@ -108,24 +102,35 @@ def _controls(config: Config) -> tuple[Control, ...]:
             "one",
             help="Every age group: one picture for each, the youngest first.",
         ),
-        Choice(
-            "own",
-            "Age now",
-            tuple(now),
-            "seen" if config.reader else str(last // 2),
-            help="How old the face is in the photo; the search for its code draws it at this age.",
-        ),
-        redraw.FACE_FROM,
-        Choice(
-            "search",
-            "Keep the person by",
-            (("identity", "Who it is"), ("pixels", "Pixels"), ("none", "The encoder alone")),
-            "identity",
-            help="The encoder's code is searched on until the face drawn at its own age is the "
-            "same person (by our face embedder), or the same pixels, as in the paper.",
-        ),
-        Slider("steps", "Steps of the search", 0.0, 200.0, 5.0, 40.0, still=True),
     )
+    return ages if config.adds else (*ages, _now(config), *_SEARCH)
+
+
+def _now(config: Config) -> Choice:
+    now = [(str(place), group) for place, group in enumerate(config.groups)]
+    if config.reader:
+        now.insert(0, ("seen", "As the model sees it"))
+    return Choice(
+        "own",
+        "Age now",
+        tuple(now),
+        "seen" if config.reader else str((len(config.groups) - 1) // 2),
+        help="How old the face is in the photo; the search for its code draws it at this age.",
+    )
+
+
+_SEARCH: tuple[Control, ...] = (
+    redraw.FACE_FROM,
+    Choice(
+        "search",
+        "Keep the person by",
+        (("identity", "Who it is"), ("pixels", "Pixels"), ("none", "The encoder alone")),
+        "identity",
+        help="The encoder's code is searched on until the face drawn at its own age is the "
+        "same person (by our face embedder), or the same pixels, as in the paper.",
+    ),
+    Slider("steps", "Steps of the search", 0.0, 200.0, 5.0, 40.0, still=True),
+)
 
 
 # ---- a run ---------------------------------------------------------------------------------------
@@ -158,18 +163,41 @@ def _look(model: Model, job: Job) -> _Seen:
 
 def _own(config: Config, job: Job, seen: _Seen) -> tuple[float, tuple[str, ...]]:
     """The place of the photo's own age among the groups, and what to tell of it."""
-    told = str(job.values["own"])
+    if config.adds and not config.reader:
+        return 0.0, ()
+    told = "seen" if config.adds else str(job.values["own"])
     if told == "seen":
         return seen.age, (f"The model sees an age of {configs.named(config, seen.age)} years.",)
     untold = not config.reader and told == str((len(config.groups) - 1) // 2)
     return float(told), (UNTOLD,) if untold else ()
 
 
-def _drawing(model: Model) -> Drawing:
+def _drawing(model: Model, seen: _Seen) -> Drawing:
+    photo = (seen.x,) if model.config.adds else ()
+
     def draw(code: Tensor, age: float) -> Tensor:
-        return model(code, code.new_tensor([configs.label(model.config, age)]))
+        return model(code, code.new_tensor([configs.label(model.config, age)]), *photo)
 
     return draw
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """of: what becomes of the crop (1, 3, H, W) at an age; notes: what to tell of it."""
+
+    of: Callable[[float], Tensor]
+    notes: tuple[str, ...] = ()
+
+
+def _changing(
+    model: Model, job: Job, seen: _Seen, own: float, draw: Drawing
+) -> Generator[Event, None, _Shown]:
+    if model.config.adds:
+        return _Shown(lambda age: draw(seen.z, age))
+    code, told = yield from _searched(model, job, seen, own, draw)
+    plain, face_from = draw(code, own), str(job.values["face_from"])
+    told += (redraw.REDRAWN,) if face_from == "made" else ()
+    return _Shown(lambda age: redraw.shown(seen.x, draw(code, age), plain, face_from), told)
 
 
 def _searched(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ class Config:
     maps    channels of the generator's first map, 8 x 8 pixels; half as many with each doubling
     levels  halvings of the encoder down to 4 x 4 pixels
     reader  the encoder also says which group a photo belongs to (ours, not the paper's)
+    adds    the generator draws what is added to the photo, and is given what the encoder sees at
+            every size; a code alone has room for the look of a face, not for this one (ours)
+    most    channels that no layer of the encoder goes beyond
     """
 
     groups: tuple[str, ...] = GROUPS
@@ -35,11 +39,32 @@ class Config:
     maps: int = 256
     levels: int = 4
     reader: bool = False
+    adds: bool = False
+    most: int = 2048
 
     @property
     def size(self) -> int:
         """Side in pixels of what it sees and makes."""
         return 4 * 2**self.levels
+
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """Channels of the encoder's layers, at 1/2, 1/4, ... of the size."""
+        return tuple(min(self.width * 2**level, self.most) for level in range(self.levels))
+
+    @property
+    def drawn(self) -> tuple[tuple[int, int], ...]:
+        """Channels in and out of the generator's convolutions, all but the last behind a doubling
+        of the size; from maps of 8 x 8 pixels on."""
+        if not self.adds:
+            widths = [self.maps // 2**level for level in range(self.levels - 1)]
+            return tuple(pairwise((*widths, 3)))
+        before, found = self.maps, list[tuple[int, int]]()
+        for beside in (*reversed(self.seen[:-2]), 3):
+            out = max(beside, self.width)
+            found.append((before + beside + len(self.groups), out))
+            before = out
+        return (*found, (before, 3))
 
 
 def label(config: Config, age: float) -> list[float]:
@@ -69,26 +94,26 @@ def recognise(checkpoint: Checkpoint) -> Config | None:
     groups = groups or (GROUPS if count == len(GROUPS) else tuple(map(str, range(1, count + 1))))
     levels = sum(k.startswith("encoder.main.") for k in shapes)
     reader = "encoder.reader.weight" in shapes
+    ends = [shape[0] for key, shape in shapes.items() if key.startswith("encoder.main.")]
     config = Config(groups, code[0], start[0], code[1], first[0], maps[0] // 64, levels, reader)
+    if max(ends) < start[0] * 2 ** (levels - 1):
+        config = replace(config, most=max(ends))
+    drawn = sum(k.startswith("generator.main.") for k in shapes)
+    config = replace(config, adds=drawn == levels)
     return config if len(groups) == count and dict(layers(config)) == shapes else None
 
 
 def layers(config: Config) -> Iterator[tuple[str, Shape]]:
     """(name, shape) of every weight but biases and norms."""
-    before = 3
-    for level in range(config.levels):
-        out = config.width * 2**level
+    for level, (before, out) in enumerate(pairwise((3, *config.seen))):
         place = 0 if level == 0 else 3 * level - 1
         yield f"encoder.main.{place}.weight", (out, before, 5, 5)
-        before = out
-    yield "encoder.hidden.weight", (config.hidden, 16 * before)
+    yield "encoder.hidden.weight", (config.hidden, 16 * config.seen[-1])
     yield "encoder.code.weight", (config.z, config.hidden)
     if config.reader:
         yield "encoder.reader.weight", (len(config.groups), config.hidden)
     yield "generator.first.weight", (config.dense, config.z + len(config.groups))
     yield "generator.second.weight", (64 * config.maps, config.dense)
-    before = config.maps
-    for level in range(1, config.levels):
-        out = 3 if level == config.levels - 1 else before // 2
-        yield f"generator.main.{4 * level - 3}.weight", (out, before, 5, 5)
-        before = out
+    for number, (before, out) in enumerate(config.drawn):
+        place = 3 * number + (number < config.levels - 1) if config.adds else 4 * number + 1
+        yield f"generator.main.{place}.weight", (out, before, 5, 5)

@@ -46,7 +46,6 @@ _LOSSES: dict[str, Any] = {
     "reconstruction": 0.0,  # mean absolute difference of the same
     "aged": 0.0,  # the critic also judges real faces at other ages, and who they are is kept
     "age": 0.0,  # what is drawn looks its age to the reader
-    "class": 0.0,  # of pairs alone; see families/ageing/taught.py
     "prior": 0.0,  # codes of real photos keep mean zero and spread one
     "moved": 0.0,  # share of the side by which the critic's pictures are moved at random
 }

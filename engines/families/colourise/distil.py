@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from engines.distil import begin, open_teacher
+from engines import unet
+from engines.distil import Axes, begin, open_teacher
 from engines.families.colourise import Colourise
 from engines.families.colourise.config import Config
 from engines.families.colourise.net import LAST, ColourNet
@@ -53,40 +54,9 @@ class ColouriseDistiller(ColouriseTrainer):
 
 def groups(config: Config) -> dict[str, int]:
     """How many channels each group of axes() has."""
-    found: dict[str, int] = {}
-    for level, width in enumerate(config.widths):
-        found |= {f"down {level}": width}
-        found |= {f"down {level} {block}": width for block in range(config.blocks)}
-        if LAST <= level < len(config.widths) - 1:
-            found |= {f"up {level}": width, f"up {level} 0": width}
-    return found
+    return unet.groups(config.widths, config.blocks, LAST)
 
 
-def axes(config: Config) -> dict[str, Sequence[Sequence[str]]]:
+def axes(config: Config) -> Axes:
     """Which groups of channels lie along the axes of each weight of a ColourNet."""
-    found: dict[str, Sequence[Sequence[str]]] = {}
-
-    def layer(name: str, out: str, *given: str) -> None:
-        found[f"unet.{name}.weight"] = [[out], list(given)]
-        found[f"unet.{name}.bias"] = [[out]]
-
-    def block(name: str, group: str, inner: str) -> None:
-        found[f"unet.{name}.first.weight"] = [[inner], [group]]
-        found[f"unet.{name}.second.weight"] = [[group], [inner]]
-        for number, normed in enumerate((inner, group)):
-            for kind in ("weight", "bias", "running_mean", "running_var"):
-                found[f"unet.{name}.norms.{number}.{kind}"] = [[normed]]
-
-    top = len(config.widths) - 1
-    layer("stem", "down 0")
-    for level in range(top + 1):
-        if level:
-            layer(f"downs.{level - 1}", f"down {level}", f"down {level - 1}")
-        for number in range(config.blocks):
-            block(f"levels.{level}.{number}", f"down {level}", f"down {level} {number}")
-    for number, level in enumerate(reversed(range(LAST, top))):
-        below = f"down {top}" if level == top - 1 else f"up {level + 1}"
-        layer(f"ups.{number}.0", f"up {level}", f"down {level}", below)
-        block(f"ups.{number}.2", f"up {level}", f"up {level} 0")
-    found["unet.head.weight"] = [[], [f"up {LAST}"]]
-    return found
+    return unet.axes(len(config.widths), config.blocks, "batch", LAST)

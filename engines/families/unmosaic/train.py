@@ -113,7 +113,7 @@ class UnmosaicTrainer(Trainer):
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
         photo = spoiling.from_bytes(batch["photo"]) * 2 - 1
-        spoiled = self.put_in_mosaic(photo, noise)
+        spoiled = put_in_mosaic(photo, self.config.sides, noise)
         made = restored(self.generator, spoiled.seen, spoiled.region)
         given = torch.cat((spoiled.seen, spoiled.region), 1)
         real, fake = torch.cat((given, photo), 1), torch.cat((given, made), 1)
@@ -142,37 +142,45 @@ class UnmosaicTrainer(Trainer):
             **{name: part.detach() for name, part in parts.items()},
         }
 
-    @torch.no_grad()
-    def put_in_mosaic(self, photo: Tensor, noise: torch.Generator) -> Spoiled:
-        """Photos (N, 3, H, W) in [-1, 1] with regions in mosaic, some of them through JPEG."""
-        count = len(photo)
-        parts = Parts.drawn(count, self.config.sides, noise)
-        shapes = blobs(photo, noise)
-        region = (parts.pixelated(shapes) > 0.5).float()
-        seen = torch.lerp(photo, parts.pixelated(photo), region)
-        quality, chance = layers.uniform((2, count), noise)
-        packed = spoiling.jpeg((seen + 1) / 2, 70 + 28 * quality) * 2 - 1
-        seen = torch.where((chance < 0.4)[:, None, None, None], packed, seen)
-        return Spoiled(seen, parts.widened(region, noise), parts)
-
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
         """Rows: in mosaic, restored, the photo, for eight fixed training windows."""
-        generator = averages["generator"]
-        raw = self.data.batch(0xFFFF, 8, self.recipe.stages[-1].size, rank=99)
-        photo = spoiling.from_bytes(torch.from_numpy(raw["photo"])) * 2 - 1
-        device = next(generator.parameters()).device
-        spoiled = self.put_in_mosaic(photo, torch.Generator().manual_seed(1))
-        with torch.inference_mode():
-            made = restored(generator, spoiled.seen.to(device), spoiled.region.to(device))
-        return sheet([spoiled.seen, made, photo])
+        return shown(self.data, self.recipe, self.config, averages["generator"])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
         self.write(path, averages["generator"].state_dict(), "unmosaic", self.config, half)
 
 
+@torch.no_grad()
+def put_in_mosaic(photo: Tensor, sides: tuple[int, int], noise: torch.Generator) -> Spoiled:
+    """Photos (N, 3, H, W) in [-1, 1] with regions in mosaic of squares of `sides`, from the
+    smallest to the largest, some of them through JPEG."""
+    count = len(photo)
+    parts = Parts.drawn(count, sides, noise)
+    shapes = blobs(photo, noise)
+    region = (parts.pixelated(shapes) > 0.5).float()
+    seen = torch.lerp(photo, parts.pixelated(photo), region)
+    quality, chance = layers.uniform((2, count), noise)
+    packed = spoiling.jpeg((seen + 1) / 2, 70 + 28 * quality) * 2 - 1
+    seen = torch.where((chance < 0.4)[:, None, None, None], packed, seen)
+    return Spoiled(seen, parts.widened(region, noise), parts)
+
+
 def restored(generator: nn.Module, seen: Tensor, region: Tensor) -> Tensor:
     """`seen` with what the network adds, within the region alone; in full precision."""
     return seen + generator(_last(seen), region).float() * region
+
+
+def shown(data: Photos, recipe: Recipe, config: Config, *generators: nn.Module) -> Picture:
+    """Rows: in mosaic, as each of the generators restores it, and the photo, for eight fixed
+    training windows."""
+    raw = data.batch(0xFFFF, 8, recipe.stages[-1].size, rank=99)
+    photo = spoiling.from_bytes(torch.from_numpy(raw["photo"])) * 2 - 1
+    device = next(generators[0].parameters()).device
+    spoiled = put_in_mosaic(photo, config.sides, torch.Generator().manual_seed(1))
+    seen, region = spoiled.seen.to(device), spoiled.region.to(device)
+    with torch.inference_mode():
+        made = [restored(generator, seen, region) for generator in generators]
+    return sheet([spoiled.seen, *made, photo])
 
 
 def blobs(like: Tensor, noise: torch.Generator) -> Tensor:
