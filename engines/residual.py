@@ -9,7 +9,7 @@ must be where that configuration puts it, and no other. Imports no torch.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -148,3 +148,50 @@ def weights(config: ResNetConfig, blocks: Mapping[int, list[int]]) -> Iterable[t
         after += 3
     if config.outputs:
         yield f"model.{after + 1}.weight", (config.outputs, width, 7, 7)
+
+
+# ---- its channels, for students that begin with a teacher's strongest (engines/distil.py) --------
+
+
+def groups(config: ResNetConfig) -> dict[str, int]:
+    """How many channels each group of axes() has."""
+    inner = {f"block {number}": config.widest for number in range(config.blocks)}
+    sides = {
+        f"{side} {level}": config.width * 2**level
+        for side in ("down", "up")
+        for level in range(config.downs)
+    }
+    return sides | {"middle": config.widest} | inner
+
+
+def axes(config: ResNetConfig) -> dict[str, Sequence[Sequence[str]]]:
+    """Which groups of channels lie along the axes of each weight of a ResNet whose norms have no
+    weights."""
+    found: dict[str, Sequence[Sequence[str]]] = {}
+
+    def layer(place: int | str, out: str, given: str | None) -> None:
+        both = [[out], [given] if given else []]
+        name = f"model.{place}.weight"
+        found[name] = both[::-1] if name in turned(config) else both
+        found[f"model.{place}.bias"] = [[out]]
+
+    downs = [f"down {level}" for level in range(config.downs)] + ["middle"]
+    ups = ["middle"] + [f"up {level}" for level in reversed(range(config.downs))]
+    layer(1, downs[0], None)
+    for level in range(config.downs):
+        layer(4 + 3 * level, downs[level + 1], downs[level])
+    first = 4 + 3 * config.downs
+    for number in range(config.blocks):
+        layer(f"{first + number}.conv_block.1", f"block {number}", "middle")
+        layer(f"{first + number}.conv_block.5", "middle", f"block {number}")
+    first += config.blocks
+    for level in range(config.downs):
+        layer(first + 3 * level, ups[level + 1], ups[level])
+    found[f"model.{first + 3 * config.downs + 1}.weight"] = [[], [ups[-1]]]
+    return found
+
+
+def turned(config: ResNetConfig) -> list[str]:
+    """The weights of its transposed convolutions."""
+    first = 4 + 3 * config.downs + config.blocks
+    return [f"model.{first + 3 * level}.weight" for level in range(config.downs)]

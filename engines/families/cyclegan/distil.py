@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from engines.families.cyclegan.net import CycleGAN
 from engines.families.cyclegan.train import Judges, judge_loss, signed
 from engines.job import Picture
 from engines.layers import init_weights
-from engines.residual import ResNetConfig
+from engines.residual import ResNetConfig, axes, groups, turned
 from engines.training import Recipe, RecipeError, descend, sheet, told
 from engines.unpaireddata import SAMPLES, UnpairedPhotos
 
@@ -113,47 +113,3 @@ class CycleGANDistiller(DistilTrainer):
         judges = {k: v for k, v in judges.items() if k.startswith("judge")}
         state = judges | averages["student"].state_dict()
         self.write(path, state, "cyclegan", self.config, half)
-
-
-def groups(config: ResNetConfig) -> dict[str, int]:
-    """How many channels each group of axes() has."""
-    inner = {f"block {number}": config.widest for number in range(config.blocks)}
-    sides = {
-        f"{side} {level}": config.width * 2**level
-        for side in ("down", "up")
-        for level in range(config.downs)
-    }
-    return sides | {"middle": config.widest} | inner
-
-
-def axes(config: ResNetConfig) -> dict[str, Sequence[Sequence[str]]]:
-    """Which groups of channels lie along the axes of each weight of a ResNet whose norms have no
-    weights."""
-    found: dict[str, Sequence[Sequence[str]]] = {}
-
-    def layer(place: int | str, out: str, given: str | None) -> None:
-        both = [[out], [given] if given else []]
-        name = f"model.{place}.weight"
-        found[name] = both[::-1] if name in turned(config) else both
-        found[f"model.{place}.bias"] = [[out]]
-
-    downs = [f"down {level}" for level in range(config.downs)] + ["middle"]
-    ups = ["middle"] + [f"up {level}" for level in reversed(range(config.downs))]
-    layer(1, downs[0], None)
-    for level in range(config.downs):
-        layer(4 + 3 * level, downs[level + 1], downs[level])
-    first = 4 + 3 * config.downs
-    for number in range(config.blocks):
-        layer(f"{first + number}.conv_block.1", f"block {number}", "middle")
-        layer(f"{first + number}.conv_block.5", "middle", f"block {number}")
-    first += config.blocks
-    for level in range(config.downs):
-        layer(first + 3 * level, ups[level + 1], ups[level])
-    found[f"model.{first + 3 * config.downs + 1}.weight"] = [[], [ups[-1]]]
-    return found
-
-
-def turned(config: ResNetConfig) -> list[str]:
-    """The weights of its transposed convolutions."""
-    first = 4 + 3 * config.downs + config.blocks
-    return [f"model.{first + 3 * level}.weight" for level in range(config.downs)]

@@ -296,9 +296,7 @@ class Pix2PixHDTrainer(Trainer):
         batch = {name: torch.from_numpy(a).to(device) for name, a in raw.items()}
         with torch.inference_mode():
             _, made = self._drawn(generator, batch, part)
-        colours = self.data.using.table[raw["labels"][:, 0]]
-        shown = torch.from_numpy(colours).permute(0, 3, 1, 2).float() / 127.5 - 1
-        return sheet([shown, made, batch["photo"]])
+        return sheet([painted(self.data, raw), made, batch["photo"]])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
         from engines.families.pix2pixhd import Pix2PixHD as Family
@@ -334,6 +332,12 @@ class Pix2PixHDTrainer(Trainer):
             for label, rows in style.rows(objects, pooled(seen, objects.map)).items():
                 found.setdefault(label, []).append(rows)
         return style.clustered(found, self.most, self.recipe.seed)
+
+
+def painted(data: LabelledPhotos, raw: Mapping[str, np.ndarray]) -> Tensor:
+    """The label maps of a batch in their colours, (B, 3, H, W) in [-1, 1]."""
+    colours = data.using.table[raw["labels"][:, 0]]
+    return torch.from_numpy(colours).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _parts(network: Mapping[str, Any], recipe: Recipe) -> tuple[str, ...]:
