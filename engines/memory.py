@@ -24,6 +24,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 _WORDS = ("out of memory", "can't allocate memory", "not enough memory", "insufficient memory",
           "cannot allocate memory")  # fmt: skip
 _MAPPED = 32 << 20  # bytes from which the C library asks the system for a piece of its own
+GAPS = 0.25  # measured: what lies unused between smaller pieces, as a share of them
+LOADED = 25 << 20  # measured: code and tables of torch that a first pass reads in, once for all
 
 
 class PassTooLarge(MemoryError):
@@ -109,8 +111,9 @@ def trim() -> None:
 def pass_bytes(
     module: nn.Module, inputs: Sequence[Any], named: Mapping[str, Any], gradients: bool = False
 ) -> int | None:
-    """The most bytes that are alive at once during `module(*inputs, **named)`, beside
-    weights and inputs. None for a network whose way depends on numbers, which fake tensors lack."""
+    """The most bytes by which the process grows during `module(*inputs, **named)`, if that is its
+    first pass, beside weights and inputs. None for a network whose way depends on numbers, which
+    fake tensors lack."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     watch = _Watch()
@@ -128,7 +131,7 @@ def pass_bytes(
                 functional_call(module, state, tuple(given), extra)
     except (RuntimeError, NotImplementedError, TypeError, ValueError, AttributeError):
         return None
-    return int(watch.peak)
+    return LOADED + int(watch.peak)
 
 
 def _fake(value: Any) -> Any:
@@ -185,7 +188,8 @@ class _Watch(TorchDispatchMode):
     def _add(self, count: int) -> None:
         self._now[count >= _MAPPED] += count
         self._kept = min(max(self._kept, self._now[False]), 2 * _MAPPED)
-        self.peak = max(self.peak, self._now[True] + max(self._now[False], self._kept))
+        small = max(self._now[False] * (1 + GAPS), self._kept)
+        self.peak = max(self.peak, self._now[True] + small)
 
     def _gone(self, key: int, count: int) -> None:
         self._alive.discard(key)

@@ -44,7 +44,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, Any]]] = {
         "ageing.adding:AgeingAdder",
         AGES,
         {"groups": ["young", "old"], "z": 6, "width": 4, "hidden": 8, "dense": 8, "maps": 8,
-         "levels": 2, "discriminator_width": 4},
+         "levels": 2, "discriminator_width": 4, "patch_width": 4},
         {"identity": 0.0, "slope_every": 2},
     ),
     "dagan": (

@@ -3,9 +3,11 @@ known age alone.
 
 As the discriminator of Antipov et al. 2017 this one is told an age and says whether a photo is real
 and of that age; real photos that are said to be of another age teach it to look at the age (Reed et
-al. 2016, "Generative Adversarial Text to Image Synthesis"). Beside it stands a critic that reads
-the age, as the class head of StarGAN's discriminator does (Choi et al. 2018). What is added is kept
-small, nothing is to be added at the photo's own age, and the person is kept.
+al. 2016, "Generative Adversarial Text to Image Synthesis"). A second one sees patches alone (Isola
+et al. 2017). Beside them stands a critic that reads the age, as the class head of StarGAN's
+discriminator does (Choi et al. 2018); it also learns to read from what is drawn how old the photo
+was, and so to look past marks that no photo has. What is added is kept small, colours more so than
+light, nothing is to be added at the photo's own age, and the person is kept.
 """
 
 from __future__ import annotations
@@ -39,15 +41,18 @@ _NETWORK: dict[str, Any] = {
     "maps": 24,
     "levels": 5,
     "discriminator_width": 32,
+    "patch_width": 16,
 }
 _LOSSES: dict[str, Any] = {
     "gan": 1.0,
-    "class": 0.5,  # of the age that the critic is to see
-    "change": 2.0,  # mean absolute size of what is added
+    "patch": 1.0,
+    "class": 0.1,  # of the age that the critic is to see
+    "change": 1.0,  # mean absolute size of what is added
+    "colour": 2.0,  # the same of what it changes in the colours
     "own": 10.0,  # the same at the photo's own age
     "identity": 1.0,  # distance of embeddings of the photo and of what becomes of it
     "reader": 0.5,
-    "slope": 5.0,  # gamma of R1 (Mescheder et al. 2018)
+    "slope": 0.5,  # gamma of R1 (Mescheder et al. 2018)
     "slope_every": 8,  # steps
     "moved": 0.06,  # share of the side by which the discriminator's pictures are moved at random
 }
@@ -66,7 +71,7 @@ class AgeingAdder(Trainer):
     """One step of the critic, of the discriminator, and of encoder and generator. Photos of an age
     that nobody told are left out."""
 
-    nets = ("net", "discriminator", "critic")
+    nets = ("net", "discriminator", "patches", "critic")
     averaged = ("net",)
 
     def __init__(self, recipe: Recipe, data: LabelledFaces) -> None:
@@ -74,7 +79,7 @@ class AgeingAdder(Trainer):
         network = told(_NETWORK, recipe.network)
         self.losses = told(_LOSSES, recipe.losses)
         groups = names(network.pop("groups"), data.attributes, "age groups")
-        width = network.pop("discriminator_width")
+        width, patch_width = network.pop("discriminator_width"), network.pop("patch_width")
         self.config = replace(Config(groups, **network), reader=True, adds=True)
         self.person = embedder.installed() if self.losses["identity"] else None
         if self.losses["identity"] and self.person is None:
@@ -86,11 +91,16 @@ class AgeingAdder(Trainer):
         self.discriminator = Discriminator(
             len(groups), self.config.size, width, self.config.levels, norm=False
         )
-        self._bare = self.discriminator  # without Fabric, in full precision: for slopes
+        self.patches = layers.PatchDiscriminator(3, patch_width, 2, "none")
+        for layer in (*self.discriminator.modules(), *self.patches.modules()):
+            if isinstance(layer, nn.Conv2d):  # without norms they begin as loud as their input
+                nn.init.kaiming_normal_(layer.weight, 0.2)
+        self._bare = self.discriminator, self.patches  # in full precision: for slopes
         self.critic, optimiser = taught.critic(len(groups))
         self.optimisers = {
             "net": torch.optim.Adam(self.net.parameters(), 2e-4, (0.5, 0.99)),
             "discriminator": torch.optim.Adam(self.discriminator.parameters(), 2e-4, (0.5, 0.99)),
+            "patches": torch.optim.Adam(self.patches.parameters(), 2e-4, (0.5, 0.99)),
             "critic": optimiser,
         }
 
@@ -113,19 +123,26 @@ class AgeingAdder(Trainer):
         photo = batch["photo"].contiguous(memory_format=torch.channels_last)
         label, wanted = batch["labels"], batch["wanted"]
         seed_dropout(noise)
-        critic = self.critic, self.optimisers["critic"]
-        found = {"critic": self._read(fabric, photo, label, noise)}
         made, ages = (x.float() for x in self.net(photo, wanted))
-        found["D"] = self._discriminate(fabric, photo, made.detach(), batch, noise)
-        self.discriminator.requires_grad_(False)
-        said = self.discriminator(self._moved(made, noise), wanted).float()
-        self.discriminator.requires_grad_(True)
+        found = {"critic": self._read(fabric, photo, made.detach(), label, noise)}
+        found |= self._discriminate(fabric, photo, made.detach(), batch, noise)
+        judges = self.discriminator, self.patches
+        for judge in judges:
+            judge.requires_grad_(False)
+        seen = self._moved(made, noise)
+        said, patches = self.discriminator(seen, wanted).float(), self.patches(seen).float()
+        for judge in judges:
+            judge.requires_grad_(True)
         stays = (label * wanted).sum(1)
-        change = (made - photo).abs().mean((1, 2, 3))
+        added = made - photo
+        change = added.abs().mean((1, 2, 3))
+        read = self.critic(taught.seen(made, noise)).float()
         parts = {
             "gan": F.softplus(-said).mean(),
-            "class": F.cross_entropy(critic[0](taught.seen(made, noise)).float(), wanted.argmax(1)),
+            "patch": F.softplus(-patches).mean(),
+            "class": F.cross_entropy(read, wanted.argmax(1)),
             "change": change.mean(),
+            "colour": (added - added.mean(1, keepdim=True)).abs().mean(),
             "own": (change * stays).mean(),
             "reader": F.cross_entropy(ages, label.argmax(1)),
         }
@@ -135,14 +152,18 @@ class AgeingAdder(Trainer):
         descend(fabric, total, self.optimisers["net"])
         return found | {name: part.detach() for name, part in parts.items()}
 
-    def _read(self, fabric: Fabric, photo: Tensor, label: Tensor, noise: torch.Generator) -> Tensor:
-        """One step of the critic. Its loss."""
+    def _read(
+        self, fabric: Fabric, photo: Tensor, made: Tensor, label: Tensor, noise: torch.Generator
+    ) -> Tensor:
+        """One step of the critic. Its loss on the photos."""
         self.critic.train()
-        said = self.critic(taught.seen(photo, noise)).float()
-        wrong = F.cross_entropy(said, label.argmax(1), label_smoothing=0.1)
-        descend(fabric, wrong, self.optimisers["critic"])
+        said = self.critic(taught.seen(torch.cat((photo, made)), noise)).float()
+        real, drawn = (
+            F.cross_entropy(part, label.argmax(1), label_smoothing=0.1) for part in said.chunk(2)
+        )
+        descend(fabric, real + drawn / 2, self.optimisers["critic"])
         self.critic.eval()
-        return wrong.detach()
+        return real.detach()
 
     def _moved(self, photo: Tensor, noise: torch.Generator) -> Tensor:
         return layers.moved(photo, float(self.losses["moved"]), noise, light=0.0)
@@ -154,25 +175,24 @@ class AgeingAdder(Trainer):
         made: Tensor,
         batch: Mapping[str, Tensor],
         noise: torch.Generator,
-    ) -> Tensor:
+    ) -> dict[str, Tensor]:
+        """One step of both discriminators. Their losses."""
         label, wanted, other = batch["labels"], batch["wanted"], batch["other"]
-        real = self._moved(photo, noise)
-        seen = torch.cat((real, self._moved(made, noise), real))
+        real, drawn = self._moved(photo, noise), self._moved(made, noise)
+        seen = torch.cat((real, drawn, real))
         said = self.discriminator(seen, torch.cat((label, wanted, other))).float()
-        right, drawn, wrong = said.view(3, -1)
+        right, wrong, untrue = said.view(3, -1)
         differs = 1 - (label * other).sum(1)
-        terms = [
-            F.softplus(-right).mean(),
-            F.softplus(drawn).mean() / 2,
-            (F.softplus(wrong) * differs).mean() / 2,
-        ]
-        loss = torch.stack(terms).sum()
-        total = loss
+        untrue = (F.softplus(untrue) * differs).mean()
+        whole = F.softplus(-right).mean() + (F.softplus(wrong).mean() + untrue) / 2
+        right, wrong = self.patches(seen[: 2 * len(real)]).float().chunk(2)
+        patch = F.softplus(-right).mean() + F.softplus(wrong).mean()
+        total = whole + patch
         if self.turn():
             every, gamma = int(self.losses["slope_every"]), float(self.losses["slope"])
-            total = loss + gamma / 2 * every * _slope(self._bare, real, label)
-        descend(fabric, total, self.optimisers["discriminator"])
-        return loss.detach()
+            total = total + gamma / 2 * every * _slope(self._bare, real, label)
+        descend(fabric, total, self.optimisers["discriminator"], self.optimisers["patches"])
+        return {"D": whole.detach(), "P": patch.detach()}
 
     def _far(self, photo: Tensor, made: Tensor) -> Tensor:
         assert self.person is not None
@@ -198,9 +218,11 @@ class AgeingAdder(Trainer):
         self.write(path, averages["net"].state_dict(), "aging", self.config, half)
 
 
-def _slope(judge: nn.Module, photo: Tensor, label: Tensor) -> Tensor:
-    """The mean square of the gradient of what is said of photos, by their pixels."""
+def _slope(judges: tuple[nn.Module, nn.Module], photo: Tensor, label: Tensor) -> Tensor:
+    """The mean squares of the gradients of what both say of photos, by their pixels; of patches
+    the mean."""
+    whole, patches = judges
     photo = photo.detach().requires_grad_(True)
-    said = judge(photo, label).float().sum()
-    (gradient,) = torch.autograd.grad(said, photo, create_graph=True)
-    return gradient.square().sum((1, 2, 3)).mean()
+    said = whole(photo, label).float().sum(), patches(photo).float().mean((1, 2, 3)).sum()
+    found = [torch.autograd.grad(part, photo, create_graph=True)[0] for part in said]
+    return torch.stack([g.square().sum((1, 2, 3)).mean() for g in found]).sum()

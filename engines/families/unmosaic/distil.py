@@ -46,11 +46,11 @@ class UnmosaicDistiller(DistilTrainer):
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
         """Rows: in mosaic, as the teacher restores it, as the student does, and the photo."""
-        nets = (net.net for net in (self.teacher, averages["student"]))
+        nets = [net.get_submodule("net") for net in (self.teacher, averages["student"])]
         return shown(self.data, self.recipe, self.config, *nets)
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        state = averages["student"].net.state_dict()
+        state = averages["student"].get_submodule("net").state_dict()
         self.write(path, state, "unmosaic", self.config, half)
 
 
