@@ -361,6 +361,25 @@ def train(
     yield Result((run.sample(None),), (str(run.export()),), time.monotonic() - begin)
 
 
+def _noted(path: Path, row: Mapping[str, float]) -> None:
+    """Add a row to a table, which gets the columns that it lacks."""
+    rows: list[Mapping[str, object]] = [row]
+    names, how = list(row), "w"
+    if path.exists():
+        with path.open(newline="") as file:
+            known, *old = csv.reader(file)
+        names = known + [name for name in row if name not in known]
+        if names == known:
+            how = "a"
+        else:
+            rows = [*(dict(zip(known, values)) for values in old), row]
+    with path.open(how, newline="") as file:
+        writer = csv.DictWriter(file, names)
+        if how == "w":
+            writer.writeheader()
+        writer.writerows(rows)
+
+
 class _Run:
     """The live side of one training on one rank."""
 
@@ -505,13 +524,7 @@ class _Run:
     def note(self, done: int, losses: Mapping[str, Tensor]) -> str:
         self.row = {name: round(float(value), 5) for name, value in losses.items()}
         if self.fabric.global_rank == 0:
-            path = self.out / "losses.csv"
-            fresh = not path.exists()
-            with path.open("a", newline="") as file:
-                writer = csv.writer(file)
-                if fresh:
-                    writer.writerow(["step", *self.row])
-                writer.writerow([done, *self.row.values()])
+            _noted(self.out / "losses.csv", {"step": done, **self.row})
         return " ".join(f"{name} {value:.3f}" for name, value in self.row.items())
 
     def sample(self, done: int | None) -> Picture:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -75,6 +76,26 @@ def test_the_generator_trains_on_top_of_them(damsm: Path, tmp_path: Path, side: 
     assert {key.split(".")[0] for key in opened.keys()} == set(configs.PARTS)  # noqa: SIM118
     before, after = open_checkpoint(damsm).tensors(), opened.tensors()
     assert all(torch.equal(before[key], after[key]) for key in before)  # frozen
+
+
+def test_pixels_teach_alone_for_as_long_as_is_asked(damsm: Path, tmp_path: Path) -> None:
+    losses = {"slope_every": 2, "pixel": 1.0, "alone": 2}
+    recipe = replace(gan_recipe(damsm, 4, 64), losses=losses)
+    data = shapes(12, 64)
+    torch.manual_seed(1)
+    trainer = AttnGANTrainer(recipe, data)
+    assert trainer.turn() == "alone"
+    trainer.done = 2
+    assert trainer.turn() == "slope"
+    trainer.done = 3
+    assert trainer.turn() == ""
+    list(train(recipe, tmp_path, data, "cpu"))
+    with (tmp_path / "losses.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [bool(row["D64"]) for row in rows] == [False, False, True, True]
+    assert all(row["pixel"] and row["divergence"] for row in rows)
+    with pytest.raises(RecipeError, match="cannot teach alone"):
+        AttnGANTrainer(replace(recipe, losses={"alone": 2}), data)
 
 
 def test_other_words_than_the_encoders_are_refused(damsm: Path) -> None:

@@ -52,7 +52,7 @@ _LOSSES: dict[str, Any] = {
     "own": 10.0,  # the same at the photo's own age
     "identity": 1.0,  # distance of embeddings of the photo and of what becomes of it
     "reader": 0.5,
-    "slope": 0.5,  # gamma of R1 (Mescheder et al. 2018)
+    "slope": 0.1,  # gamma of R1 (Mescheder et al. 2018)
     "slope_every": 8,  # steps
     "moved": 0.06,  # share of the side by which the discriminator's pictures are moved at random
 }
@@ -95,7 +95,7 @@ class AgeingAdder(Trainer):
         for layer in (*self.discriminator.modules(), *self.patches.modules()):
             if isinstance(layer, nn.Conv2d):  # without norms they begin as loud as their input
                 nn.init.kaiming_normal_(layer.weight, 0.2)
-        self._bare = self.discriminator, self.patches  # in full precision: for slopes
+        self._bare = self.discriminator  # without Fabric, in full precision: for slopes
         self.critic, optimiser = taught.critic(len(groups))
         self.optimisers = {
             "net": torch.optim.Adam(self.net.parameters(), 2e-4, (0.5, 0.99)),
@@ -218,11 +218,9 @@ class AgeingAdder(Trainer):
         self.write(path, averages["net"].state_dict(), "aging", self.config, half)
 
 
-def _slope(judges: tuple[nn.Module, nn.Module], photo: Tensor, label: Tensor) -> Tensor:
-    """The mean squares of the gradients of what both say of photos, by their pixels; of patches
-    the mean."""
-    whole, patches = judges
+def _slope(judge: nn.Module, photo: Tensor, label: Tensor) -> Tensor:
+    """The mean square of the gradient of what is said of photos, by their pixels."""
     photo = photo.detach().requires_grad_(True)
-    said = whole(photo, label).float().sum(), patches(photo).float().mean((1, 2, 3)).sum()
-    found = [torch.autograd.grad(part, photo, create_graph=True)[0] for part in said]
-    return torch.stack([g.square().sum((1, 2, 3)).mean() for g in found]).sum()
+    said = judge(photo, label).float().sum()
+    (gradient,) = torch.autograd.grad(said, photo, create_graph=True)
+    return gradient.square().sum((1, 2, 3)).mean()

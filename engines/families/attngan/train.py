@@ -64,6 +64,7 @@ _LOSSES: dict[str, Any] = {
     "even": True,
     "divergence": 0.1,
     "pixel": 0.0,  # mean absolute difference to the photo, for captions that tell all of it
+    "alone": 0,  # steps at the beginning in which the pixels alone teach the generator
     "slope": 2.0,  # gamma of R1
     "slope_every": 4,  # steps
     "move": 0.125,  # what discriminators see: moves and holes, as shares of the side
@@ -163,6 +164,8 @@ class AttnGANTrainer(Trainer):
         self.losses = told(_LOSSES, recipe.losses)
         if network["norm"] and self.losses["slope"]:
             raise RecipeError("Discriminators with batch norms take no slope; set it to 0.")
+        if self.losses["alone"] and not self.losses["pixel"]:
+            raise RecipeError("The pixels cannot teach alone where their loss weighs nothing.")
         self.smooth = _smooth(self.losses)
         known, self.encoders = _encoders(recipe, tuple(data.vocabulary))
         self.config = replace(
@@ -191,6 +194,8 @@ class AttnGANTrainer(Trainer):
         made: Painted = self.generator(*self._chance(len(same), noise, fabric.device, said))
         pictures = [p.float() for p in made.pictures]
         photos = [_sized(batch["photo"], p.shape[-1]) for p in pictures]
+        if self.alone:
+            return self._learn(fabric, made, {"pixel": _off(pictures, photos)})
         found = self._discriminate(fabric, photos, pictures, said, same, noise)
         return found | self._generate(fabric, made, pictures, photos, said, same, noise)
 
@@ -206,7 +211,16 @@ class AttnGANTrainer(Trainer):
         self.encoders.image_encoder.to(batch["said"].device)
         return Said(batch["sentence"], batch["said"], padding(batch["words"], batch["lengths"]))
 
-    def turn(self) -> bool:
+    def turn(self) -> str:
+        """What the step does beside the usual."""
+        return "alone" if self.alone else "slope" if self.slopes else ""
+
+    @property
+    def alone(self) -> bool:
+        return self.done < int(self.losses["alone"])
+
+    @property
+    def slopes(self) -> bool:
         """Whether the step holds the slope on photos."""
         every = int(self.losses["slope_every"])
         return bool(self.losses["slope"]) and self.done % every == 0
@@ -248,7 +262,7 @@ class AttnGANTrainer(Trainer):
         ]
         found = {f"D{photo.shape[-1]}": t.detach() for photo, t in zip(photos, terms)}
         gamma, every = float(self.losses["slope"]), int(self.losses["slope_every"])
-        if self.turn():
+        if self.slopes:
             slopes = [
                 _slope(partial(self._bare, n), self._seen(photo, noise), said.sentence)
                 for n, photo in enumerate(photos)
@@ -280,14 +294,19 @@ class AttnGANTrainer(Trainer):
         parts = {
             "gan": losses.generator_loss(stages, shown, said.sentence),
             "matching": told + whole,
-            "divergence": losses.divergence(made.mean.float(), made.log_variance.float()),
         }
         if self.losses["pixel"]:
-            parts["pixel"] = torch.stack([F.l1_loss(p, q) for p, q in zip(pictures, photos)]).sum()
+            parts["pixel"] = _off(pictures, photos)
+        found = self._learn(fabric, made, parts)
+        self.judges.requires_grad_(True)
+        return found
+
+    def _learn(self, fabric: Fabric, made: Painted, parts: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The generator's step by the losses that are told, and by the divergence."""
+        parts["divergence"] = losses.divergence(made.mean.float(), made.log_variance.float())
         weights = {"gan": 1.0} | self.losses
         loss = torch.stack([float(weights[n]) * p for n, p in parts.items()]).sum()
         descend(fabric, loss, self.optimisers["generator"])
-        self.judges.requires_grad_(True)
         return {name: value.detach() for name, value in parts.items()}
 
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
@@ -359,6 +378,10 @@ def _slope(judge: losses.Judge, photo: Tensor, sentence: Tensor) -> Tensor:
     said = torch.stack([logits.float().sum() for logits in judge(photo, sentence)]).sum()
     (gradient,) = torch.autograd.grad(said, photo, create_graph=True)
     return gradient.float().square().sum((1, 2, 3)).mean()
+
+
+def _off(pictures: list[Tensor], photos: list[Tensor]) -> Tensor:
+    return torch.stack([F.l1_loss(p, q) for p, q in zip(pictures, photos)]).sum()
 
 
 def _alike(batch: dict[str, Tensor]) -> Tensor:
