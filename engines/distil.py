@@ -85,12 +85,17 @@ class DistilTrainer(Trainer):
     """What a family's trainer of students derives from: it sets recipe, teacher and student.
 
     [losses]  weights: pixel, slope
+
+    places  in how many of a period of its grid, drawn by chance, the teacher sees the first of a
+            pass's arguments; 0: where it is
+    even    keep the student's transposed convolutions even (layers.even_doublings)
     """
 
     nets = ("student",)
     averaged = ("student",)
     teacher: nn.Module
     student: nn.Module
+    places, period, even = 0, 1, False
 
     def pair(self, recipe: Recipe, teacher: nn.Module, student: nn.Module) -> None:
         self.recipe, self.teacher, self.student = recipe, teacher, student
@@ -103,7 +108,12 @@ class DistilTrainer(Trainer):
 
     def answer(self, arguments: tuple[Any, ...], noise: torch.Generator) -> Tensor:
         """What the student is to learn from the teacher about one pass; without gradients."""
-        return self.teacher(*arguments).float()
+        if not self.places:
+            return self.teacher(*arguments).float()
+        given, *others = arguments
+        return everywhere(
+            lambda moved: self.teacher(moved, *others), given, self.period, self.places, noise
+        )
 
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
@@ -120,7 +130,15 @@ class DistilTrainer(Trainer):
         }
         loss = torch.stack([self.weights[name] * part for name, part in parts.items()]).sum()
         descend(fabric, loss, self.optimisers["student"])
+        if self.even:
+            layers.even_doublings(self.student)
         return {name: part.detach() for name, part in parts.items()}
+
+    def learnt(self, averages: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+        """The student's weights as they are written."""
+        if self.even:  # of what the training began with some is left in the average
+            layers.even_doublings(averages["student"])
+        return averages["student"].state_dict()
 
 
 def _slopes(off: Tensor) -> Tensor:

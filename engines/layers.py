@@ -195,6 +195,16 @@ def receptive_field(convolutions: Sequence[tuple[int, int]]) -> int:
     return field
 
 
+def seen_on_the_way(main: nn.Sequential, x: Tensor, kind: type[nn.Module]) -> list[Tensor]:
+    """The output of every layer of a kind; the last comes last."""
+    found = []
+    for layer in main:
+        x = layer(x)
+        if isinstance(layer, kind):
+            found.append(x)
+    return found
+
+
 def features(discriminator: nn.Module, x: Tensor) -> list[Tensor]:
     """The output of every activation of a patch or pixel discriminator, then its scores."""
     layers = discriminator.get_submodule("model" if hasattr(discriminator, "model") else "net")

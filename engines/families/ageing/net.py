@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engines.families.ageing.config import Config
-from engines.layers import SameConv
+from engines.layers import SameConv, seen_on_the_way
 
 EPS = 1e-3  # of Keras's batch norms
 
@@ -41,12 +41,7 @@ class Encoder(nn.Module):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """What it sees at 1/2, 1/4, ... of the size."""
-        found = []
-        for layer in self.main:
-            x = layer(x)
-            if isinstance(layer, nn.LeakyReLU):
-                found.append(x)
-        return found
+        return seen_on_the_way(self.main, x, nn.LeakyReLU)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.told(self.main(x))

@@ -11,8 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from engines import layers
-from engines.distil import DistilTrainer, begin, everywhere, open_teacher
+from engines.distil import DistilTrainer, begin, open_teacher
 from engines.families.cyclegan import CycleGAN as Family
 from engines.families.cyclegan.config import Config, JudgeConfig
 from engines.families.cyclegan.net import CycleGAN
@@ -68,20 +67,10 @@ class CycleGANDistiller(DistilTrainer):
     def asked(self, batch: Mapping[str, Tensor], noise: torch.Generator) -> list[tuple[Any, ...]]:
         return [(signed(batch["a"]), "ab"), (signed(batch["b"]), "ba")]
 
-    def answer(self, arguments: tuple[Any, ...], noise: torch.Generator) -> Tensor:
-        if not self.places:
-            return super().answer(arguments, noise)
-        photo, part = arguments
-        return everywhere(
-            lambda moved: self.teacher(moved, part), photo, self.period, self.places, noise
-        )
-
     def step(
         self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
     ) -> dict[str, Tensor]:
         found = super().step(fabric, batch, noise)
-        if self.even:
-            layers.even_doublings(self.student)
         if "judges" in self.nets:
             found["judges"] = self.teach_judges(fabric, batch)
         return found
@@ -107,9 +96,7 @@ class CycleGANDistiller(DistilTrainer):
         return sheet(rows)
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        if self.even:  # of what the training began with some is left in the average
-            layers.even_doublings(averages["student"])
         judges = averages.get("judges", self.teacher).state_dict()
         judges = {k: v for k, v in judges.items() if k.startswith("judge")}
-        state = judges | averages["student"].state_dict()
+        state = judges | self.learnt(averages)
         self.write(path, state, "cyclegan", self.config, half)

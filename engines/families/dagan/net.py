@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engines.families.dagan.config import Config
-from engines.layers import SameConv
+from engines.layers import SameConv, seen_on_the_way
 
 
 def _halving(widths: list[int]) -> nn.Sequential:
@@ -37,12 +37,7 @@ class Encoder(nn.Module):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """What it sees at 1/2, 1/4, ... of the size; the code comes last."""
-        found = []
-        for layer in self.main:
-            x = layer(x)
-            if isinstance(layer, nn.ReLU):
-                found.append(x)
-        return found
+        return seen_on_the_way(self.main, x, nn.ReLU)
 
 
 class Locator(nn.Module):

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from engines import layers
-from engines.distil import DistilTrainer, begin, everywhere, open_teacher
+from engines.distil import DistilTrainer, begin, open_teacher
 from engines.families.pix2pixhd import Pix2PixHD as Family
 from engines.families.pix2pixhd.config import Config
 from engines.families.pix2pixhd.net import Pix2PixHD, generator_input, one_hot
@@ -28,9 +26,7 @@ SAMPLES = 0xFFFF
 class Pix2PixHDDistiller(DistilTrainer):
     """Of a global generator with instance norms alone.
 
-    [network]  width; the rest is the teacher's; places: in how many of a period of its grid, drawn
-    by chance, the teacher sees each label map (0: where it is); even: keep the student's transposed
-    convolutions even (layers.even_doublings).
+    [network]  width; the rest is the teacher's; places, even: see DistilTrainer
     """
 
     def __init__(self, recipe: Recipe, data: LabelledPhotos) -> None:
@@ -42,6 +38,7 @@ class Pix2PixHDDistiller(DistilTrainer):
             raise RecipeError(f"The teacher knows {config.labels} classes, not {len(data.using)}.")
         network = told({"width": config.width, "places": 0, "even": False}, recipe.network)
         self.places, self.even = int(network["places"]), bool(network["even"])
+        self.period = config.multiple_of
         self.data = data
         native = recipe.stages[-1].size
         self.config = replace(config, width=network["width"], native=(native[0], native[1]))
@@ -64,19 +61,6 @@ class Pix2PixHDDistiller(DistilTrainer):
         hot = one_hot(batch["labels"], self.config.labels)
         return generator_input(hot, batch["objects"] if self.config.edges else None, None)
 
-    def answer(self, arguments: tuple[Any, ...], noise: torch.Generator) -> Tensor:
-        if not self.places:
-            return super().answer(arguments, noise)
-        return everywhere(self.teacher, arguments[0], self.config.multiple_of, self.places, noise)
-
-    def step(
-        self, fabric: Fabric, batch: dict[str, Tensor], noise: torch.Generator
-    ) -> dict[str, Tensor]:
-        found = super().step(fabric, batch, noise)
-        if self.even:
-            layers.even_doublings(self.student)
-        return found
-
     def samples(self, averages: Mapping[str, nn.Module]) -> Picture:
         """Rows: label map, the teacher's picture, the student's, the photo."""
         device = next(self.student.parameters()).device
@@ -88,6 +72,4 @@ class Pix2PixHDDistiller(DistilTrainer):
         return sheet([painted(self.data, raw), *made, batch["photo"]])
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
-        if self.even:  # of what the training began with some is left in the average
-            layers.even_doublings(averages["student"])
-        self.write(path, averages["student"].state_dict(), "pix2pixhd", self.config, half)
+        self.write(path, self.learnt(averages), "pix2pixhd", self.config, half)
