@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from statistics import median
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -20,6 +20,15 @@ PROBE = 256  # pixels: side of the picture that the speed is measured on
 Pass = Callable[[Tensor], Tensor]
 clock = time.perf_counter
 T = TypeVar("T")
+
+
+class Pace(NamedTuple):
+    """Multiply-adds and copied bytes in a second, and seconds that the first pass of a size takes
+    besides: a processor's library makes itself code for every size."""
+
+    macs: float
+    copied: float
+    begin: float
 
 
 @dataclass
@@ -42,10 +51,8 @@ def watched(
         yield Progress(steps.done, steps.total, note)
 
 
-def speed(
-    model: Model, key: str, look: Pass, macs: float, copy: Pass, moved: float
-) -> tuple[float, float]:
-    """(multiply-adds, copied bytes) in a second.
+def speed(model: Model, key: str, look: Pass, macs: float, copy: Pass, moved: float) -> Pace:
+    """How fast a model looks, measured once for each key.
 
     key   under which it is remembered
     look  a picture (1, 3, H, W) in [0, 1] -> a number, by `macs` multiply-adds per pixel there and
@@ -57,14 +64,14 @@ def speed(
     return model.memo[f"speed {key}"]
 
 
-def _measured(
-    model: Model, look: Pass, macs: float, copy: Pass, moved: float
-) -> tuple[float, float]:
+def _measured(model: Model, look: Pass, macs: float, copy: Pass, moved: float) -> Pace:
     x = torch.rand((1, 3, PROBE, PROBE), generator=torch.Generator().manual_seed(0))
     x = x.to(model.device).requires_grad_()
-    looking = median(_seconds(model, look, x) for _ in range(3))  # the first one prepares
+    first, *later = (_seconds(model, look, x) for _ in range(3))
+    looking = median((first, *later))
     copying = min(_seconds(model, copy, x) for _ in range(2))
-    return macs * PROBE**2 / looking, moved * PROBE**2 / max(copying, 1e-6)
+    begin = max(0.0, first - looking)
+    return Pace(macs * PROBE**2 / looking, moved * PROBE**2 / max(copying, 1e-6), begin)
 
 
 def _seconds(model: Model, run: Pass, x: Tensor) -> float:

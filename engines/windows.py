@@ -61,6 +61,11 @@ class Grid:
         rows, columns = (self._spans(length, tile, noise) for length in size)
         return [Window(r, c) for r in rows for c in columns]
 
+    def sizes(self, size: Sequence[int], tile: int) -> int:
+        """How many windows of different sizes there are, if the cut begins at the corner."""
+        windows = self.windows(size, tile or max(size))
+        return len({tuple(s[3] - s[2] for s in (w.rows, w.columns)) for w in windows})
+
     def _spans(self, length: int, tile: int, noise: torch.Generator | None) -> list[Span]:
         step = max(self.multiple, tile // self.multiple * self.multiple)
         first = step

@@ -273,7 +273,7 @@ def test_a_plan_counts_the_pictures_of_a_strip(
 ) -> None:
     engine, path = model
     card = engine.describe(path, "neural_style")
-    monkeypatch.setattr(pace, "speed", lambda *_: (2e10, 1e12))
+    monkeypatch.setattr(pace, "speed", lambda *_: pace.Pace(2e10, 1e12, 0.0))
     given = {"photo": picture(1, 300, 300), "style": picture(2), "style2": picture(3)}
     values = {"longest": 300, "steps": 100, "tiles": "256"}
 
@@ -284,7 +284,11 @@ def test_a_plan_counts_the_pictures_of_a_strip(
         assert found is not None
         return int(found[1])
 
-    assert seconds(strip="3") == pytest.approx(3 * seconds(), abs=2)
+    once = seconds()
+    assert seconds(strip="3") == pytest.approx(3 * once, abs=2)
+    # four windows of 300 pixels in tiles of 256, no two alike
+    monkeypatch.setattr(pace, "speed", lambda *_: pace.Pace(2e10, 1e12, 5.0))
+    assert seconds() == pytest.approx(once + 4 * 5, abs=1)
 
 
 def test_a_class_is_asked_for_by_its_name(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ and of that age; real photos that are said to be of another age teach it to look
 al. 2016, "Generative Adversarial Text to Image Synthesis"). A second one sees patches alone (Isola
 et al. 2017). Beside them stands a critic that reads the age, as the class head of StarGAN's
 discriminator does (Choi et al. 2018); it also learns to read from what is drawn how old the photo
-was, and so to look past marks that no photo has. What is added is kept small, colours more so than
-light, nothing is to be added at the photo's own age, and the person is kept.
+was, and so to look past marks that no photo has. What is added is kept small and smooth, colours
+more so than light, nothing is to be added at the photo's own age, and the person is kept.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ _LOSSES: dict[str, Any] = {
     "class": 0.1,  # of the age that the critic is to see
     "change": 1.0,  # mean absolute size of what is added
     "colour": 2.0,  # the same of what it changes in the colours
-    "own": 10.0,  # the same at the photo's own age
+    "smooth": 8.0,  # of the differences between neighbouring pixels of what is added
+    "own": 10.0,  # mean absolute size of what is added at the photo's own age
     "identity": 1.0,  # distance of embeddings of the photo and of what becomes of it
     "reader": 0.5,
     "slope": 0.1,  # gamma of R1 (Mescheder et al. 2018)
@@ -143,6 +144,7 @@ class AgeingAdder(Trainer):
             "class": F.cross_entropy(read, wanted.argmax(1)),
             "change": change.mean(),
             "colour": (added - added.mean(1, keepdim=True)).abs().mean(),
+            "smooth": _slopes(added),
             "own": (change * stays).mean(),
             "reader": F.cross_entropy(ages, label.argmax(1)),
         }
@@ -216,6 +218,11 @@ class AgeingAdder(Trainer):
 
     def export(self, averages: Mapping[str, nn.Module], path: Path, half: bool) -> None:
         self.write(path, averages["net"].state_dict(), "aging", self.config, half)
+
+
+def _slopes(added: Tensor) -> Tensor:
+    across, down = added[..., 1:] - added[..., :-1], added[..., 1:, :] - added[..., :-1, :]
+    return across.abs().mean() + down.abs().mean()
 
 
 def _slope(judge: nn.Module, photo: Tensor, label: Tensor) -> Tensor:

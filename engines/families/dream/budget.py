@@ -26,12 +26,14 @@ SCATTERED, WHOLE = 1.5, 1.05  # measured: what maps below and above that take of
 
 @dataclass(frozen=True)
 class Room:
-    """How one octave is worked on. tile 0: whole; `macs` of one step."""
+    """How one octave is worked on. tile 0: whole; `macs` of one step; `sizes` of windows that are
+    looked at."""
 
     size: Size
     tile: int
     bytes: float
     macs: float
+    sizes: int = 1
 
 
 def room(model: Model, setting: Setting, size: Size, tiles: str, guide: Size | None) -> Room:
@@ -40,13 +42,15 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, guide: Size | N
     pixels = size[0] * size[1]
     one = cost(model.config, _layers(model, setting))
     kept = pixels * PICTURE * COPIES + _weights(model, setting)
-    rim = Grid(model.config, setting.layers).rim
+    grid = Grid(model.config, setting.layers)
+    rim = grid.rim
     each = one.bytes * SCRATCH.get(model.device.type, 1.0)
     tile = chosen_tile(tiles, size, SHARE * free - kept, each, rim)
     window = min(pixels, (tile + 2 * rim) ** 2) if tile else pixels
     macs = one.macs * pixels * looked_at(size, tile, rim)
     macs += _products(model, setting, size, guide) if guide else 0
-    return Room(size, tile, kept + one.bytes * window * _scratch(model, window, tile), macs)
+    held = kept + one.bytes * window * _scratch(model, window, tile)
+    return Room(size, tile, held, macs, grid.sizes(size, tile))
 
 
 def _scratch(model: Model, window: int, tile: int) -> float:
@@ -83,8 +87,9 @@ def estimate(
     model: Model, setting: Setting, octaves: Sequence[Room], guide: Size | None
 ) -> Estimate:
     """Of all octaves with their steps, and of the matching at the end."""
-    macs, copying = _speed(model, setting)
+    macs, copying, begin = _speed(model, setting)
     seconds = sum(one.macs for one in octaves) * setting.steps / macs
+    seconds += begin * sum(one.sizes for one in octaves)
     pixels = sum(one.size[0] * one.size[1] for one in octaves)
     seconds += BLUR * pixels * setting.steps / copying
     if guide:
@@ -93,7 +98,7 @@ def estimate(
     return Estimate(widest.bytes, seconds, widest.tile)
 
 
-def _speed(model: Model, setting: Setting) -> tuple[float, float]:
+def _speed(model: Model, setting: Setting) -> pace.Pace:
     layers = (HEAD,) if setting.aim == "class" else setting.layers
     one = cost(model.config, _layers(model, setting))
 

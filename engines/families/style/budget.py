@@ -31,6 +31,7 @@ class Room:
     history: int
     bytes: float
     macs: float  # of one step
+    sizes: int = 1  # of windows that are looked at
 
 
 def room(model: Model, setting: Setting, size: Size, tiles: str, method: str, steps: int) -> Room:
@@ -43,13 +44,14 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, method: str, st
     if method == "lbfgs":
         history = int(min(HISTORY, steps, max(5, 0.3 * free / (2 * PICTURE * pixels))))
         kept += 2 * PICTURE * pixels * history
-    rim = Features(model, model.module, setting).grid.rim  # type: ignore[arg-type]
+    grid = Features(model, model.module, setting).grid  # type: ignore[arg-type]
+    rim = grid.rim
     each = one.bytes * SCRATCH.get(model.device.type, 1.0)
     tile = chosen_tile(tiles, size, SHARE * free - kept, each, rim)
     seen = pixels * looked_at(size, tile, rim)
     window = min(pixels, (tile + 2 * rim) ** 2) if tile else pixels
     macs = one.macs * (1.5 * seen if tile else pixels)  # a pass there first, for the sums
-    return Room(size, tile, history, kept + each * window, macs)
+    return Room(size, tile, history, kept + each * window, macs, grid.sizes(size, tile))
 
 
 def _content(model: Model, setting: Setting) -> float:
@@ -62,9 +64,10 @@ def estimate(
     model: Model, setting: Setting, rungs: Sequence[tuple[Room, int]], styles: int, method: str
 ) -> Estimate:
     """Of all sizes with their steps; `styles` pictures are looked at once at every size."""
-    macs, copying = speed(model, setting)
+    macs, copying, begin = speed(model, setting)
     seconds = 0.0
     for one, steps in rungs:
+        seconds += begin * one.sizes
         pixels = one.size[0] * one.size[1]
         seconds += one.macs * (steps + 0.5 * (styles + 1)) / macs
         seconds += PICTURE * pixels * COPIES[method] * 3 * steps / copying
@@ -74,8 +77,8 @@ def estimate(
     return Estimate(widest.bytes, seconds, widest.tile)
 
 
-def speed(model: Model, setting: Setting) -> tuple[float, float]:
-    """(multiply-adds, copied bytes) in a second, measured once for each set of layers."""
+def speed(model: Model, setting: Setting) -> pace.Pace:
+    """Measured once for each set of layers."""
     features = Features(model, model.module, setting)  # type: ignore[arg-type]
     one = cost(model.config, setting.layers)
 
