@@ -82,13 +82,15 @@ def matching(fake: Sequence[Sequence[Tensor]], real: Sequence[Sequence[Tensor]])
 class VGGLoss:
     """Weighted mean absolute differences of the features of VGG_LAYERS, of pictures in [-1, 1].
 
-    VGG-19 sees the pictures as they are, which the paper's code does not normalise any further, and
-    its deeper layers weigh more. A smaller VGG (a recipe's file "backbone") sees them as it was
-    trained to; its maps are as large as one another (engines/perceptual.py) and weigh the same.
+    official  VGG-19: it sees the pictures as they are, which the paper's code does not normalise
+              any further, and its deeper layers weigh more. A smaller VGG (a recipe's file
+              "backbone") sees them as it was trained to; its maps are as large as one another
+              (engines/perceptual.py) and weigh the same.
     """
 
-    def __init__(self, net: Backbone, weights: Sequence[float] = VGG_WEIGHTS) -> None:
-        self._net, self._weights = net, weights
+    def __init__(self, net: Backbone, official: bool = True) -> None:
+        self._net, self._official = net, official
+        self._weights = VGG_WEIGHTS if official else (1 / len(VGG_LAYERS),) * len(VGG_LAYERS)
         net.requires_grad_(False)
 
     def __call__(self, fake: Tensor, real: Tensor) -> Tensor:
@@ -101,7 +103,7 @@ class VGGLoss:
     def features(self, pictures: Tensor) -> list[Tensor]:
         """The maps of VGG_LAYERS for (B, 3, H, W)."""
         self._net.to(pictures.device)
-        if self._weights is VGG_WEIGHTS:
+        if self._official:
             found = self._net(pictures, VGG_LAYERS)
         else:
             found = perceptual.maps(self._net, (pictures + 1) / 2, VGG_LAYERS)
@@ -204,7 +206,7 @@ class Pix2PixHDTrainer(Trainer):
         self.moved, self.even = float(network["moved"]), bool(network["even"])
         self.vgg = None
         if self.losses["vgg"] and "backbone" in recipe.files:
-            self.vgg = VGGLoss(self._judge(recipe.files["backbone"]), (0.2,) * len(VGG_LAYERS))
+            self.vgg = VGGLoss(self._judge(recipe.files["backbone"]), official=False)
         elif self.losses["vgg"]:
             self.vgg = vgg_loss(Path(network["vgg"]) if network["vgg"] else None)
         self.optimisers = {
