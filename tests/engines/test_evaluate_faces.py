@@ -16,6 +16,8 @@ from PIL import Image
 from engines import checkpoint, embedder, evaluate_faces
 from engines.controls import Attributes, Box, Choice, ModelCard, Slider
 from engines.evaluate_faces import (
+    LAID,
+    Bench,
     Edit,
     Judge,
     Outcome,
@@ -26,12 +28,15 @@ from engines.evaluate_faces import (
     load_judge,
     needs_donor,
     outside,
+    portraits,
     summary,
     unedited,
 )
 from engines.facedata import LabelledFaces
+from engines.families.ageing import config as ageing
 from engines.families.stargan import config as stargan
 from engines.family import families
+from engines.training import Recipe
 
 COLUMNS = ("file", "split", "licence_tier", "person", "smile", "glasses", "hair",
            "gender_presentation", "age")  # fmt: skip
@@ -187,6 +192,43 @@ def test_a_judge_of_other_attributes_is_refused(tmp_path: Path) -> None:
     assert np.allclose(again.chances(photos, ("glasses",))[:, 0], judge.chances(photos, NAMES[:2])[:, 1])  # fmt: skip  # noqa: E501
     with pytest.raises(SystemExit, match="judges other attributes"):
         load_judge(path, ("hat",))
+
+
+def test_a_portrait_is_cut_where_its_folder_says_that_the_face_lies(tmp_path: Path) -> None:
+    """A net that adds nothing gives the portrait back: uncut, since UTKFace lies as it sees."""
+    config = ageing.Config(z=4, width=2, hidden=4, dense=4, maps=4, levels=5, adds=True)
+    net = families()["aging"].build(config)
+    last = net.get_submodule("generator.main")[-1]  # pyright: ignore[reportIndexIssue]
+    torch.nn.init.zeros_(last.weight)
+    torch.nn.init.zeros_(last.bias)
+    model = tmp_path / "age.safetensors"
+    body = {"family": "aging", "config": families()["aging"].to_dict(config)}
+    checkpoint.save(model, net.state_dict(), body)
+    photo = (
+        np.random.default_rng(1).integers(0, 255, (16, 16, 3), np.uint8).repeat(8, 0).repeat(8, 1)
+    )
+    bench = Bench(model, LAID["faces_utk"])
+    assert np.abs(bench.made(photo, {"age": 3.0}, output="crop").astype(int) - photo).max() <= 1
+    elsewhere = Bench(model).made(photo, {"age": 3.0}, output="crop")
+    assert np.abs(elsewhere.astype(int) - photo).mean() > 20
+
+
+def test_a_judge_of_ages_sees_them_as_often_as_they_are(tmp_path: Path) -> None:
+    """Groups exclude each other: to draw two of them half of the time would leave no other."""
+    home = tmp_path / "faces_utk"
+    (home / "train").mkdir(parents=True)
+    with (home / "labels.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("file", "split", "gender", "age"))
+        for n in range(30):
+            picture = np.full((16, 16, 3), 8 * n, np.uint8)
+            Image.fromarray(picture).save(home / "train" / f"{n}.png")
+            writer.writerow((f"train/{n}.png", "train", n % 2, (5, 30, 70)[n % 3]))
+    ages = ("age_0_18", "age_19_59", "age_60_120")
+    told = {"folder": "faces_utk", "attributes": ages, "balance": ["gender"]}
+    recipe = Recipe("ages", "", (), told)
+    known = portraits(recipe, tmp_path, "train")
+    assert known.labels.T @ known.weights == pytest.approx([1 / 3] * 3)
 
 
 def test_numbers_and_sheet_of_a_whole_model(
