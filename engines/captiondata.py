@@ -231,11 +231,17 @@ def _garment(klass: str) -> Callable[[np.ndarray], tuple[str, ...]]:
     return lambda photo: garment_captions(klass, photo)
 
 
+# keywords of emoji that a program should not say of pictures by itself
+UNFIT = frozenset((
+    "boobs", "butt", "communism", "creationism", "diarrhea", "drugs", "jew", "middle finger",
+    "nutcase", "penis", "scientology", "sex", "sexy", "shit", "socialism", "vagina", "wth",
+))  # fmt: skip
 _TONED = re.compile(r"tone ?\d|skin tone|1f3f[b-f]")
 
 
 def _emoji(folder: Path, split: str) -> list[Entry]:
-    """Without flags, regional letters and the copies of people in other skin tones."""
+    """Without flags, regional letters, the copies of people in other skin tones, and keywords that
+    are UNFIT."""
     entries = []
     for r in _rows(folder / "captions.csv"):
         if r["category"] in ("flags", "regional", "modifier") or _TONED.search(
@@ -244,7 +250,8 @@ def _emoji(folder: Path, split: str) -> list[Entry]:
             continue
         if _held_out(r["file"]) != (split != "train"):
             continue
-        keywords = [k for k in r["keywords"].split(";") if k and k != r["name"]]
+        told = r["keywords"].split(";")
+        keywords = [k for k in told if k and k != r["name"] and k not in UNFIT]
         captions = (r["name"], *(f"{r['name']} {k}" for k in keywords[:4]))
         entries.append(
             Entry(folder / "images" / r["file"], r["category"] or "other", captions, False)
