@@ -36,6 +36,7 @@ SEEN = 96  # side in pixels of what the judge sees
 CHANGED = 16 / 255  # mean difference of a pixel's channels from which it counts as changed
 LAID = {"faces_utk": UTK}  # how the portraits of a folder lie, if not as faces.OWN says
 BLENDED = 7  # people in a blend
+OLDEST = 100  # years from which on a group of ages has no end
 HAIR = ("black_hair", "brown_hair", "blond_hair", "grey_hair")  # turned on, never off
 # what one judge learns of a set of portraits; of other sets it learns what the recipe names
 JUDGED = {"faces_public": ("smile", "glasses", *HAIR, "male", "old")}
@@ -469,9 +470,18 @@ def sheet(bench: Bench, held: LabelledFaces) -> np.ndarray:
         for edit in asked:
             donor = people[0] if edit.donor else None
             pictures.append(Picture(bench.made(photo, edit.values, donor)))
-            words = edit.attribute.replace("_", " ")
+            words = _words(edit.attribute)
             titles.append(words if edit.on else f"no {words}")
     return images.contact_sheet(pictures, titles, 1 + len(asked)).pixels
+
+
+def _words(attribute: str) -> str:
+    """ "grey hair"; "19-29 years", "60+ years"."""
+    kind, *years = attribute.split("_")
+    if kind != "age":
+        return attribute.replace("_", " ")
+    low, high = years
+    return f"{low}+ years" if int(high) >= OLDEST else f"{low}-{high} years"
 
 
 def main(argv: list[str] | None = None, say: Callable[[str], object] = print) -> int:

@@ -213,6 +213,11 @@ def test_a_portrait_is_cut_where_its_folder_says_that_the_face_lies(tmp_path: Pa
     assert np.abs(elsewhere.astype(int) - photo).mean() > 20
 
 
+def test_titles_are_words() -> None:
+    said = [evaluate_faces._words(a) for a in ("grey_hair", "smile", "age_19_29", "age_60_120")]
+    assert said == ["grey hair", "smile", "19-29 years", "60+ years"]
+
+
 def test_a_judge_of_ages_sees_them_as_often_as_they_are(tmp_path: Path) -> None:
     """Groups exclude each other: to draw two of them half of the time would leave no other."""
     home = tmp_path / "faces_utk"
