@@ -25,8 +25,6 @@ from engines.families.faststyle.net import TransformerNet
 from engines.families.pix2pix import distil as sketches
 from engines.families.pix2pix.config import MultimodalConfig
 from engines.families.pix2pix.multimodal import MultimodalUNet
-from engines.families.pix2pixhd.config import Config as HDConfig
-from engines.families.pix2pixhd.net import Pix2PixHD
 from engines.families.unmosaic import distil as mosaics
 from engines.families.unmosaic.config import Config as MosaicConfig
 from engines.families.unmosaic.net import MosaicNet
@@ -198,44 +196,6 @@ def test_judges_of_another_width_learn_the_sides_from_real_pictures(tmp_path: Pa
     with torch.inference_mode():
         for part, own, other in (("judge_a", coarse, fine), ("judge_b", fine, coarse)):
             assert float(student(own, part).mean()) > float(student(other, part).mean()) + 0.3
-
-
-def test_a_small_painter_of_labels_learns_from_a_large_one(photos: Path) -> None:
-    torch.manual_seed(3)
-    config = HDConfig(labels=12, width=6, downs=2, blocks=1, palette="camvid", native=(32, 32))
-    teacher = Pix2PixHD(config)
-    write(photos / "teacher.safetensors", "pix2pixhd", config, teacher)
-    random = np.random.default_rng(2)
-    for side in ("label", "photo"):
-        (photos / "streets" / side).mkdir(parents=True)
-    for number in range(4):
-        labels = random.integers(0, 12, (5, 5), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
-        Image.fromarray(labels).save(photos / "streets" / "label" / f"{number}.png")
-        shades = Image.fromarray(np.stack([labels * 20] * 3, 2))
-        shades.save(photos / "streets" / "photo" / f"{number}.png")
-    data = 'kind = "labels"\nfolder = "streets"\npalette = "camvid"'
-    trainer, network = "pix2pixhd.distil:Pix2PixHDDistiller", "width = 4\nplaces = 2\neven = true"
-    off, file = trained(photos, RECIPE.format(trainer=trainer, data=data, network=network))
-    assert np.mean(off[-5:]) < 0.8 * np.mean(off[:3])
-    made = checkpoint.open_checkpoint(file)
-    assert families()["pix2pixhd"].recognise(made) == replace(config, width=4)
-    for name in residual.turned(config.global_net):
-        taps = made.tensors()[f"generator.{name}"].float()
-        sums = [taps[:, :, y::2, x::2].sum((2, 3)) for y in (0, 1) for x in (0, 1)]
-        assert all(torch.allclose(s, sums[0], atol=5e-3) for s in sums)
-
-
-def test_a_painter_of_labels_that_does_not_fit_is_refused(photos: Path) -> None:
-    config = HDConfig(labels=35, width=4, downs=2, blocks=1, native=(32, 32))
-    write(photos / "teacher.safetensors", "pix2pixhd", config, Pix2PixHD(config))
-    (photos / "one" / "label").mkdir(parents=True)
-    (photos / "one" / "photo").mkdir()
-    Image.new("L", (32, 32)).save(photos / "one" / "label" / "0.png")
-    Image.new("RGB", (32, 32)).save(photos / "one" / "photo" / "0.png")
-    data = 'kind = "labels"\nfolder = "one"\npalette = "camvid"'
-    trainer = "pix2pixhd.distil:Pix2PixHDDistiller"
-    with pytest.raises(training.RecipeError, match="knows 35 classes, not 12"):
-        trained(photos, RECIPE.format(trainer=trainer, data=data, network="width = 4"))
 
 
 def test_a_small_style_net_learns_from_a_large_one(photos: Path) -> None:
