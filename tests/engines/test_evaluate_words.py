@@ -80,3 +80,10 @@ def test_a_recogniser_of_the_set_s_classes_says_what_is_painted(tmp_path: Path) 
     right = words.class_number(held.pictures, held, tmp_path / "kinds.safetensors")
     wrong = words.class_number(held.pictures[::-1], held, tmp_path / "kinds.safetensors")
     assert right["class"] > 0.9 and wrong["class"] < 0.1
+
+
+def test_a_picture_is_asked_for_by_words_that_the_model_knows() -> None:
+    known = {"food", "red"}
+    assert words.readable(("burrito", "burrito mexican", "burrito food"), known) == "burrito food"
+    assert words.readable(("red burrito", "red food"), known) == "red burrito"
+    assert words.readable(("burrito",), known) == "burrito"
