@@ -100,9 +100,10 @@ def test_it_trains_and_its_file_opens_again(
     name: str, paper: bool, data: Path, tmp_path: Path
 ) -> None:
     result = trained(recipe(name, paper), data, tmp_path / "run")
-    losses = (tmp_path / "run" / "losses.csv").read_text().splitlines()
-    assert len(losses) == 5 and all(np.isfinite([float(v) for v in r.split(",")]).all()
-                                    for r in losses[1:])  # fmt: skip
+    names, *rows = (tmp_path / "run" / "losses.csv").read_text().splitlines()
+    told = [[float(v) for v in row.split(",") if v] for row in rows]  # a step may lack some
+    assert len(rows) == 4 and all(len(row) > 3 and np.isfinite(row).all() for row in told)
+    assert all(row.count(",") == names.count(",") for row in rows)
     family, config = candidates(open_checkpoint(result.texts[0]))[0]
     assert family.id == name.split()[0] and config.size == 16
     module, _ = family.load(config, open_checkpoint(result.texts[0]))
