@@ -101,8 +101,9 @@ def test_it_trains_and_its_file_opens_again(
 ) -> None:
     result = trained(recipe(name, paper), data, tmp_path / "run")
     names, *rows = (tmp_path / "run" / "losses.csv").read_text().splitlines()
-    told = [[float(v) for v in row.split(",") if v] for row in rows]  # a step may lack some
-    assert len(rows) == 4 and all(len(row) > 3 and np.isfinite(row).all() for row in told)
+    told = [[float(v) for v in row.split(",") if v] for row in rows]
+    assert len(rows) == 4 and all(np.isfinite(row).all() for row in told)
+    assert sum(len(row) > 3 for row in told) >= 3  # a batch may hold no photo of one of the sides
     assert all(row.count(",") == names.count(",") for row in rows)
     family, config = candidates(open_checkpoint(result.texts[0]))[0]
     assert family.id == name.split()[0] and config.size == 16
