@@ -81,6 +81,15 @@ def open_teacher(recipe: Recipe, family: Family) -> tuple[Any, nn.Module]:
     return config, module.eval().requires_grad_(False)
 
 
+def widths_of(recipe: Recipe, wide: Sequence[int]) -> tuple[int, ...]:
+    """The widths of a student whose recipe tells no more of its network, as many as the teacher's.
+    Raises RecipeError."""
+    narrow = tuple(told({"widths": wide}, recipe.network)["widths"])
+    if len(narrow) != len(wide):
+        raise RecipeError(f"The teacher has {len(wide)} widths, not {len(narrow)}.")
+    return narrow
+
+
 class DistilTrainer(Trainer):
     """What a family's trainer of students derives from: it sets recipe, teacher and student.
 

@@ -367,12 +367,13 @@ def _noted(path: Path, row: Mapping[str, float]) -> None:
     names, how = list(row), "w"
     if path.exists():
         with path.open(newline="") as file:
-            known, *old = csv.reader(file)
-        names = known + [name for name in row if name not in known]
-        if names == known:
-            how = "a"
-        else:
-            rows = [*(dict(zip(known, values)) for values in old), row]
+            table = csv.reader(file)
+            known = next(table)
+            names = known + [name for name in row if name not in known]
+            if names == known:
+                how = "a"
+            else:
+                rows = [*(dict(zip(known, values)) for values in table), row]
     with path.open(how, newline="") as file:
         writer = csv.DictWriter(file, names)
         if how == "w":

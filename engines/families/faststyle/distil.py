@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engines.distil import DistilTrainer, begin, open_teacher
+from engines.distil import DistilTrainer, begin, open_teacher, widths_of
 from engines.families.faststyle import FastStyle
 from engines.families.faststyle.config import Config
 from engines.families.faststyle.net import TransformerNet
 from engines.job import Picture
 from engines.styledata import Styles
-from engines.training import Recipe, RecipeError, sheet, told
+from engines.training import Recipe, RecipeError, sheet
 
 SAMPLES = 0xFFFF
 
@@ -32,12 +32,8 @@ class FastStyleDistiller(DistilTrainer):
         if not isinstance(teacher, TransformerNet):
             raise RecipeError("The teacher is not a plain transformer net.")
         assert isinstance(config, Config)
-        network = told({"widths": config.widths}, recipe.network)
-        widths = tuple(network["widths"])
-        if len(widths) != len(config.widths):
-            raise RecipeError(f"The teacher has {len(config.widths)} widths, not {len(widths)}.")
         self.data = data
-        self.config = replace(config, widths=widths)
+        self.config = replace(config, widths=widths_of(recipe, config.widths))
         student = TransformerNet(self.config)
         begin(student, teacher, axes(config), groups(config), groups(self.config))
         self.pair(recipe, teacher, student)

@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from engines import spoiling, unet
-from engines.distil import Axes, DistilTrainer, begin, open_teacher
+from engines.distil import Axes, DistilTrainer, begin, open_teacher, widths_of
 from engines.families.unmosaic import Unmosaic
 from engines.families.unmosaic.config import Config
 from engines.families.unmosaic.net import MosaicNet
 from engines.families.unmosaic.train import put_in_mosaic, shown
 from engines.job import Picture
 from engines.photodata import Photos
-from engines.training import Recipe, RecipeError, told
+from engines.training import Recipe
 
 
 class UnmosaicDistiller(DistilTrainer):
@@ -30,11 +30,8 @@ class UnmosaicDistiller(DistilTrainer):
     def __init__(self, recipe: Recipe, data: Photos) -> None:
         config, teacher = open_teacher(recipe, Unmosaic())
         assert isinstance(config, Config)
-        widths = tuple(told({"widths": config.widths}, recipe.network)["widths"])
-        if len(widths) != len(config.widths):
-            raise RecipeError(f"The teacher has {len(config.widths)} widths, not {len(widths)}.")
         self.data = data
-        self.config = replace(config, widths=widths)
+        self.config = replace(config, widths=widths_of(recipe, config.widths))
         student = MosaicNet(self.config)
         begin(student, teacher, axes(config), groups(config), groups(self.config))
         self.pair(recipe, _Within(teacher), _Within(student))
