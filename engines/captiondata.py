@@ -28,6 +28,7 @@ _SIDED = frozenset(
     ("left", "right", "clockwise", "anticlockwise", "left-pointing", "right-pointing")
 )
 HELD_OUT = 10  # of a set without splits, every tenth picture by the checksum of its name
+JUDGES = 4  # of its other pictures, every fourth is in "judges" and not in "taught"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Captioned:
 
     size        (width, height) at which pictures are kept; a picture of another shape is padded to
                 it with its blurred rim (`fit` = "pad") or squeezed into it ("squeeze")
-    split       "train", "val" or "test"; a folder without splits holds out a tenth as "test"
+    split       "train", "val" or "test"; a folder without splits holds out a tenth as "test", and
+                parts the others into "taught" and, for who is to judge, "judges"
     vocabulary  the words to use, END first; None: those of the training split that come up in at
                 least `rarest` pictures, sorted. Other words are left out of the captions.
     longest     words a caption may have; longer ones are left out, or cut where there is no other
@@ -248,7 +250,7 @@ def _emoji(folder: Path, split: str) -> list[Entry]:
             f"{r['name']} {r['file']}".lower()
         ):
             continue
-        if _held_out(r["file"]) != (split != "train"):
+        if not _belongs(r["file"], split):
             continue
         told = r["keywords"].split(";")
         keywords = [k for k in told if k and k != r["name"] and k not in UNFIT]
@@ -277,7 +279,7 @@ def _pictures_and_texts(folder: Path, split: str) -> list[Entry]:
         entries += [Entry(file, folder.name, _lines(text))] if text else []
     if not entries:
         raise DataError(f"No picture in {folder} has a text file of the same name.")
-    return [e for e in entries if _held_out(e.file.name) == (split != "train")]
+    return [e for e in entries if _belongs(e.file.name, split)]
 
 
 def read_folder(folder: Path, split: str = "train") -> list[Entry]:
@@ -297,8 +299,13 @@ def read_folder(folder: Path, split: str = "train") -> list[Entry]:
     return _pictures_and_texts(folder, split)
 
 
-def _held_out(name: str) -> bool:
-    return zlib.crc32(name.encode()) % HELD_OUT == 0
+def _belongs(name: str, split: str) -> bool:
+    """Whether a file is of this split of a set that has none."""
+    held_out = zlib.crc32(name.encode()) % HELD_OUT == 0
+    if split not in ("train", "taught", "judges"):
+        return held_out
+    judges = zlib.crc32(name[::-1].encode()) % JUDGES == 0
+    return not held_out and (split == "train" or judges == (split == "judges"))
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from engines import winograd
 from engines.lanestore import (
     STATES,
     Argument,
@@ -121,6 +122,9 @@ class Lane:
         stem, self.bytes = facts.files[precision]
         self.precision, self.facts = precision, facts
         network = openvino().Core().read_model(*store.files(key, stem))
+        if precision == "fp32" and facts.winograd:
+            network, grown = winograd.with_fewer_products(network)
+            self.bytes += grown
         self._request = compiled(network, threads, precision).create_infer_request()
         shapes = [tuple(port.shape) for port in self._request.model_inputs]
         self._request.infer([np.zeros(shape, np.float32) for shape in shapes])

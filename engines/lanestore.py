@@ -29,7 +29,7 @@ from engines.folders import cache_folder
 
 log = logging.getLogger("engine")
 
-FORMAT = 1  # of the files; another one makes all anew
+FORMAT = 2  # of the files; another one makes all anew
 LIMIT = 2_000_000_000  # bytes that all lanes may take on disk
 STALE = 3600.0  # seconds after which a folder without facts is nobody's work any more
 
@@ -153,6 +153,7 @@ class Facts:
 
     files      precision -> [stem of its .xml and .bin, bytes of both]; fp32 and bf16 may share them
     refused    precision -> why there is no such file, a key of STATES
+    winograd   whether fp32 computes its convolutions so (winograd.py); not so in its files
     error      what happened where it could not be converted
     outputs    "one" tensor, or a "tuple" or "list" of them
     dropouts   [shape of the mask, probability] of each dropout, in order of execution
@@ -166,6 +167,7 @@ class Facts:
     dropouts: list[tuple[Shape, float]] = field(default_factory=list[tuple[Shape, float]])
     measured: dict[str, float] = field(default_factory=dict[str, float])
     differs: dict[str, float] = field(default_factory=dict[str, float])
+    winograd: bool = False
     error: str = ""
 
     def tried(self, precision: str) -> bool:

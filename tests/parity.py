@@ -113,14 +113,20 @@ def inputs(manifest: dict[str, Any]) -> dict[str, torch.Tensor]:
     return made
 
 
-def through_lane(module: torch.nn.Module, *given: torch.Tensor) -> torch.Tensor:
-    """What the module, in the mode it is in, answers as a network of OpenVINO in full precision."""
-    from engines import lanemaking
+def through_lane(
+    module: torch.nn.Module, *given: torch.Tensor, fewer: bool = False
+) -> torch.Tensor:
+    """What the module, in the mode it is in, answers as a network of OpenVINO in full precision,
+    with `fewer` products."""
+    from engines import lanemaking, winograd
     from engines.lanestore import Argument, Call, compiled
 
     arrays = [x.numpy() for x in given]
     call = Call(tuple(Argument("", tuple(x.shape)) for x in given))
     network = lanemaking.convert(lanemaking.Pass(module.requires_grad_(False), call), arrays)
+    if fewer:
+        network, grown = winograd.with_fewer_products(network)
+        assert grown, "no convolution is changed"
     return torch.from_numpy(compiled(network, 1).create_infer_request().infer(arrays)[0])
 
 

@@ -21,7 +21,7 @@ from engines.controls import ModelCard
 from engines.engine import Engine
 from engines.families.pix2pix import Pix2Pix
 from engines.families.pix2pix.build import build
-from engines.families.pix2pix.config import UNetConfig
+from engines.families.pix2pix.config import ResNetConfig, UNetConfig
 from engines.family import Model
 from engines.job import Job, Picture, Result
 from engines.lanes import Lane, Lanes, Workshop
@@ -217,6 +217,28 @@ def test_a_broken_lane_costs_no_picture_and_is_forgotten(
     result = last(engine, job(str(weights)), draft=True)
     assert not result.draft and result.pictures
     assert store.facts(made[1].key()) is None, "made again when it is worth it"
+
+
+def test_a_lane_with_fewer_products_opens_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file is the plain network's, so that bf16 may share it."""
+    torch.manual_seed(0)
+    network = build(ResNetConfig(width=16, blocks=1)).eval()
+    path = tmp_path / "wide.safetensors"
+    checkpoint.save(path, network.state_dict(), {})
+    monkeypatch.setattr(lanemaking, "GAINS", {"fp32": 0.0})
+    monkeypatch.setattr(lanemaking, "ROUNDS", 1)
+    store, asked = Store(tmp_path / "lanes"), order(path)
+    samples = [np.random.default_rng(0).uniform(-1, 1, SHAPE).astype(np.float32)]
+    facts = lanemaking.make(asked, [samples], store, ("fp32",))
+    assert facts.winograd and facts.error == ""
+    lane = Lane(store, asked.key(), facts, "fp32", 1)
+    assert lane.bytes == facts.files["fp32"][1] + 2 * 27 * 4 * 64 * 64
+    given = torch.from_numpy(samples[0])
+    with torch.no_grad():
+        apart = (lane([given], network) - network(given)).abs()
+    assert apart.max() < 1e-4
 
 
 def test_another_process_makes_the_lane_and_says_what_it_measured(
