@@ -94,11 +94,3 @@ def chosen_tile(asked: str, size: tuple[int, int], spare: float, per_pixel: floa
         return 0
     tile = largest_tile(spare, per_pixel, rim, SIDES)
     return tile if tile < max(size) else 0
-
-
-def looked_at(size: tuple[int, int], tile: int, rim: int) -> float:
-    """How often a pixel is looked at, in the mean."""
-    if not tile:
-        return 1.0
-    seen = [sum(min(n, b + tile + rim) - max(0, b - rim) for b in range(0, n, tile)) for n in size]
-    return seen[0] * seen[1] / (size[0] * size[1])

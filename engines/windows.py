@@ -3,6 +3,7 @@ that counts and a rim that the core's features see. Knows no term and no network
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +14,8 @@ from torch import Tensor
 from engines.backbones import MINIMUM, Config, layer_table
 
 RIM = 128  # pixels of rim at most: beyond, a feature sees next to nothing
+PHASES = 2  # places from which a moving grid may be cut, along each side: each new size of window
+# costs a processor's library the making of code for it
 Span = tuple[int, int, int, int]  # begin and end of the core, begin and end of the window
 
 
@@ -57,22 +60,51 @@ class Grid:
         self, size: Sequence[int], tile: int, noise: torch.Generator | None = None
     ) -> list[Window]:
         """Windows whose cores cover a picture of `size` (height, width) and are at most `tile` on a
-        side, from a place that `noise` draws."""
-        rows, columns = (self._spans(length, tile, noise) for length in size)
+        side, cut from the corner, or from a place that `noise` draws."""
+        rows, columns = (self._drawn(length, tile, noise) for length in size)
         return [Window(r, c) for r in rows for c in columns]
 
-    def sizes(self, size: Sequence[int], tile: int) -> int:
-        """How many windows of different sizes there are, if the cut begins at the corner."""
-        windows = self.windows(size, tile or max(size))
-        return len({tuple(s[3] - s[2] for s in (w.rows, w.columns)) for w in windows})
+    def sizes(self, size: Sequence[int], tile: int, moving: bool = False) -> int:
+        """How many windows of different sizes there are, all told if the grid moves."""
+        return math.prod(
+            len({far - outer for cut in self._cuts(length, tile, moving) for *_, outer, far in cut})
+            for length in size
+        )
 
-    def _spans(self, length: int, tile: int, noise: torch.Generator | None) -> list[Span]:
-        step = max(self.multiple, tile // self.multiple * self.multiple)
-        first = step
-        if noise is not None and length > step:
-            steps = int(torch.randint(step // self.multiple, (1,), generator=noise))
-            first = step - steps * self.multiple
-        cuts = [0, *range(first, length, step), length]
+    def looks(self, size: Sequence[int], tile: int, moving: bool = False) -> float:
+        """How often a pixel is looked at, in the mean."""
+        found = 1.0
+        for length in size:
+            cuts = self._cuts(length, tile, moving)
+            seen = sum(far - outer for cut in cuts for *_, outer, far in cut)
+            found *= seen / (len(cuts) * length)
+        return found
+
+    def _cuts(self, length: int, tile: int, moving: bool) -> list[list[Span]]:
+        """Every way in which a side may be cut. tile 0: not at all."""
+        tile = tile or length
+        moves = self._moves(length, tile) if moving else [0]
+        return [self._spans(length, tile, move) for move in moves]
+
+    def _drawn(self, length: int, tile: int, noise: torch.Generator | None) -> list[Span]:
+        moves = [0] if noise is None else self._moves(length, tile)
+        chosen = int(torch.randint(len(moves), (1,), generator=noise)) if len(moves) > 1 else 0
+        return self._spans(length, tile, moves[chosen])
+
+    def _step(self, tile: int) -> int:
+        return max(self.multiple, tile // self.multiple * self.multiple)
+
+    def _moves(self, length: int, tile: int) -> list[int]:
+        """By how much a grid may begin before the side does."""
+        if length <= tile:
+            return [0]
+        step = self._step(tile)
+        found = (step * n // PHASES // self.multiple * self.multiple for n in range(PHASES))
+        return sorted(set(found))
+
+    def _spans(self, length: int, tile: int, move: int) -> list[Span]:
+        step = self._step(tile)
+        cuts = [0, *range(step - move, length, step), length] if length > tile else [0, length]
         if len(cuts) > 2 and cuts[-1] - cuts[-2] < self.multiple:
             del cuts[-2]  # a core narrower than one position of the coarsest map
         return [(begin, end, *self._outer(begin, end, length)) for begin, end in pairwise(cuts)]

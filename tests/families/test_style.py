@@ -73,6 +73,27 @@ def test_tiles_of_a_picture_of_any_size_cover_it_once() -> None:
             assert seen.min() == seen.max() == 1
 
 
+def test_a_moving_grid_begins_at_few_places_and_a_whole_picture_is_never_cut() -> None:
+    """Each size of window costs the making of code for it."""
+    grid = Grid(SMALL, ["relu1_1", "relu3_1"])
+    size, noise = (200, 331), torch.Generator().manual_seed(0)
+    assert len(grid.windows(size, 331, noise)) == 1
+    assert grid.sizes(size, 0, moving=True) == grid.sizes(size, 331) == 1
+    assert grid.looks(size, 0, moving=True) == 1
+    found, counts, area = set(), [], 0
+    for _ in range(400):
+        windows = grid.windows(size, 64, noise)
+        shapes = [window.of(torch.empty(size)).shape for window in windows]
+        found |= set(shapes)
+        counts.append(len(windows))
+        area += sum(h * w for h, w in shapes)
+    assert len(found) <= grid.sizes(size, 64, moving=True) <= 2 * len(found)
+    assert set(counts) == {24}
+    seen = area / len(counts) / (size[0] * size[1])
+    assert seen == pytest.approx(grid.looks(size, 64, moving=True), rel=0.02)
+    assert grid.sizes(size, 64) < len(found)
+
+
 def test_a_style_in_tiles_has_the_matrices_of_the_whole() -> None:
     net = backbonenet.random(SMALL, 3)
     x, alpha = colours(2, 72, 96), torch.ones((1, 1, 72, 96))
@@ -286,9 +307,9 @@ def test_a_plan_counts_the_pictures_of_a_strip(
 
     once = seconds()
     assert seconds(strip="3") == pytest.approx(3 * once, abs=2)
-    # four windows of 300 pixels in tiles of 256, no two alike
-    monkeypatch.setattr(pace, "speed", lambda *_: pace.Pace(2e10, 1e12, 5.0))
-    assert seconds() == pytest.approx(once + 4 * 5, abs=1)
+    # 300 pixels in tiles of 256 begin at the corner or half a tile before: four lengths
+    monkeypatch.setattr(pace, "speed", lambda *_: pace.Pace(2e10, 1e12, 3.0))
+    assert seconds() == pytest.approx(once + 4**2 * 3, abs=1)
 
 
 def test_a_class_is_asked_for_by_its_name(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -28,6 +30,10 @@ def smoothed(gradient: Tensor, deviation: float) -> Tensor:
         line = torch.exp(-0.5 * (places / (scale * deviation)) ** 2)
         line = line / line.sum()
         kernel += torch.outer(line, line) / len(SCALES)
+    if gradient.device.type == "cpu":  # torch would widen each plane to sixteen
+        border, weights = cv2.BORDER_REFLECT_101, kernel.numpy()
+        planes = [cv2.filter2D(p, -1, weights, borderType=border) for p in gradient[0].numpy()]
+        return torch.from_numpy(np.stack(planes))[None]
     planes = F.pad(gradient, (KERNEL // 2,) * 4, mode="reflect").transpose(0, 1)
     return F.conv2d(planes, kernel[None, None]).transpose(0, 1)
 

@@ -13,7 +13,7 @@ from engines.backbones import HEAD, layer_names, layer_table
 from engines.families.dream.ascent import smoothed
 from engines.families.dream.config import Setting
 from engines.family import Model
-from engines.planner import SCRATCH, SHARE, UNKNOWN, Estimate, chosen_tile, cost, looked_at
+from engines.planner import SCRATCH, SHARE, UNKNOWN, Estimate, chosen_tile, cost
 from engines.windows import Grid
 
 Size = tuple[int, int]
@@ -47,7 +47,7 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, guide: Size | N
     each = one.bytes * SCRATCH.get(model.device.type, 1.0)
     tile = chosen_tile(tiles, size, SHARE * free - kept, each, rim)
     window = min(pixels, (tile + 2 * rim) ** 2) if tile else pixels
-    macs = one.macs * pixels * looked_at(size, tile, rim)
+    macs = one.macs * pixels * grid.looks(size, tile)
     macs += _products(model, setting, size, guide) if guide else 0
     held = kept + one.bytes * window * _scratch(model, window, tile)
     return Room(size, tile, held, macs, grid.sizes(size, tile))

@@ -15,7 +15,7 @@ from engines.families.style.config import Setting
 from engines.families.style.descent import HISTORY
 from engines.families.style.objective import Features, total_variation
 from engines.family import Model
-from engines.planner import SCRATCH, SHARE, UNKNOWN, Estimate, chosen_tile, cost, looked_at
+from engines.planner import SCRATCH, SHARE, UNKNOWN, Estimate, chosen_tile, cost
 
 Size = tuple[int, int]
 PICTURE = 12  # bytes of a pixel of the picture
@@ -48,10 +48,10 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, method: str, st
     rim = grid.rim
     each = one.bytes * SCRATCH.get(model.device.type, 1.0)
     tile = chosen_tile(tiles, size, SHARE * free - kept, each, rim)
-    seen = pixels * looked_at(size, tile, rim)
+    seen = pixels * grid.looks(size, tile, True)
     window = min(pixels, (tile + 2 * rim) ** 2) if tile else pixels
     macs = one.macs * (1.5 * seen if tile else pixels)  # a pass there first, for the sums
-    return Room(size, tile, history, kept + each * window, macs, grid.sizes(size, tile))
+    return Room(size, tile, history, kept + each * window, macs, grid.sizes(size, tile, True))
 
 
 def _content(model: Model, setting: Setting) -> float:
