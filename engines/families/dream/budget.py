@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from engines import memory, pace
 from engines.backbones import HEAD, layer_names, layer_table
-from engines.families.dream.ascent import smoothed
+from engines.families.dream.ascent import Ascent, Found
 from engines.families.dream.config import Setting
 from engines.family import Model
 from engines.planner import SCRATCH, SHARE, UNKNOWN, Estimate, chosen_tile, cost
@@ -19,7 +19,7 @@ from engines.windows import Grid
 Size = tuple[int, int]
 PICTURE = 12  # bytes of a pixel of the picture
 COPIES = 7  # of the picture: itself, the photo at all sizes, its gradient and what is made of it
-BLUR = 30 * PICTURE  # bytes that a step reads and writes beside the network's, for a pixel
+MOVED = 30 * PICTURE  # bytes that a step reads and writes beside the network's, for a pixel
 MAPPED = 32 << 20  # bytes from which the C library gives memory back as soon as it is free
 SCATTERED, WHOLE = 1.5, 1.05  # measured: what maps below and above that take of memory
 
@@ -67,10 +67,11 @@ def _layers(model: Model, setting: Setting) -> tuple[str, ...]:
 
 
 def _weights(model: Model, setting: Setting) -> float:
-    """Bytes of the weights that are looked through: a processor lays them out anew for itself."""
+    """Bytes of the weights that are looked through: a processor lays them out anew for itself, for
+    the way there and for the way back."""
     table, wanted = layer_table(model.config), _layers(model, setting)
     last = max(n for n, layer in enumerate(table) if layer.name in wanted)
-    return 4.0 * sum(layer.parameters for layer in table[: last + 1])
+    return 8.0 * sum(layer.parameters for layer in table[: last + 1])
 
 
 def _products(model: Model, setting: Setting, size: Size, guide: Size) -> float:
@@ -91,7 +92,7 @@ def estimate(
     seconds = sum(one.macs for one in octaves) * setting.steps / macs
     seconds += begin * sum(one.sizes for one in octaves)
     pixels = sum(one.size[0] * one.size[1] for one in octaves)
-    seconds += BLUR * pixels * setting.steps / copying
+    seconds += MOVED * pixels * setting.steps / copying
     if guide:
         seconds += octaves[-1].macs / (2 * macs)
     widest = max(octaves, key=lambda one: one.bytes)
@@ -106,7 +107,21 @@ def _speed(model: Model, setting: Setting) -> pace.Pace:
         maps = model(model.module.enter(x), layers)  # type: ignore[operator]
         return torch.stack([m.square().mean() for m in maps.values()]).sum()
 
-    def blur(x: Tensor) -> Tensor:
-        return smoothed(x.detach(), 1.0).sum() + x.sum()
+    plain = replace(setting, smooth=1.0, normalise="std")
+    ascent = Ascent(plain, 0.1, *torch.tensor([0.0, 1.0], device=model.device))
 
-    return pace.speed(model, str(layers), look, one.macs, blur, BLUR)
+    def step(x: Tensor) -> Tensor:
+        running = ascent.step(x.detach(), _itself, 0, (7, -5))
+        try:
+            while True:
+                next(running)
+        except StopIteration as end:
+            return end.value[0].sum() + x.sum()
+
+    return pace.speed(model, str(layers), look, one.macs, step, MOVED)
+
+
+def _itself(x: Tensor) -> Generator[None, None, Found]:
+    """A gradient that costs nothing."""
+    yield from ()
+    return x, {}
