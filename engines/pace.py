@@ -3,6 +3,7 @@ heard of it while it looks."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from engines.family import Model
 from engines.job import Event, Progress
 
 PROBE = 256  # pixels: side of the picture that the speed is measured on
+FRESH = 128 << 20  # bytes of memory, of which it is measured how long the system takes for them
 QUICK = 0.15  # seconds: a pass that takes less is measured on one of twice the side
 Pass = Callable[[Tensor], Tensor]
 clock = time.perf_counter
@@ -25,11 +27,13 @@ T = TypeVar("T")
 
 class Pace(NamedTuple):
     """Multiply-adds and copied bytes in a second, and seconds that the first pass of a size takes
-    besides: a processor's library makes itself code for every size."""
+    besides: a processor's library makes itself code for every size. fresh: bytes in a second that
+    the system hands out and takes back, of pieces of memory that it is asked for one by one."""
 
     macs: float
     copied: float
     begin: float
+    fresh: float = math.inf
 
 
 @dataclass
@@ -74,7 +78,23 @@ def _measured(model: Model, look: Pass, macs: float, copy: Pass, moved: float) -
     looking = median((first, *(_seconds(model, look, x) for _ in range(2))))
     copying = min(_seconds(model, copy, x) for _ in range(2))
     begin = max(0.0, first - looking)
-    return Pace(macs * side**2 / looking, moved * side**2 / max(copying, 1e-6), begin)
+    copied = moved * side**2 / max(copying, 1e-6)
+    fresh = _fresh() if model.device.type == "cpu" else math.inf
+    return Pace(macs * side**2 / looking, copied, begin, fresh)
+
+
+def _fresh() -> float:
+    """What writing a piece of memory for the first time takes longer than writing it again."""
+    longer = []
+    for _ in range(3):
+        begin = clock()
+        piece = torch.zeros(FRESH, dtype=torch.uint8)
+        middle = clock()
+        piece.zero_()
+        again = clock() - middle
+        del piece
+        longer.append(clock() - begin - 2 * again)
+    return FRESH / max(median(longer), 1e-6)
 
 
 def _noise(model: Model, side: int) -> Tensor:

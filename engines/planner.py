@@ -17,6 +17,7 @@ FLOAT, INDEX = 4, 8  # bytes of a number, and of the place that a maximum came f
 SIDES = (256, 384, 512, 768, 1024, 1536, 2048)  # of tiles, to choose from
 SHARE = 0.8  # of the free memory that a run may take
 SCRATCH = {"cpu": 2.05}  # measured: what oneDNN and the C library take beside the maps
+MAPPED = 32 << 20  # bytes from which the C library asks the system for a piece, and gives it back
 UNKNOWN = 4 << 30  # free bytes where nobody tells
 
 
@@ -52,6 +53,12 @@ def cost(config: Config, layers: Collection[str], pooling: str = "max") -> Cost:
         peak = max(peak, held + back)
         macs += 2 * layer.macs
     return Cost(peak, macs)
+
+
+def is_mapped(config: Config, pixels: float) -> bool:
+    """Whether the widest maps of a window are pieces of memory that the system hands out anew in
+    every step."""
+    return max(layer.bytes for layer in layer_table(config)) * pixels >= MAPPED
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from engines.families.style.config import (
     terms,
     text,
 )
-from engines.families.style.descent import LBFGS
+from engines.families.style.descent import LBFGS, Adam
 from engines.families.style.objective import Features, Objective, Region, Targets, blended
 from engines.job import Job, Picture, Preview, Progress, Result
 from engines.windows import Grid
@@ -133,11 +133,24 @@ def test_every_term_is_one_that_can_be_left_out() -> None:
     assert ended(objective(nothing).descend(x)) == {} and not x.grad.any()  # type: ignore[union-attr]
 
 
+def rosen(x: Tensor) -> Tensor:
+    return (20 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum() / 40
+
+
+def test_adam_goes_where_torchs_goes() -> None:
+    ours = torch.linspace(-1, 1, 12, dtype=torch.float64).requires_grad_()
+    theirs = ours.detach().clone().requires_grad_()
+    mine, other = Adam(ours, 0.1), torch.optim.Adam([theirs], 0.1)
+    for _ in range(30):
+        for x, optimiser in ((ours, mine), (theirs, other)):
+            x.grad = None
+            rosen(x).backward()
+            optimiser.step()
+        assert torch.allclose(ours, theirs, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("history", [3, 100])
 def test_lbfgs_goes_where_torchs_goes(history: int) -> None:
-    def rosen(x: Tensor) -> Tensor:
-        return (20 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum() / 40
-
     ours = torch.linspace(-1, 1, 12, dtype=torch.float64).requires_grad_()
     theirs = ours.detach().clone().requires_grad_()
     mine = LBFGS(ours, 1.0, history)

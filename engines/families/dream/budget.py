@@ -13,27 +13,27 @@ from engines.backbones import HEAD, layer_names, layer_table
 from engines.families.dream.ascent import Ascent, Found
 from engines.families.dream.config import Setting
 from engines.family import Model
-from engines.planner import SCRATCH, SHARE, UNKNOWN, Estimate, chosen_tile, cost
+from engines.planner import SCRATCH, SHARE, UNKNOWN, Estimate, chosen_tile, cost, is_mapped
 from engines.windows import Grid
 
 Size = tuple[int, int]
 PICTURE = 12  # bytes of a pixel of the picture
 COPIES = 7  # of the picture: itself, the photo at all sizes, its gradient and what is made of it
 MOVED = 30 * PICTURE  # bytes that a step reads and writes beside the network's, for a pixel
-MAPPED = 32 << 20  # bytes from which the C library gives memory back as soon as it is free
-SCATTERED, WHOLE = 1.5, 1.05  # measured: what maps below and above that take of memory
+SCATTERED, WHOLE = 1.5, 1.05  # measured: what small maps take of memory, and mapped ones
 
 
 @dataclass(frozen=True)
 class Room:
     """How one octave is worked on. tile 0: whole; `macs` of one step; `sizes` of windows that are
-    looked at."""
+    looked at; `fresh` bytes of one step that the system hands out for it."""
 
     size: Size
     tile: int
     bytes: float
     macs: float
     sizes: int = 1
+    fresh: float = 0.0
 
 
 def room(model: Model, setting: Setting, size: Size, tiles: str, guide: Size | None) -> Room:
@@ -50,15 +50,15 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, guide: Size | N
     macs = one.macs * pixels * grid.looks(size, tile)
     macs += _products(model, setting, size, guide) if guide else 0
     held = kept + one.bytes * window * _scratch(model, window, tile)
-    return Room(size, tile, held, macs, grid.sizes(size, tile))
+    fresh = one.bytes * pixels * grid.looks(size, tile) if is_mapped(model.config, window) else 0.0
+    return Room(size, tile, held, macs, grid.sizes(size, tile), fresh)
 
 
 def _scratch(model: Model, window: int, tile: int) -> float:
     """What maps of a window take, as a multiple of what they hold."""
     if model.device.type != "cpu" or tile:  # tiles of many sizes leave the most gaps
         return SCRATCH.get(model.device.type, 1.0)
-    widest = max(layer.bytes for layer in layer_table(model.config)) * window
-    return WHOLE if widest >= MAPPED else SCATTERED
+    return WHOLE if is_mapped(model.config, window) else SCATTERED
 
 
 def _layers(model: Model, setting: Setting) -> tuple[str, ...]:
@@ -88,8 +88,8 @@ def estimate(
     model: Model, setting: Setting, octaves: Sequence[Room], guide: Size | None
 ) -> Estimate:
     """Of all octaves with their steps, and of the matching at the end."""
-    macs, copying, begin = _speed(model, setting)
-    seconds = sum(one.macs for one in octaves) * setting.steps / macs
+    macs, copying, begin, fresh = _speed(model, setting)
+    seconds = sum(one.macs / macs + one.fresh / fresh for one in octaves) * setting.steps
     seconds += begin * sum(one.sizes for one in octaves)
     pixels = sum(one.size[0] * one.size[1] for one in octaves)
     seconds += MOVED * pixels * setting.steps / copying

@@ -13,12 +13,14 @@ from engines import memory, pace
 from engines.backbones import layer_table
 from engines.families.style.config import Setting
 from engines.families.style.descent import HISTORY
-from engines.families.style.objective import Features, total_variation
+from engines.families.style.objective import Features, gram_sum, total_variation
 from engines.family import Model
-from engines.planner import SCRATCH, SHARE, UNKNOWN, Estimate, chosen_tile, cost
+from engines.planner import SCRATCH, SHARE, UNKNOWN, Estimate, chosen_tile, cost, is_mapped
 
 Size = tuple[int, int]
 PICTURE = 12  # bytes of a pixel of the picture
+WHOLE = 1.65  # measured: what mapped maps of a whole picture take of memory on a processor
+RECALLED = 2  # measured: how much longer the products of a history take than copying it
 COPIES = {"lbfgs": 8, "adam": 9}  # of the picture: itself, its gradient, what a step makes of them
 
 
@@ -32,6 +34,7 @@ class Room:
     bytes: float
     macs: float  # of one step
     sizes: int = 1  # of windows that are looked at
+    fresh: float = 0.0  # bytes of one step that the system hands out for it
 
 
 def room(model: Model, setting: Setting, size: Size, tiles: str, method: str, steps: int) -> Room:
@@ -51,7 +54,17 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, method: str, st
     seen = pixels * grid.looks(size, tile, True)
     window = min(pixels, (tile + 2 * rim) ** 2) if tile else pixels
     macs = one.macs * (1.5 * seen if tile else pixels)  # a pass there first, for the sums
-    return Room(size, tile, history, kept + each * window, macs, grid.sizes(size, tile, True))
+    fresh = one.bytes * seen if is_mapped(model.config, window) else 0.0
+    sizes = grid.sizes(size, tile, True)
+    held = kept + one.bytes * window * _scratch(model, window, tile)
+    return Room(size, tile, history, held, macs, sizes, fresh)
+
+
+def _scratch(model: Model, window: int, tile: int) -> float:
+    """What maps of a window take, as a multiple of what they hold."""
+    if model.device.type == "cpu" and not tile and is_mapped(model.config, window):
+        return WHOLE
+    return SCRATCH.get(model.device.type, 1.0)
 
 
 def _content(model: Model, setting: Setting) -> float:
@@ -64,15 +77,16 @@ def estimate(
     model: Model, setting: Setting, rungs: Sequence[tuple[Room, int]], styles: int, method: str
 ) -> Estimate:
     """Of all sizes with their steps; `styles` pictures are looked at once at every size."""
-    macs, copying, begin = speed(model, setting)
+    macs, copying, begin, fresh = speed(model, setting)
     seconds = 0.0
     for one, steps in rungs:
         seconds += begin * one.sizes
         pixels = one.size[0] * one.size[1]
-        seconds += one.macs * (steps + 0.5 * (styles + 1)) / macs
+        seconds += (one.macs / macs + one.fresh / fresh) * (steps + 0.5 * (styles + 1))
         seconds += PICTURE * pixels * COPIES[method] * 3 * steps / copying
         # the history grows by one a step, and is read twice
-        seconds += 4 * PICTURE * pixels * steps * min(one.history, steps / 2) / copying
+        recalled = 4 * PICTURE * pixels * steps * min(one.history, steps / 2)
+        seconds += RECALLED * recalled / copying
     widest = max((one for one, _ in rungs), key=lambda one: one.bytes)
     return Estimate(widest.bytes, seconds, widest.tile)
 
@@ -84,7 +98,9 @@ def speed(model: Model, setting: Setting) -> pace.Pace:
 
     def look(x: Tensor) -> Tensor:
         maps = features(x * 255, setting.layers)
-        return torch.stack([m.mean() for m in maps.values()]).sum()
+        found = [maps[name].square().mean() for name, _ in setting.content]
+        found += [gram_sum(maps[name]).square().mean() for name, _ in setting.style]
+        return torch.stack(found).sum()
 
     key = f"{setting.layers} {setting.pooling}"
     return pace.speed(model, key, look, one.macs, total_variation, PICTURE * 20)

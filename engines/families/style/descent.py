@@ -12,6 +12,7 @@ from torch import Tensor
 Method = Literal["lbfgs", "adam"]
 Terms = dict[str, Tensor]
 Descend = Callable[[Tensor], Generator[None, None, Terms]]
+BETAS, TINY = (0.9, 0.999), 1e-8  # of Adam
 HISTORY = 100  # corrections that L-BFGS remembers, where memory allows
 
 
@@ -92,6 +93,26 @@ class LBFGS:
         return made
 
 
+class Adam:
+    """Kingma and Ba 2015, algorithm 1, as torch.optim.Adam computes it. That one's first use reads
+    in torch's compiler, which takes seconds."""
+
+    def __init__(self, x: Tensor, rate: float) -> None:
+        self._x, self._rate, self._count = x, rate, 0
+        self._mean, self._square = torch.zeros_like(x.detach()), torch.zeros_like(x.detach())
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Move x against what x.grad says."""
+        assert self._x.grad is not None
+        self._count += 1
+        first, second = (1 - beta**self._count for beta in BETAS)
+        self._mean.lerp_(self._x.grad, 1 - BETAS[0])
+        self._square.mul_(BETAS[1]).addcmul_(self._x.grad, self._x.grad, value=1 - BETAS[1])
+        size = self._square.sqrt().div_(second**0.5).add_(TINY)
+        self._x.addcdiv_(self._mean, size, value=-self._rate / first)
+
+
 class Descent:
     """x        the picture (1, 3, H, W), changed in place
     descend  leaves the gradient of x in x.grad and gives the terms of the loss
@@ -102,9 +123,7 @@ class Descent:
     ) -> None:
         self.x = x.requires_grad_()
         self._descend = descend
-        self._optimiser = (
-            LBFGS(x, rate, history) if method == "lbfgs" else torch.optim.Adam([x], rate)
-        )
+        self._optimiser = LBFGS(x, rate, history) if method == "lbfgs" else Adam(x, rate)
 
     def step(self) -> Generator[None, None, Terms]:
         """One step, with a pause after every tile; the terms of the loss before it, by name,
