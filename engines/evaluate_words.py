@@ -48,13 +48,14 @@ class Held:
     pictures: np.ndarray
 
 
-def split_entries(folder: Path) -> tuple[list[Entry], list[Entry]]:
-    """Entries that the judge is trained on, and held-out ones: the validation split and every other
-    test picture against the rest; of a set that holds out only a tenth, its training split."""
+def split_entries(folder: Path, taught: str = "train") -> tuple[list[Entry], list[Entry]]:
+    """Entries that the judges are trained on, and held-out ones: the validation split and every
+    other test picture against the rest; of a set that holds out only a tenth, those that the model
+    did not see if it was `taught` only "taught", or else its training split."""
     test = captiondata.read_folder(folder, "test")
     val = captiondata.read_folder(folder, "val")
     if [e.file for e in val] == [e.file for e in test]:
-        return captiondata.read_folder(folder, "train"), test
+        return captiondata.read_folder(folder, "judges" if taught == "taught" else "train"), test
     return val + test[::2], test[1::2]
 
 
@@ -221,7 +222,7 @@ def evaluate_words(
     recipe = recipe_of(name)
     folder = data / str(recipe.data["folder"])
     size = candidates(open_checkpoint(model))[0][1].size
-    for_judge, rest = split_entries(folder)
+    for_judge, rest = split_entries(folder, str(recipe.data.get("split", "train")))
     train = captiondata.make({k: v for k, v in recipe.data.items() if k != "kind"}, data, 1)
     learnt = Captioned(for_judge, (64, 64), train.vocabulary, 77)
     path = runs / f"{name}-judge.safetensors"

@@ -126,6 +126,19 @@ def test_captions_that_are_too_long_are_left_out_unless_all_are(tmp_path: Path) 
     assert said == [[["one", "two"]], [["five", "four", "three"]]]
 
 
+def test_a_set_without_splits_keeps_pictures_for_who_is_to_judge(tmp_path: Path) -> None:
+    for k in range(200):
+        cv2.imwrite(str(tmp_path / f"{k}.png"), np.full((8, 8, 3), k, np.uint8))
+        (tmp_path / f"{k}.txt").write_text("a grey square")
+    train, test, taught, judges = (
+        {entry.file.name for entry in captiondata.read_folder(tmp_path, split)}
+        for split in ("train", "test", "taught", "judges")
+    )
+    assert len(train | test) == 200 and not train & test
+    assert taught | judges == train and not taught & judges
+    assert 0.15 < len(judges) / len(train) < 0.35 and 0.04 < len(test) / 200 < 0.18
+
+
 def test_any_folder_of_pictures_and_texts_is_read(tmp_path: Path) -> None:
     for k in range(40):
         cv2.imwrite(str(tmp_path / f"{k}.png"), np.full((20, 30, 3), 6 * k, np.uint8))

@@ -57,6 +57,17 @@ def test_the_judge_never_sees_what_it_judges(tmp_path: Path) -> None:
     assert not files[0] & {entry.file for entry in read_folder(tmp_path, "train")}
 
 
+def test_of_a_set_without_splits_the_judge_sees_what_the_model_did_not(tmp_path: Path) -> None:
+    for n in range(80):
+        cv2.imwrite(str(tmp_path / f"{n}.png"), np.zeros((8, 8, 3), np.uint8))
+        (tmp_path / f"{n}.txt").write_text("a black square")
+    files = {split: {e.file for e in read_folder(tmp_path, split)} for split in ("taught", "test")}
+    judge, rest = ({e.file for e in part} for part in words.split_entries(tmp_path, "taught"))
+    assert judge and not judge & files["taught"] and not judge & rest and rest == files["test"]
+    judge, _ = ({e.file for e in part} for part in words.split_entries(tmp_path))
+    assert files["taught"] < judge
+
+
 def test_a_picture_is_cut_to_the_photo_inside_of_its_square() -> None:
     square = np.zeros((1, 128, 128, 3), np.uint8)
     square[:, :, 16:112] = 255
