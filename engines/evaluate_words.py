@@ -1,12 +1,14 @@
 """Numbers and sample sheets of the starters that paint captions, from held-out captions only.
 
     python -m engines.evaluate_words words-to-clothes --data ../shared/data [--model FILE] [--write]
+                                     [--recipe FILE]
 
 Every held-out caption is painted as the studio paints it, by a job. Beside the model's numbers
 stand those of a trivial baseline, the training picture whose caption is nearest, and those of the
 real pictures. Judges that the generator never saw: two encoders trained on pictures that neither it
 nor its own encoders were trained on (where the set has no others, on its training pictures with
-other weights), the colour namer, and a recogniser of garments or of the set's own classes.
+other weights; a recipe whose data is `split = "taught"` leaves a quarter of them to the judges),
+the colour namer, and a recogniser of garments or of the set's own classes.
 `--write` stores the numbers in the model's metadata; the sheet goes to docs/models.
 """
 
@@ -32,6 +34,7 @@ from engines.families.attngan.net import AttnGAN, padding
 from engines.family import candidates
 from engines.job import Job, Picture, Result
 from engines.recogniser import Recogniser
+from engines.training import Recipe, load_recipe
 from engines.wording import words_of
 
 CHOICES = 100  # captions among which a picture must find its own
@@ -64,7 +67,7 @@ def split_entries(folder: Path, taught: str = "train") -> tuple[list[Entry], lis
 
 def train_judge(data: Captioned, name: str, path: Path, steps: int) -> None:
     """Two encoders of their own, other in widths and seed than those that ship."""
-    recipe = training.Recipe(
+    recipe = Recipe(
         f"{name}-judge",
         "attngan.train:DAMSMTrainer",
         (training.Stage(steps, (64, 64), 48, 2e-3, 1e-4),),
@@ -216,10 +219,10 @@ def train_kinds(data: Captioned, path: Path, steps: int, seed: int = 0) -> None:
 
 
 def evaluate_words(
-    name: str, model: Path, data: Path, runs: Path, steps: int
+    recipe: Recipe, model: Path, data: Path, runs: Path, steps: int
 ) -> tuple[dict[str, float], Picture]:
     """The numbers by name, and the sheet: captions of the held-out set and of nobody, painted."""
-    recipe = recipe_of(name)
+    name = recipe.name
     folder = data / str(recipe.data["folder"])
     size = candidates(open_checkpoint(model))[0][1].size
     for_judge, rest = split_entries(folder, str(recipe.data.get("split", "train")))
@@ -277,9 +280,11 @@ def main(argv: list[str] | None = None, say: Callable[[str], object] = print) ->
         __doc__,
         runs=(Path, ROOT / "runs", "where judges are kept"),
         steps=(int, 900, "of the judge's training"),
+        recipe=(Path, None, "by which the model was trained, if not by the one of its name"),
     )
     options.runs.mkdir(parents=True, exist_ok=True)
-    told = options.name, options.model, options.data, options.runs, options.steps
+    recipe = load_recipe(options.recipe) if options.recipe else recipe_of(options.name)
+    told = recipe, options.model, options.data, options.runs, options.steps
     numbers, sheet = evaluate_words(*told)
     evaluate.report(options, numbers, sheet.pixels, say)
     return 0
