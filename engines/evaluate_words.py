@@ -222,10 +222,11 @@ def evaluate_words(
     recipe: Recipe, model: Path, data: Path, runs: Path, steps: int
 ) -> tuple[dict[str, float], Picture]:
     """The numbers by name, and the sheet: captions of the held-out set and of nobody, painted."""
-    name = recipe.name
+    split = str(recipe.data.get("split", "train"))
+    name = recipe.name if split == "train" else f"{recipe.name}-{split}"  # of its judges
     folder = data / str(recipe.data["folder"])
     size = candidates(open_checkpoint(model))[0][1].size
-    for_judge, rest = split_entries(folder, str(recipe.data.get("split", "train")))
+    for_judge, rest = split_entries(folder, split)
     train = captiondata.make({k: v for k, v in recipe.data.items() if k != "kind"}, data, 1)
     learnt = Captioned(for_judge, (64, 64), train.vocabulary, 77)
     path = runs / f"{name}-judge.safetensors"

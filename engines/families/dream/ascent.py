@@ -65,14 +65,18 @@ class Ascent:
     ) -> Generator[None, None, Found]:
         """(x after step `number` of its octave, the terms before it); seen moved by `shift`
         (down, across)."""
-        s = self.setting
         found, terms = yield from gradient(x.roll(shift, (2, 3)))
+        return self.moved(x, found, number, shift), terms
+
+    def moved(self, x: Tensor, found: Tensor, number: int, shift: tuple[int, int]) -> Tensor:
+        """x after step `number`, for the gradient that was `found` of x moved by `shift`."""
+        s = self.setting
         if s.smooth:
             found = smoothed(found, (number + 1) / s.steps * GROWTH + s.smooth)
         found = normalised(found, s.normalise).roll((-shift[0], -shift[1]), (2, 3))
         if self.mask is not None:
             found = found * self.mask
-        return torch.clamp(x + self.rate * found, self.low, self.high), terms
+        return torch.clamp(x + self.rate * found, self.low, self.high)
 
 
 def resized(x: Tensor, size: tuple[int, int]) -> Tensor:

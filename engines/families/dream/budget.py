@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engines import memory, pace
 from engines.backbones import HEAD, layer_names, layer_table
-from engines.families.dream.ascent import Ascent, Found
+from engines.families.dream.ascent import Ascent
 from engines.families.dream.config import Setting
 from engines.family import Model
 from engines.planner import SCRATCH, SHARE, UNKNOWN, Estimate, chosen_tile, cost, is_mapped
@@ -47,10 +47,11 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, guide: Size | N
     each = one.bytes * SCRATCH.get(model.device.type, 1.0)
     tile = chosen_tile(tiles, size, SHARE * free - kept, each, rim)
     window = min(pixels, (tile + 2 * rim) ** 2) if tile else pixels
-    macs = one.macs * pixels * grid.looks(size, tile)
+    seen = pixels * grid.looks(size, tile)
+    macs = one.macs * seen
     macs += _products(model, setting, size, guide) if guide else 0
     held = kept + one.bytes * window * _scratch(model, window, tile)
-    fresh = one.bytes * pixels * grid.looks(size, tile) if is_mapped(model.config, window) else 0.0
+    fresh = one.bytes * seen if is_mapped(model.config, window) else 0.0
     return Room(size, tile, held, macs, grid.sizes(size, tile), fresh)
 
 
@@ -111,17 +112,7 @@ def _speed(model: Model, setting: Setting) -> pace.Pace:
     ascent = Ascent(plain, 0.1, *torch.tensor([0.0, 1.0], device=model.device))
 
     def step(x: Tensor) -> Tensor:
-        running = ascent.step(x.detach(), _itself, 0, (7, -5))
-        try:
-            while True:
-                next(running)
-        except StopIteration as end:
-            return end.value[0].sum() + x.sum()
+        still = x.detach()
+        return ascent.moved(still, still, 0, (7, -5)).sum() + x.sum()
 
     return pace.speed(model, str(layers), look, one.macs, step, MOVED)
-
-
-def _itself(x: Tensor) -> Generator[None, None, Found]:
-    """A gradient that costs nothing."""
-    yield from ()
-    return x, {}
