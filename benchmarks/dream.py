@@ -37,7 +37,8 @@ PLANNED = (  # network, side, tile, layer
 
 
 def rows(quick: bool = False) -> list[Row]:
-    found = [compared(2 if quick else 10, 512)]
+    many = 100 if choose("auto").type == "cuda" else 10
+    found = [compared(2 if quick else many, 512)]
     for case in PLANNED[1:2] if quick else PLANNED:
         found += planned(*case, steps=2 if quick else 6, module="dream", of="dream, ")
     return found
@@ -45,10 +46,11 @@ def rows(quick: bool = False) -> list[Row]:
 
 def model(name: str, device: torch.device) -> Model:
     config = NETS[name]
-    module = executor.prepare(backbonenet.random(config), device, torch.float32)
-    module.requires_grad_(False)
     card = replace(DeepDream().card(config), checkpoint="bench@0")
-    return Model(DeepDream(), module, config, card, device, torch.float32, executor.execute)
+    dtype = executor.half_type(device, card.half_ok)
+    module = executor.prepare(backbonenet.random(config), device, dtype)
+    module.requires_grad_(False)
+    return Model(DeepDream(), module, config, card, device, dtype, executor.execute)
 
 
 # ---- against the plain loop ----------------------------------------------------------------------
@@ -67,7 +69,7 @@ def ours(used: Model, photo: Tensor, steps: int) -> Iterator[None]:
     enter = used.module.enter
     low, high = (enter(torch.full((1, 3, 1, 1), v, device=photo.device)) for v in (0.0, 1.0))  # type: ignore[operator]
     ascent = Ascent(setting, setting.rate / units(used.config), low, high)
-    gradient = Objective(used, used.config, setting).gradient
+    gradient = Objective(used, used.config, setting, half=used.half).gradient
     x, number = enter(photo), 0  # type: ignore[operator]
     while True:
         x, _ = ended(ascent.step(x, gradient, number % steps, (7, -5)))

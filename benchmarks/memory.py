@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from benchmarks.table import Row
 from engines import executor, memory
+from engines.devices import choose
 from engines.families.cyclegan.config import Config as CycleGANConfig
 from engines.families.cyclegan.net import CycleGAN
 from engines.families.pix2pix.build import build
@@ -72,13 +73,21 @@ def resident(name: str) -> int:
 def measured(case: str) -> tuple[int, int, int]:
     """(bytes predicted, bytes by which the process grew at its peak in the first pass, and in the
     second)."""
+    device = choose("auto")
     module, given = CASES[case]()
-    module = executor.prepare(module.eval().requires_grad_(False), torch.device("cpu"),
-                              torch.float32)  # fmt: skip
+    dtype = executor.half_type(device, True)
+    module = executor.prepare(module.eval().requires_grad_(False), device, dtype)
+    given = tuple(x.to(device, dtype) for x in given)
     took = []
     with torch.inference_mode():
         predicted = memory.pass_bytes(module, given, {}) or 0
         for _ in range(2):
+            if device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats()
+                before = torch.cuda.memory_allocated()
+                module(*given)
+                took.append(torch.cuda.max_memory_allocated() - before)
+                continue
             gc.collect()
             memory.trim()
             before = resident("VmRSS")
@@ -91,12 +100,16 @@ def measured(case: str) -> tuple[int, int, int]:
 def rows(quick: bool = False) -> list[Row]:
     found = []
     context = multiprocessing.get_context("spawn")
+    is_card = choose("auto").type == "cuda"
     for case in CASES:
         if quick and case in SLOW:
             continue
-        times = 2 if case in SLOW or "HD" in case else PROCESSES
+        times = 1 if is_card else 2 if case in SLOW or "HD" in case else PROCESSES
         each = []
         for _ in range(times):
+            if is_card:
+                each.append(measured(case))
+                continue
             with context.Pool(1) as pool:
                 each.append(pool.apply(measured, (case,)))
         predicted, took, again = (median(column) for column in zip(*each))

@@ -23,10 +23,10 @@ def share(values: Sequence[float], part: float) -> float:
     return ordered[round(part * (len(ordered) - 1))]
 
 
-def milliseconds(seconds: Sequence[float]) -> str:
+def milliseconds(seconds: Sequence[float], digits: int = 1) -> str:
     """Median and 95th percentile."""
     median, p95 = statistics.median(seconds), share(seconds, 0.95)
-    return f"{1000 * median:.1f} ms (p95 {1000 * p95:.1f})"
+    return f"{1000 * median:.{digits}f} ms (p95 {1000 * p95:.{digits}f})"
 
 
 def show(title: str, rows: Sequence[Row]) -> str:

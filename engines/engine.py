@@ -80,7 +80,8 @@ class Engine:
         self._shelf, self._loaded = Shelf(catalogue), Loaded()
         self._kept: OrderedDict[Key, _Kept] = OrderedDict()  # least recently used first
         self._running: Counter[Key] = Counter()
-        able = bool(lanes) and find_spec("openvino") is not None
+        self._drafts = bool(lanes)
+        able = self._drafts and find_spec("openvino") is not None
         self._workshop = Workshop(lanes) if able else None
         self._guard = Guard()
         self._ungated: tuple[str, Result] | None = None  # digest of its job, and the last of all
@@ -257,12 +258,13 @@ class Engine:
             raise EngineError("checkpoint", str(error), error.kind) from error
         card, remarks = told_card(family.card(config), checkpoint)
         dtype = executor.half_type(self.device, self._half and card.half_ok)
+        parameters = sum(p.numel() for p in module.parameters())
         module = executor.prepare(module, self.device, dtype)
         notes = tuple(dict.fromkeys((*checkpoint.notes, *repairs, *remarks)))
         card = replace(
             card,
             checkpoint=weights.reference,
-            parameters=sum(p.numel() for p in module.parameters()),
+            parameters=parameters,
             notes=(*card.notes, *notes),
         )
         self._loaded.keep(card, weights.digest)
@@ -273,13 +275,11 @@ class Engine:
                      weights.reference, notes, self._lanes_for(family, weights))  # fmt: skip
 
     def _lanes_for(self, family: Family, weights: Weights) -> LanesLike | None:
-        if self._workshop is None:
-            return None
-        if self.device.type == "cuda":
+        if self._drafts and self.device.type == "cuda":
             from engines.graphs import Graphs
 
             return Graphs()
-        if self.device.type == "cpu":
+        if self._workshop is not None and self.device.type == "cpu":
             return Lanes(self._workshop, weights.path, weights.digest, family.id)
         return None
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from engines import memory
 from engines.family import Model
+from engines.layers import align_channels, drop_idle_biases
 
 LARGE = 4_000_000  # numbers in the inputs of a CPU pass from which its memory is predicted first
 _HEAVY = 100_000_000  # bytes of weights from which a pass on the CPU mostly reads them
@@ -31,14 +32,17 @@ def half_type(device: torch.device, allowed: bool) -> torch.dtype:
 
 
 def prepare(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """`module` on `device`, its weights as `dtype` (batch norms stay in full precision: their
-    running variances overflow half), in the memory format that is faster for it."""
+    """`module` on `device`, its weights as `dtype` (norms stay in full precision: their running
+    variances overflow half, and cuDNN wants their weights so), in the memory format that is faster
+    for it."""
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True  # the same job gives the same pixels
+        drop_idle_biases(module)
     module.to(device=device, dtype=dtype)
     if dtype == torch.float16:
+        align_channels(module)
         for layer in module.modules():
-            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+            if isinstance(layer, nn.modules.batchnorm._NormBase):
                 layer.float()
     if _likes_channels_last(module):
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -61,6 +65,8 @@ def execute(model: Model, *inputs: Any, **named: Any) -> Any:
 
     Raises PassTooLarge when a large pass on the CPU is predicted not to fit.
     """
+    if model.device.type == "cuda" and (made := _quickly(model, inputs, named)) is not None:
+        return made  # a recording's own buffers convert what they are given
     given = [_to_model(x, model) for x in inputs]
     extra = {name: _to_model(x, model) for name, x in named.items()}
     if model.device.type == "cpu":
@@ -68,12 +74,18 @@ def execute(model: Model, *inputs: Any, **named: Any) -> Any:
     if model.card.needs_grad:
         with torch.enable_grad():
             return _full(model.module(*given, **extra))
+    if model.device.type != "cuda" and (made := _quickly(model, given, extra)) is not None:
+        return made
     with torch.inference_mode():
-        if model.draft and model.lanes is not None:
-            made = model.lanes.run(model, given, extra)
-            if made is not None:
-                return made
         return _full(model.module(*given, **extra))
+
+
+def _quickly(model: Model, inputs: Sequence[Any], named: Mapping[str, Any]) -> Any | None:
+    """What a draft's lane answers, None where there is none."""
+    if model.lanes is None or not model.draft or model.card.needs_grad:
+        return None
+    with torch.inference_mode():
+        return model.lanes.run(model, inputs, named)
 
 
 def _to_model(value: Any, model: Model) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from engines.controls import ModelCard
@@ -59,6 +60,16 @@ class Model:
     lanes: LanesLike | None = None
     draft: bool = False
     _memos: tuple[dict[str, Any], dict[str, Any]] = field(default_factory=lambda: ({}, {}))
+
+    @cached_property
+    def layers(self) -> tuple[nn.Module, ...]:
+        """The network's, all of them."""
+        return tuple(self.module.modules())
+
+    @property
+    def half(self) -> bool:
+        """Whether it computes in half precision."""
+        return self.dtype.itemsize == 2
 
     @property
     def memo(self) -> dict[str, Any]:

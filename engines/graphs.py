@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 
 from engines.family import Model
-from engines.lanes import KEPT, LARGEST, WORTH, mode_of
+from engines.lanes import KEPT, WORTH, mode_of
 
 log = logging.getLogger("engine")
 
 EAGER, RECORDED = "PyTorch", "CUDA graph"
+LARGEST = 20_000_000  # numbers in the inputs of a pass; larger ones need not be live
 
 Key = tuple[Any, ...]
 
@@ -95,14 +96,14 @@ class Graphs:
 def key_of(model: Model, given: Sequence[Any], named: Mapping[str, Any]) -> Key | None:
     """What tells one call from another; None for those that no graph can stand for: with
     gradients, hooks or training, with noise (drawn on the processor), for large pictures, and for
-    arguments that are neither tensors on the card nor plain values."""
-    mode = mode_of(model.module)
+    arguments that are neither tensors nor plain values."""
+    mode = mode_of(model.layers)
     values = [*given, *named.values()]
     tensors = [x for x in values if isinstance(x, Tensor)]
     plain = all(isinstance(x, Tensor | str | int | float | None) for x in values)
     if mode is None or mode[1] or model.card.needs_grad or not plain or not tensors:
         return None
-    if sum(x.numel() for x in tensors) >= LARGEST or any(not x.is_cuda for x in tensors):
+    if model.device.type != "cuda" or sum(x.numel() for x in tensors) >= LARGEST:
         return None
     known = ((tuple(x.shape), x.dtype) if isinstance(x, Tensor) else x for x in values)
     return (mode, tuple(named), model.dtype, *known)
@@ -110,8 +111,8 @@ def key_of(model: Model, given: Sequence[Any], named: Mapping[str, Any]) -> Key 
 
 def _record(model: Model, given: Sequence[Any], named: Mapping[str, Any]) -> _Recorded:
     """Warmed up on a stream of its own, as recording asks for."""
-    places = [x.clone() if isinstance(x, Tensor) else x for x in given]
-    words = {name: x.clone() if isinstance(x, Tensor) else x for name, x in named.items()}
+    places = [_buffer(x, model) for x in given]
+    words = {name: _buffer(x, model) for name, x in named.items()}
     side = torch.cuda.Stream(model.device)
     side.wait_stream(torch.cuda.current_stream(model.device))
     with torch.cuda.stream(side):
@@ -126,6 +127,14 @@ def _record(model: Model, given: Sequence[Any], named: Mapping[str, Any]) -> _Re
     ):
         raise TypeError("its results are no plain tensors")
     return _Recorded(graph, _tensors([*places, *words.values()]), made)
+
+
+def _buffer(value: Any, model: Model) -> Any:
+    """A copy of what the network is given, as it takes it."""
+    if not isinstance(value, Tensor):
+        return value
+    dtype = model.dtype if value.is_floating_point() else value.dtype
+    return value.to(model.device, dtype, copy=True)
 
 
 def _tensors(value: Any) -> list[Tensor]:

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -78,7 +78,7 @@ def call_of(model: Model, given: Sequence[Any], named: Mapping[str, Any]) -> Cal
     tensors = [x for x in (*given, *named.values()) if isinstance(x, torch.Tensor)]
     if len(known) < len(arguments) or not 0 < sum(x.numel() for x in tensors) < LARGEST:
         return None
-    mode = mode_of(model.module)
+    mode = mode_of(model.layers)
     return None if mode is None else Call(tuple(known), *mode)
 
 
@@ -91,16 +91,16 @@ def _argument(name: str, value: Any) -> Argument | None:
     return Argument(name, None, value) if plain else None
 
 
-def mode_of(module: nn.Module) -> tuple[bool, bool] | None:
-    """(batch statistics, noise) of a network as it is now; None where hooks change it, or part of
-    it is being trained."""
+def mode_of(layers: Iterable[nn.Module]) -> tuple[bool, bool] | None:
+    """(batch statistics, noise) of a network with these layers as it is now; None where hooks
+    change it, or part of it is being trained."""
     from torch import nn
 
     from engines.layers import SeededDropout
 
     norms: set[bool] = set()
     noise = False
-    for layer in module.modules():
+    for layer in layers:
         if layer._forward_hooks or layer._forward_pre_hooks:
             return None
         if isinstance(layer, nn.BatchNorm2d):

@@ -8,11 +8,14 @@ of the official checkpoints.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -28,8 +31,34 @@ def instance_norm(
     which is what a user waits for, is normalised as a batch: the same numbers, and in channels-last
     no copies there and back."""
     if len(x) == 1 and not torch.is_grad_enabled():
+        if weight is None and x.is_cuda:  # cuDNN, which does it in one go, wants weights
+            weight, bias = _neutral(x.shape[1], x.device)
         return F.batch_norm(x, None, None, weight, bias, True, 0.0, eps)
     return F.instance_norm(x, weight=weight, bias=bias, eps=eps)
+
+
+def _neutral(channels: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Weights of a norm that change nothing."""
+    one = _kept(("one", channels, device), lambda: torch.ones(channels, device=device))
+    return one, _kept(("zero", channels, device), lambda: torch.zeros(channels, device=device))
+
+
+_KEPT: OrderedDict[Hashable, Tensor] = OrderedDict()
+_MOST = 128  # tensors that are kept
+
+
+def _kept(key: Hashable, make: Callable[[], Tensor]) -> Tensor:
+    """What make() gives, made once: not while a pass is only predicted, with tensors that hold no
+    numbers."""
+    if key in _KEPT:
+        _KEPT.move_to_end(key)
+        return _KEPT[key]
+    made = make()
+    if type(made) is Tensor:
+        _KEPT[key] = made
+        while len(_KEPT) > _MOST:
+            _KEPT.popitem(last=False)
+    return made
 
 
 class InstanceNorm2d(nn.InstanceNorm2d):
@@ -39,6 +68,43 @@ class InstanceNorm2d(nn.InstanceNorm2d):
         if self.running_mean is not None or input.dim() != 4:
             return super().forward(input)
         return instance_norm(input, self.weight, self.bias, self.eps)
+
+
+class ReflectionPad2d(nn.ReflectionPad2d):
+    """nn.ReflectionPad2d, which torch computes in contiguous memory: on a card, where networks run
+    in channels-last, that copies the map there and back. There one picture without gradients is
+    gathered pixel by pixel instead."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        one = input.is_cuda and input.dim() == 4 and len(input) == 1 and not torch.is_grad_enabled()
+        if one and input.is_contiguous(memory_format=torch.channels_last):
+            return gathered(input, self.padding)
+        return super().forward(input)
+
+
+def gathered(x: Tensor, padding: tuple[int, int, int, int]) -> Tensor:
+    """(1, C, H, W) in channels-last, mirrored beyond its edges by `padding` (left, right, top,
+    bottom)."""
+    height, width = x.shape[2:]
+    left, right, top, bottom = padding
+    places = _reflected(height, width, padding, x.device)
+    rows = x[0].permute(1, 2, 0).flatten(0, 1).index_select(0, places)
+    tall, wide = height + top + bottom, width + left + right
+    return rows.reshape(1, tall, wide, -1).permute(0, 3, 1, 2)
+
+
+def _reflected(
+    height: int, width: int, padding: tuple[int, int, int, int], device: torch.device
+) -> Tensor:
+    """For every pixel of a padded map, row by row, the pixel of the map that it shows."""
+
+    def made() -> Tensor:
+        left, right, top, bottom = padding
+        down = np.pad(np.arange(height), (top, bottom), mode="reflect")
+        across = np.pad(np.arange(width), (left, right), mode="reflect")
+        return torch.from_numpy((down[:, None] * width + across).ravel()).to(device)
+
+    return _kept((height, width, padding, device), made)
 
 
 class Statistics(nn.Module):
@@ -95,6 +161,44 @@ def init_weights(module: nn.Module, gain: float = 0.02) -> None:
         elif isinstance(layer, nn.BatchNorm2d):
             nn.init.normal_(layer.weight, 1.0, gain)
             nn.init.zeros_(layer.bias)
+
+
+def drop_idle_biases(module: nn.Module) -> None:
+    """Take away what instance norms take away again: the biases of the convolutions before them."""
+    for part in module.modules():
+        if not isinstance(part, nn.Sequential):
+            continue
+        for layer, after in pairwise(part):
+            is_idle = isinstance(after, nn.InstanceNorm2d) and after.running_mean is None
+            if is_idle and isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                layer.bias = None
+
+
+class AlignedConv2d(nn.Conv2d):
+    """A convolution with channels of zeros added, as `align_channels` makes it."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        lacking = self.weight.shape[1] - self.in_channels
+        x = F.pad(input, (0, 0, 0, 0, 0, lacking)) if lacking else input
+        made = self._conv_forward(x, self.weight, self.bias)
+        return made[:, : self.out_channels] if len(self.weight) > self.out_channels else made
+
+
+def align_channels(module: nn.Module, multiple: int = 8) -> None:
+    """Bring the channels that convolutions take and give to multiples of what a card's matrix units
+    take at once in half precision, by zeros: others are computed by slower kernels."""
+    for layer in module.modules():
+        if type(layer) is not nn.Conv2d or layer.groups > 1 or layer.padding_mode != "zeros":
+            continue
+        outputs, inputs = (-n % multiple for n in layer.weight.shape[:2])
+        if not inputs and not outputs:
+            continue
+        weight = F.pad(layer.weight.data, (0, 0, 0, 0, 0, inputs, 0, outputs))
+        layer.weight = nn.Parameter(weight, layer.weight.requires_grad)
+        if layer.bias is not None:
+            bias = F.pad(layer.bias.data, (0, outputs))
+            layer.bias = nn.Parameter(bias, layer.bias.requires_grad)
+        layer.__class__ = AlignedConv2d
 
 
 def use_batch_statistics(module: nn.Module, on: bool) -> None:

@@ -112,11 +112,12 @@ def pass_bytes(
     module: nn.Module, inputs: Sequence[Any], named: Mapping[str, Any], gradients: bool = False
 ) -> int | None:
     """The most bytes by which the process grows during `module(*inputs, **named)`, if that is its
-    first pass, beside weights and inputs. None for a network whose way depends on numbers, which
-    fake tensors lack."""
+    first pass, beside weights and inputs; on a graphics card, what is taken there. None for a
+    network whose way depends on numbers, which fake tensors lack."""
     from torch._subclasses.fake_tensor import FakeTensorMode
 
-    watch = _Watch()
+    on_card = any(t.is_cuda for t in module.parameters())
+    watch = _Watch(on_card)
     try:
         with (
             torch.inference_mode(False),  # which would hide convolutions in larger operations
@@ -131,7 +132,7 @@ def pass_bytes(
                 functional_call(module, state, tuple(given), extra)
     except (RuntimeError, NotImplementedError, TypeError, ValueError, AttributeError):
         return None
-    return LOADED + int(watch.peak)
+    return int(watch.peak) + (0 if on_card else LOADED)
 
 
 def _fake(value: Any) -> Any:
@@ -152,10 +153,11 @@ class _Watch(TorchDispatchMode):
     """Adds up the storages that operations make and subtracts them when they die. At its peak
     stands what an operation needs besides while it runs, and what the C library keeps of small
     pieces that were freed (mallopt(3): pieces from 32 MiB on go back to the system at once, of the
-    others twice as much may stay)."""
+    others twice as much may stay). On a card nothing that was freed is kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_card: bool = False) -> None:
         super().__init__()
+        self._on_card = on_card
         self.peak = 0
         self._now = {True: 0, False: 0}  # of large pieces, of small ones
         self._kept = 0
@@ -187,6 +189,9 @@ class _Watch(TorchDispatchMode):
 
     def _add(self, count: int) -> None:
         self._now[count >= _MAPPED] += count
+        if self._on_card:
+            self.peak = max(self.peak, sum(self._now.values()))
+            return
         self._kept = min(max(self._kept, self._now[False]), 2 * _MAPPED)
         small = max(self._now[False] * (1 + GAPS), self._kept)
         self.peak = max(self.peak, self._now[True] + small)

@@ -29,9 +29,9 @@ class Cost:
     macs: float
 
 
-def cost(config: Config, layers: Collection[str], pooling: str = "max") -> Cost:
+def cost(config: Config, layers: Collection[str], pooling: str = "max", half: bool = False) -> Cost:
     """Up to the deepest of `layers`, whose maps something is computed from (a gradient of its own
-    size comes back into each)."""
+    size comes back into each). With maps in half precision those are there in full too."""
     wanted = set(layers)
     table = {layer.name: layer for layer in layer_table(config)}
     known = [node for node in nodes(config) if node.name in table]
@@ -39,17 +39,20 @@ def cost(config: Config, layers: Collection[str], pooling: str = "max") -> Cost:
     steps = known[: last + 1]
     uses = Counter(name for node in steps for name in node.inputs)
     held = peak = macs = 0.0
+    part = 0.5 if half else 1.0
     held += 3 * FLOAT * 2  # the picture as the network takes it, and its gradient
     for node in steps:
         layer = table[node.name]
         before = sum(table[name].bytes if name else 3 * FLOAT for name in node.inputs)
         in_place = node.kind == "relu" and uses[node.inputs[0]] == 1 and not {*node.inputs} & wanted
-        held += 0 if in_place else layer.bytes
+        held += 0 if in_place else layer.bytes * part
         if node.norm:
+            held += layer.bytes * part
+        if half and node.name in wanted:
             held += layer.bytes
         if node.kind == "pool" and pooling == "max":
             held += layer.bytes * INDEX / FLOAT
-        back = layer.bytes + before + (layer.bytes if node.name in wanted else 0)
+        back = (layer.bytes + before) * part + (layer.bytes if node.name in wanted else 0)
         peak = max(peak, held + back)
         macs += 2 * layer.macs
     return Cost(peak, macs)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from engines.layers import Norm, SeededDropout, has_bias, norm_layer
+from engines.layers import Norm, ReflectionPad2d, SeededDropout, has_bias, norm_layer
 from engines.residual import ResNetConfig
 
 
@@ -17,7 +17,7 @@ class ResNetBlock(nn.Module):
 
         def half() -> list[nn.Module]:
             return [
-                nn.ReflectionPad2d(1),
+                ReflectionPad2d(1),
                 nn.Conv2d(channels, channels, 3, bias=bias),
                 norm_layer(norm, channels),
             ]
@@ -32,7 +32,7 @@ class ResNetBlock(nn.Module):
 def stem(inputs: int, width: int, norm: Norm, bias: bool) -> list[nn.Module]:
     """A 7x7 convolution to `width` channels at full size."""
     return [
-        nn.ReflectionPad2d(3),
+        ReflectionPad2d(3),
         nn.Conv2d(inputs, width, 7, bias=bias),
         norm_layer(norm, width),
         nn.ReLU(True),
@@ -53,7 +53,7 @@ def doubling(width: int, norm: Norm, bias: bool) -> list[nn.Module]:
 
 def head(width: int, outputs: int) -> list[nn.Module]:
     """A 7x7 convolution to a picture in [-1, 1]."""
-    return [nn.ReflectionPad2d(3), nn.Conv2d(width, outputs, 7), nn.Tanh()]
+    return [ReflectionPad2d(3), nn.Conv2d(width, outputs, 7), nn.Tanh()]
 
 
 class ResNet(nn.Module):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from engines import layers
@@ -188,3 +191,49 @@ def test_even_doublings_paint_no_grid_over_an_even_place(
     held.weight.data.copy_(other)
     layers.even_doublings(held)
     assert float(((once - before) * held.weight).sum().detach()) == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize("padding", [(1, 1, 1, 1), (3, 0, 2, 5)])
+def test_a_map_is_mirrored_in_channels_last_as_torch_mirrors_it(padding: Any) -> None:
+    x = torch.randn(1, 5, 9, 7).to(memory_format=torch.channels_last)
+    made = layers.gathered(x, padding)
+    assert torch.equal(made, torch.nn.ReflectionPad2d(padding)(x))
+    assert made.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_biases_before_instance_norms_are_idle() -> None:
+    torch.manual_seed(0)
+    conv, other = nn.Conv2d(3, 4, 3), nn.ConvTranspose2d(4, 4, 2, 2)
+    parts = conv, layers.InstanceNorm2d(4, affine=True), nn.ReLU(), other, nn.BatchNorm2d(4)
+    net = nn.Sequential(*parts).eval()
+    x = torch.randn(1, 3, 12, 12)
+    before = net(x)
+    layers.drop_idle_biases(net)
+    assert conv.bias is None and other.bias is not None
+    torch.testing.assert_close(net(x), before, rtol=1e-4, atol=1e-5)
+
+
+def test_what_layers_keep_holds_numbers_though_a_pass_was_predicted_first() -> None:
+    x = torch.randn(1, 4, 6, 6).to(memory_format=torch.channels_last)
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        layers.gathered(mode.from_tensor(x), (5, 5, 5, 5))
+    assert type(layers.gathered(x, (5, 5, 5, 5))) is torch.Tensor
+
+
+def test_channels_of_zeros_change_nothing() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 5, 3, 2, 1),
+        nn.ReLU(True),
+        nn.Conv2d(5, 16, 1, bias=False),
+        nn.Conv2d(16, 3, 3),
+    )
+    x = torch.randn(2, 3, 12, 12)
+    before = net(x)
+    layers.align_channels(net)
+    assert [tuple(p.shape[:2]) for p in net.parameters() if p.dim() == 4] == [
+        (8, 8),
+        (16, 8),
+        (8, 16),
+    ]
+    torch.testing.assert_close(net(x), before)

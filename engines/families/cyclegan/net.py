@@ -16,7 +16,7 @@ from engines.families.cyclegan.config import (
     Net,
     PlainConfig,
 )
-from engines.layers import PatchDiscriminator, norm_layer
+from engines.layers import PatchDiscriminator, ReflectionPad2d, norm_layer
 from engines.residual import ResNetConfig
 from engines.residualnet import ResNet, head, stem
 
@@ -44,12 +44,12 @@ class _MobileBlock(nn.Module):
     def __init__(self, channels: int, inner: int) -> None:
         super().__init__()
         self.conv_block = nn.Sequential(
-            nn.ReflectionPad2d(1),
+            ReflectionPad2d(1),
             _Separable(channels, inner),
             norm_layer("instance", inner),
             nn.ReLU(True),
             nn.Identity(),
-            nn.ReflectionPad2d(1),
+            ReflectionPad2d(1),
             _Separable(inner, channels),
             norm_layer("instance", channels),
         )

@@ -31,7 +31,6 @@ class DeepDream(BackboneFamily):
             rooms=("dream",),
             live=False,
             seeded=True,
-            half_ok=False,
             needs_grad=True,
             network=config.title,
             paper=PAPER,

@@ -24,8 +24,8 @@ Gradient = Callable[[Tensor], Generator[None, None, Found]]
 def smoothed(gradient: Tensor, deviation: float) -> Tensor:
     """(1, C, H, W): the mean of three Gaussian blurs around `deviation` pixels, the rim
     mirrored."""
-    places = torch.arange(KERNEL, dtype=torch.float32, device=gradient.device) - KERNEL // 2
-    kernel = torch.zeros((KERNEL, KERNEL), device=gradient.device)
+    places = torch.arange(KERNEL, dtype=torch.float32) - KERNEL // 2
+    kernel = torch.zeros((KERNEL, KERNEL))
     for scale in SCALES:
         line = torch.exp(-0.5 * (places / (scale * deviation)) ** 2)
         line = line / line.sum()
@@ -34,8 +34,9 @@ def smoothed(gradient: Tensor, deviation: float) -> Tensor:
         border, weights = cv2.BORDER_REFLECT_101, kernel.numpy()
         planes = [cv2.filter2D(p, -1, weights, borderType=border) for p in gradient[0].numpy()]
         return torch.from_numpy(np.stack(planes))[None]
-    planes = F.pad(gradient, (KERNEL // 2,) * 4, mode="reflect").transpose(0, 1)
-    return F.conv2d(planes, kernel[None, None]).transpose(0, 1)
+    wide, count = F.pad(gradient, (KERNEL // 2,) * 4, mode="reflect"), gradient.shape[1]
+    kernel = kernel.to(gradient.device).expand(count, 1, KERNEL, KERNEL)
+    return F.conv2d(wide, kernel, groups=count)
 
 
 def normalised(gradient: Tensor, how: Normalisation) -> Tensor:

@@ -40,7 +40,7 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, guide: Size | N
     """`tiles` is "auto", "off" or a side in pixels."""
     free = memory.free_bytes(model.device) or UNKNOWN
     pixels = size[0] * size[1]
-    one = cost(model.config, _layers(model, setting))
+    one = cost(model.config, _layers(model, setting), half=model.half)
     kept = pixels * PICTURE * COPIES + _weights(model, setting)
     grid = Grid(model.config, setting.layers)
     rim = grid.rim
@@ -102,7 +102,7 @@ def estimate(
 
 def _speed(model: Model, setting: Setting) -> pace.Pace:
     layers = (HEAD,) if setting.aim == "class" else setting.layers
-    one = cost(model.config, _layers(model, setting))
+    one = cost(model.config, _layers(model, setting), half=model.half)
 
     def look(x: Tensor) -> Tensor:
         maps = model(model.module.enter(x), layers)  # type: ignore[operator]

@@ -193,7 +193,7 @@ def _enlarged(x: Tensor, before: Tensor | None, base: Tensor) -> Tensor:
 
 
 def _objective(model: Model, plan: _Plan, guide: Mapping[str, Tensor], octave: Room) -> Objective:
-    return Objective(model, model.config, plan.setting, guide, octave.tile)
+    return Objective(model, model.config, plan.setting, guide, octave.tile, model.half)
 
 
 def _climbed(

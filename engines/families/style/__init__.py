@@ -38,7 +38,6 @@ class NeuralStyle(BackboneFamily):
             rooms=("style",),
             live=False,
             seeded=True,
-            half_ok=False,
             needs_grad=True,
             network=config.title,
             paper=PAPER,

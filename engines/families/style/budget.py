@@ -41,7 +41,7 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, method: str, st
     """`tiles` is "auto", "off" or a side in pixels."""
     free = memory.free_bytes(model.device) or UNKNOWN
     pixels = size[0] * size[1]
-    one = cost(model.config, setting.layers, setting.pooling)
+    one = cost(model.config, setting.layers, setting.pooling, model.half)
     kept = pixels * (PICTURE * COPIES[method] + _content(model, setting))
     history = 0
     if method == "lbfgs":
@@ -94,7 +94,7 @@ def estimate(
 def speed(model: Model, setting: Setting) -> pace.Pace:
     """Measured once for each set of layers."""
     features = Features(model, model.module, setting)  # type: ignore[arg-type]
-    one = cost(model.config, setting.layers)
+    one = cost(model.config, setting.layers, half=model.half)
 
     def look(x: Tensor) -> Tensor:
         maps = features(x * 255, setting.layers)

@@ -22,10 +22,14 @@ from engines import tensors
 from engines.backbonenet import Backbone
 from engines.backbones import HEAD, MINIMUM, units
 from engines.families.style.config import Setting
+from engines.halves import fitting_scale
+from engines.repeated import Repeated
 from engines.windows import Grid, Window
 
 STEADY = 1000.0  # weight of the picture before in a film, of mean squared levels
 Key = tuple[str, str, int]
+Count = float | Tensor  # a tensor where it would have to be asked for
+Found = tuple[Tensor, dict[str, Tensor]]  # a gradient, and the terms of the loss
 Network = Callable[..., dict[str, Tensor]]  # (x, layers, pooling) -> maps, as Backbone gives them
 
 
@@ -91,6 +95,7 @@ class Features:
 
     def __init__(self, network: Network, module: Backbone, setting: Setting, tile: int = 0) -> None:
         self._network, self._module, self._setting = network, module, setting
+        self.half = next(module.parameters()).dtype == torch.float16
         self._tile = tile
         self.units = units(module.config)
         self.grid = Grid(module.config, setting.layers)
@@ -111,7 +116,7 @@ class Features:
     ) -> Generator[None, None, dict[str, Tensor]]:
         """The Gram matrix of every style layer of a picture, where `alpha` (1, 1, H, W) counts."""
         layers = [name for name, _ in self._setting.style]
-        sums, counts = dict[str, Tensor](), dict[str, float]()
+        sums, counts = dict[str, Tensor](), dict[str, Count]()
         for window in self.windows(x):
             with torch.no_grad():
                 maps = self(window.of(x), layers)
@@ -124,14 +129,14 @@ class Features:
 
     def products(
         self, window: Window, features: Tensor, layer: str, mask: Tensor | None
-    ) -> tuple[Tensor, float]:
+    ) -> tuple[Tensor, Count]:
         """(sum of products of a map of this window, over how many positions), where the mask
         (1, 1, H, W) of the whole picture counts."""
         stride = self.grid.strides[layer]
         shrunk = None if mask is None else window.core(_shrunk(window.of(mask), features), stride)
         core = window.core(features, stride)
         count = core[0, 0].numel() if shrunk is None else shrunk.sum().clamp(min=1e-6)
-        return gram_sum(core, shrunk), float(count)
+        return gram_sum(core, shrunk), count
 
     def content(self, x: Tensor) -> Generator[None, None, dict[str, Tensor]]:
         """The map of every content layer of a picture."""
@@ -181,32 +186,68 @@ class Objective:
         self._content = setting.content if setting.content_weight else ()
         self._style = setting.style if setting.style_weight and targets.regions else ()
         self._layers = list(dict.fromkeys(name for name, _ in (*self._content, *self._style)))
+        self._scale = 0.0  # of the loss, 0: not known yet
+        self._again: tuple[Tensor, Repeated[Found]] | None = None  # of a picture that is not cut
 
     def descend(self, x: Tensor) -> Generator[None, None, dict[str, Tensor]]:
         """The terms of x, weighted and detached, whose sum is what is minimised; the gradient is
         left in x.grad. Yields after every piece of a picture in tiles."""
-        x.grad = torch.zeros_like(x)
         windows = self.features.windows(x, self._noise) if self._layers else []
-        if len(windows) > 1:
-            found = yield from self._in_tiles(x, windows)
-        else:
-            found = self._terms(self._sums(windows, x)) if windows else {}
-        if self.setting.class_weight:
-            found["class"] = -self._score(x, windows) * self.setting.class_weight
-        found |= self._plain(x)
-        _backward([value for value in found.values() if value.requires_grad])
-        return {name: value.detach() for name, value in found.items()}
+        if not self._scale:
+            self._scale = self._fitting(windows, x)
+        if len(windows) < 2:
+            x.grad, found = self._repeated(windows, x)()
+            return found
+        x.grad = torch.zeros_like(x)
+        found = yield from self._in_tiles(x, windows)
+        beside = self._beside(windows, x)
+        if wanted := [value for value in beside.values() if value.requires_grad]:
+            (_sum(wanted) * self._scale).backward()
+        if self._scale != 1:
+            x.grad /= self._scale
+        return found | {name: value.detach() for name, value in beside.items()}
 
-    def _sums(self, windows: Sequence[Window], x: Tensor) -> Sums:
-        """Of the only window."""
+    def _fitting(self, windows: Sequence[Window], x: Tensor) -> float:
+        """The scale of the loss, told by the first window."""
+        if not self.features.half or not windows:
+            return 1.0
+
+        def gradient(scale: float) -> Tensor:
+            return self._gradient(windows[0], windows[0].of(x), scale)[0]
+
+        return fitting_scale(gradient)
+
+    def _gradient(self, window: Window, piece: Tensor, scale: float) -> Found:
+        """The gradient of a window's loss times `scale`, and its terms."""
+        piece, sums = piece.detach().clone().requires_grad_(), Sums()
+        self._add(window, piece, sums)
+        found = self._terms(sums)
+        return torch.autograd.grad(_sum(list(found.values())) * scale, piece)[0], found
+
+    def _repeated(self, windows: Sequence[Window], x: Tensor) -> Repeated[Found]:
+        """What gives the gradient of x, changed in place, and the terms, of a picture that is not
+        cut."""
+        if self._again is None or self._again[0] is not x:
+            self._again = x, Repeated(lambda: self._whole(windows, x), x.device)
+        return self._again[1]
+
+    def _whole(self, windows: Sequence[Window], x: Tensor) -> Found:
         sums = Sums()
-        self._add(windows[0], x, sums)
-        return sums
+        if windows:
+            self._add(windows[0], x, sums)
+        found = (self._terms(sums) if windows else {}) | self._beside(windows, x)
+        wanted = [value for value in found.values() if value.requires_grad]
+        if not wanted:
+            return torch.zeros_like(x), found
+        gradient = torch.autograd.grad(_sum(wanted) * self._scale, x)[0]
+        if self._scale != 1:
+            gradient = gradient / self._scale
+        return gradient, {name: value.detach() for name, value in found.items()}
 
     def _in_tiles(
         self, x: Tensor, windows: Sequence[Window]
     ) -> Generator[None, None, dict[str, Tensor]]:
-        """The terms of the features, their gradient added to x.grad."""
+        """The terms of the features; their gradient, scaled, added to x.grad."""
         assert x.grad is not None
         picture, sums = x.detach(), Sums()
         for window in windows:
@@ -215,14 +256,14 @@ class Objective:
             yield
         leaves = [part.requires_grad_() for part in sums.parts()]
         found = self._terms(sums)
-        _backward(list(found.values()))
+        (_sum(list(found.values())) * self._scale).backward()
         for window in windows:
             piece = window.of(picture).clone().requires_grad_()
             parts = Sums()
             self._add(window, piece, parts)
-            _backward([(part * leaf.grad).sum()
-                       for part, leaf in zip(parts.parts(), leaves, strict=True)
-                       if leaf.grad is not None])  # fmt: skip
+            _sum([(part * leaf.grad).sum()
+                  for part, leaf in zip(parts.parts(), leaves, strict=True)
+                  if leaf.grad is not None]).backward()  # fmt: skip
             assert piece.grad is not None
             window.of(x.grad).add_(piece.grad)
             yield
@@ -266,9 +307,11 @@ class Objective:
             x = F.interpolate(x, size, mode="area")
         return self.features(x, (HEAD,))[HEAD][0, self.setting.klass]
 
-    def _plain(self, x: Tensor) -> dict[str, Tensor]:
-        """The terms that no network has a part in."""
+    def _beside(self, windows: Sequence[Window], x: Tensor) -> dict[str, Tensor]:
+        """The terms that no map of a layer has a part in."""
         s, found = self.setting, dict[str, Tensor]()
+        if s.class_weight:
+            found["class"] = -self._score(x, windows) * s.class_weight
         if s.tv:
             found["smoothness"] = total_variation(x) * s.tv
         if s.pixel and self.targets.photo is not None:
@@ -285,9 +328,9 @@ class Sums:
     positions. Keys are (term, layer, number of the region)."""
 
     whole: dict[Key, Tensor] = field(default_factory=dict[Key, Tensor])
-    count: dict[Key, float] = field(default_factory=dict[Key, float])
+    count: dict[Key, Count] = field(default_factory=dict[Key, Count])
 
-    def add(self, key: Key, part: Tensor, count: float) -> None:
+    def add(self, key: Key, part: Tensor, count: Count) -> None:
         self.whole[key] = self.whole[key] + part if key in self.whole else part
         self.count[key] = self.count.get(key, 0.0) + count
 
@@ -295,6 +338,5 @@ class Sums:
         return list(self.whole.values())
 
 
-def _backward(terms: Sequence[Tensor]) -> None:
-    if terms:
-        torch.stack(list(terms)).sum().backward()
+def _sum(terms: Sequence[Tensor]) -> Tensor:
+    return torch.stack(list(terms)).sum()
