@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
@@ -69,9 +70,9 @@ def rows(quick: bool = False) -> list[Row]:
     found = []
     for name, (family, config, shapes) in CASES.items():
         torch.manual_seed(0)
-        plain = family.build(config).eval().to(device)
-        ours = model(family, family.build(config).eval(), config, device)
-        ours.module.load_state_dict(plain.state_dict())
+        plain = family.build(config).eval()
+        ours = model(family, deepcopy(plain), config, device)
+        plain = plain.to(device)
         given = tuple(torch.rand(shape, device=device) for shape in shapes)
 
         def eager(net: nn.Module = plain, x: tuple[Tensor, ...] = given) -> Tensor:
