@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from engines import layers
 from engines.family import Model
 from engines.lanes import KEPT, WORTH, mode_of
 
@@ -29,11 +30,13 @@ Key = tuple[Any, ...]
 
 @dataclass
 class _Recorded:
-    """graph runs from `given` to `made`, buffers that stay where they are."""
+    """graph runs from `given` to `made`, buffers that stay where they are, as does what it reads
+    besides, `held`."""
 
     graph: torch.cuda.CUDAGraph
     given: list[Tensor]
     made: Tensor | tuple[Tensor, ...] | list[Tensor]
+    held: tuple[Tensor, ...]
 
 
 class Graphs:
@@ -126,7 +129,7 @@ def _record(model: Model, given: Sequence[Any], named: Mapping[str, Any]) -> _Re
         [made] if isinstance(made, Tensor) else made
     ):
         raise TypeError("its results are no plain tensors")
-    return _Recorded(graph, _tensors([*places, *words.values()]), made)
+    return _Recorded(graph, _tensors([*places, *words.values()]), made, layers.kept())
 
 
 def _buffer(value: Any, model: Model) -> Any:

@@ -61,6 +61,11 @@ def _kept(key: Hashable, make: Callable[[], Tensor]) -> Tensor:
     return made
 
 
+def kept() -> tuple[Tensor, ...]:
+    """What layers keep between passes, for a recording of a pass, which reads it where it lies."""
+    return tuple(_KEPT.values())
+
+
 class InstanceNorm2d(nn.InstanceNorm2d):
     """nn.InstanceNorm2d, through `instance_norm` where it keeps no running statistics."""
 

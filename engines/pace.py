@@ -19,6 +19,7 @@ from engines.job import Event, Progress
 from engines.repeated import WARM, Repeated
 
 PROBE = 256  # pixels: side of the picture that the speed is measured on
+SMALL = 128  # of the one that tells what a pass takes at least
 FRESH = 128 << 20  # bytes of memory, of which it is measured how long the system takes for them
 QUICK = 0.15  # seconds: a pass that takes less is measured on one of twice the side
 Pass = Callable[[Tensor], Tensor]
@@ -29,12 +30,14 @@ T = TypeVar("T")
 class Pace(NamedTuple):
     """Multiply-adds and copied bytes in a second, and seconds that the first pass of a size takes
     besides: a processor's library makes itself code for every size. fresh: bytes in a second that
-    the system hands out and takes back, of pieces of memory that it is asked for one by one."""
+    the system hands out and takes back, of pieces of memory that it is asked for one by one. each:
+    seconds that every pass takes, however small the picture."""
 
     macs: float
     copied: float
     begin: float
     fresh: float = math.inf
+    each: float = 0.0
 
 
 @dataclass
@@ -73,6 +76,9 @@ def speed(model: Model, key: str, look: Pass, macs: float, copy: Pass, moved: fl
 def _measured(model: Model, look: Pass, macs: float, copy: Pass, moved: float) -> Pace:
     if model.device.type == "cuda":
         return _measured_on_card(model, look, macs, copy, moved)
+    small = _noise(model, SMALL)
+    look = _trimmed(look)
+    least = min(_seconds(model, look, small) for _ in range(4))
     side, x = PROBE, _noise(model, PROBE)
     first = _seconds(model, look, x)
     if first < QUICK:
@@ -83,7 +89,19 @@ def _measured(model: Model, look: Pass, macs: float, copy: Pass, moved: float) -
     begin = max(0.0, first - looking)
     copied = moved * side**2 / max(copying, 1e-6)
     fresh = _fresh() if model.device.type == "cpu" else math.inf
-    return Pace(macs * side**2 / looking, copied, begin, fresh)
+    share = SMALL**2 / side**2
+    each = max(0.0, min(looking / 2, (least - share * looking) / (1 - share)))
+    return Pace(macs * side**2 / (looking - each), copied, begin, fresh, each)
+
+
+def _trimmed(look: Pass) -> Pass:
+    """The same, after memory was given back to the system, as it is after every step."""
+
+    def again(x: Tensor) -> Tensor:
+        memory.trim()
+        return look(x)
+
+    return again
 
 
 def _measured_on_card(model: Model, look: Pass, macs: float, copy: Pass, moved: float) -> Pace:

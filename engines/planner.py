@@ -81,7 +81,9 @@ class Estimate:
         """The time, the peak of memory and, if there are any, the tiles."""
         size = f"{self.bytes / 1e9:.1f} GB" if self.bytes >= 1e9 else f"{self.bytes / 1e6:.0f} MB"
         minutes, seconds = divmod(round(self.seconds), 60)
-        time = f"{minutes} min {seconds} s" if minutes else f"{max(seconds, 1)} s"
+        time = f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+        if self.seconds < 9.95:
+            time = f"{max(self.seconds, 0.1):.1f} s"
         said = f"About {time} and {size} of memory"
         return f"{said}, in tiles of {self.tile} pixels" if self.tile else said
 

@@ -218,6 +218,10 @@ def test_what_layers_keep_holds_numbers_though_a_pass_was_predicted_first() -> N
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         layers.gathered(mode.from_tensor(x), (5, 5, 5, 5))
     assert type(layers.gathered(x, (5, 5, 5, 5))) is torch.Tensor
+    before = layers.kept()
+    layers.gathered(x, (5, 5, 4, 4))
+    assert len(layers.kept()) == len(before) + 1
+    assert all(type(one) is torch.Tensor for one in layers.kept())
 
 
 def test_channels_of_zeros_change_nothing() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from copy import deepcopy
 
 import pytest
@@ -95,6 +97,21 @@ def test_dreams_in_half_precision_have_the_gradient_of_full_precision() -> None:
     full = ended(dream("cpu", torch.float32).gradient(x))[0]
     half = ended(dream("cpu", torch.float16).gradient(x))[0]
     assert apart(half, full) < 0.1
+
+
+def test_what_was_computed_with_is_free_at_once() -> None:
+    """Memory is given back when a run ends, not when Python looks for circles."""
+    gc.disable()
+    try:
+        one, other = style("cpu", torch.float32), dream("cpu", torch.float32)
+        x = colours(5).requires_grad_()
+        ended(one.descend(x))
+        ended(other.gradient(x.detach() / 255))
+        alive = [weakref.ref(one), weakref.ref(other)]
+        del one, other
+        assert [ref() for ref in alive] == [None, None]
+    finally:
+        gc.enable()
 
 
 # ---- recordings ----------------------------------------------------------------------------------

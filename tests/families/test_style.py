@@ -311,12 +311,12 @@ def test_a_plan_counts_the_pictures_of_a_strip(
     given = {"photo": picture(1, 300, 300), "style": picture(2), "style2": picture(3)}
     values = {"longest": 300, "steps": 100, "tiles": "256"}
 
-    def seconds(**more: Any) -> int:
+    def seconds(**more: Any) -> float:
         job = Job("neural_style", card.checkpoint, {**values, **more}, given)
-        found = re.fullmatch(r"About (\d+) s and \d+ MB of memory, in tiles of 256 pixels",
+        found = re.fullmatch(r"About ([\d.]+) s and \d+ MB of memory, in tiles of 256 pixels",
                              engine.plan(job))  # fmt: skip
         assert found is not None
-        return int(found[1])
+        return float(found[1])
 
     once = seconds()
     assert seconds(strip="3") == pytest.approx(3 * once, abs=2)

@@ -33,6 +33,7 @@ class Room:
     bytes: float
     macs: float
     sizes: int = 1
+    windows: int = 1
     fresh: float = 0.0
 
 
@@ -52,7 +53,8 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, guide: Size | N
     macs += _products(model, setting, size, guide) if guide else 0
     held = kept + one.bytes * window * _scratch(model, window, tile)
     fresh = one.bytes * seen if is_mapped(model.config, window) else 0.0
-    return Room(size, tile, held, macs, grid.sizes(size, tile), fresh)
+    windows = len(grid.windows(size[::-1], tile or max(size)))
+    return Room(size, tile, held, macs, grid.sizes(size, tile), windows, fresh)
 
 
 def _scratch(model: Model, window: int, tile: int) -> float:
@@ -69,7 +71,9 @@ def _layers(model: Model, setting: Setting) -> tuple[str, ...]:
 
 def _weights(model: Model, setting: Setting) -> float:
     """Bytes of the weights that are looked through: a processor lays them out anew for itself, for
-    the way there and for the way back."""
+    the way there and for the way back; a card takes them as they are."""
+    if model.device.type != "cpu":
+        return 0.0
     table, wanted = layer_table(model.config), _layers(model, setting)
     last = max(n for n, layer in enumerate(table) if layer.name in wanted)
     return 8.0 * sum(layer.parameters for layer in table[: last + 1])
@@ -89,8 +93,9 @@ def estimate(
     model: Model, setting: Setting, octaves: Sequence[Room], guide: Size | None
 ) -> Estimate:
     """Of all octaves with their steps, and of the matching at the end."""
-    macs, copying, begin, fresh = _speed(model, setting)
-    seconds = sum(one.macs / macs + one.fresh / fresh for one in octaves) * setting.steps
+    macs, copying, begin, fresh, each = _speed(model, setting)
+    looks = (one.macs / macs + one.fresh / fresh + each * one.windows for one in octaves)
+    seconds = sum(looks) * setting.steps
     seconds += begin * sum(one.sizes for one in octaves)
     pixels = sum(one.size[0] * one.size[1] for one in octaves)
     seconds += MOVED * pixels * setting.steps / copying

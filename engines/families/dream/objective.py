@@ -6,6 +6,7 @@ class is a sum over places, so that a picture in tiles has the very gradient of 
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
 import torch
@@ -100,8 +101,8 @@ class Objective:
     def _repeated(self, windows: Sequence[Window], x: Tensor) -> Found:
         """Of a picture that is not cut."""
         if self._again is None or self._again[0].shape != x.shape:
-            kept = torch.empty_like(x)
-            self._again = kept, Repeated(lambda: self._whole(windows, kept), x.device)
+            kept, me = torch.empty_like(x), weakref.proxy(self)  # a circle would outlive its use
+            self._again = kept, Repeated(lambda: me._whole(windows, kept), x.device)
         self._again[0].copy_(x)
         return self._again[1]()
 

@@ -34,6 +34,7 @@ class Room:
     bytes: float
     macs: float  # of one step
     sizes: int = 1  # of windows that are looked at
+    windows: int = 1
     fresh: float = 0.0  # bytes of one step that the system hands out for it
 
 
@@ -57,7 +58,8 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, method: str, st
     fresh = one.bytes * seen if is_mapped(model.config, window) else 0.0
     sizes = grid.sizes(size, tile, True)
     held = kept + one.bytes * window * _scratch(model, window, tile)
-    return Room(size, tile, history, held, macs, sizes, fresh)
+    windows = len(grid.windows(size[::-1], tile or max(size))) * (2 if tile else 1)
+    return Room(size, tile, history, held, macs, sizes, windows, fresh)
 
 
 def _scratch(model: Model, window: int, tile: int) -> float:
@@ -77,12 +79,13 @@ def estimate(
     model: Model, setting: Setting, rungs: Sequence[tuple[Room, int]], styles: int, method: str
 ) -> Estimate:
     """Of all sizes with their steps; `styles` pictures are looked at once at every size."""
-    macs, copying, begin, fresh = speed(model, setting)
+    macs, copying, begin, fresh, each = speed(model, setting)
     seconds = 0.0
     for one, steps in rungs:
         seconds += begin * one.sizes
         pixels = one.size[0] * one.size[1]
-        seconds += (one.macs / macs + one.fresh / fresh) * (steps + 0.5 * (styles + 1))
+        look = one.macs / macs + one.fresh / fresh + each * one.windows
+        seconds += look * (steps + 0.5 * (styles + 1))
         seconds += PICTURE * pixels * COPIES[method] * 3 * steps / copying
         # the history grows by one a step, and is read twice
         recalled = 4 * PICTURE * pixels * steps * min(one.history, steps / 2)

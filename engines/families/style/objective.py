@@ -10,6 +10,7 @@ region over all tiles, and a second takes each tile's gradient at those sums.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -228,7 +229,8 @@ class Objective:
         """What gives the gradient of x, changed in place, and the terms, of a picture that is not
         cut."""
         if self._again is None or self._again[0] is not x:
-            self._again = x, Repeated(lambda: self._whole(windows, x), x.device)
+            me = weakref.proxy(self)  # in a circle it would outlive its last use
+            self._again = x, Repeated(lambda: me._whole(windows, x), x.device)
         return self._again[1]
 
     def _whole(self, windows: Sequence[Window], x: Tensor) -> Found:
