@@ -35,7 +35,9 @@ def smoothed(gradient: Tensor, deviation: float) -> Tensor:
         planes = [cv2.filter2D(p, -1, weights, borderType=border) for p in gradient[0].numpy()]
         return torch.from_numpy(np.stack(planes))[None]
     wide, count = F.pad(gradient, (KERNEL // 2,) * 4, mode="reflect"), gradient.shape[1]
-    kernel = kernel.to(gradient.device).expand(count, 1, KERNEL, KERNEL)
+    if gradient.is_cuda:
+        kernel = kernel.pin_memory()  # so that the copy waits for nobody
+    kernel = kernel.to(gradient.device, non_blocking=True).expand(count, 1, KERNEL, KERNEL)
     return F.conv2d(wide, kernel, groups=count)
 
 
