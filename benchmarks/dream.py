@@ -7,16 +7,16 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmarks.engine import prepared
 from benchmarks.style import NETS, ended, plain_net, planned, raced, spent
 from benchmarks.table import Row
-from engines import backbonenet, executor
+from engines import backbonenet
 from engines.backbones import units
 from engines.controls import checked
 from engines.devices import choose
@@ -46,11 +46,7 @@ def rows(quick: bool = False) -> list[Row]:
 
 def model(name: str, device: torch.device) -> Model:
     config = NETS[name]
-    card = replace(DeepDream().card(config), checkpoint="bench@0")
-    dtype = executor.half_type(device, card.half_ok)
-    module = executor.prepare(backbonenet.random(config), device, dtype)
-    module.requires_grad_(False)
-    return Model(DeepDream(), module, config, card, device, dtype, executor.execute)
+    return prepared(DeepDream(), backbonenet.random(config), config, device)
 
 
 # ---- against the plain loop ----------------------------------------------------------------------

@@ -38,7 +38,7 @@ CASES: dict[str, tuple[Family, Any, tuple[Shape, ...]]] = {
 LONG, ROUNDS, FEW = 3.0, 15, 4  # seconds of a pass from which there are few rounds
 
 
-def model(family: Family, module: nn.Module, config: Any, device: torch.device) -> Model:
+def prepared(family: Family, module: nn.Module, config: Any, device: torch.device) -> Model:
     card = replace(family.card(config), checkpoint="bench@0")
     dtype = executor.half_type(device, card.half_ok)
     module = executor.prepare(module, device, dtype)
@@ -71,7 +71,7 @@ def rows(quick: bool = False) -> list[Row]:
     for name, (family, config, shapes) in CASES.items():
         torch.manual_seed(0)
         plain = family.build(config).eval()
-        ours = model(family, deepcopy(plain), config, device)
+        ours = prepared(family, deepcopy(plain), config, device)
         plain = plain.to(device)
         given = tuple(torch.rand(shape, device=device) for shape in shapes)
 

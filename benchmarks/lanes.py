@@ -7,7 +7,6 @@ import statistics
 import time
 from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,9 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.engine import one_of_each
+from benchmarks.engine import one_of_each, prepared
 from benchmarks.table import Row, milliseconds
-from engines import executor, graphs, tensors
+from engines import graphs, tensors
 from engines.devices import choose
 from engines.families.pix2pix import Pix2Pix
 from engines.families.pix2pix.build import build
@@ -132,11 +131,8 @@ def _rows_on_card(
     plain = officially(deepcopy(network)).to(device)
     noise = torch.Generator().manual_seed(0)
     given = [(torch.rand(shape, generator=noise) * 2 - 1).to(device) for shape in shapes]
-    card = replace(Pix2Pix().card(UNetConfig()), checkpoint="bench@0")
-    dtype = executor.half_type(device, True)
-    module = executor.prepare(network, device, dtype)
-    model = Model(Pix2Pix(), module, None, card, device, dtype, executor.execute,
-                  lanes=graphs.Graphs(), draft=True)  # fmt: skip
+    model = prepared(Pix2Pix(), network, UNetConfig(), device)
+    model.lanes, model.draft = graphs.Graphs(), True
 
     def eager() -> torch.Tensor:
         with torch.no_grad(), torch.backends.cudnn.flags(enabled=True, deterministic=False):
@@ -154,11 +150,10 @@ def _rows_on_card(
     note = (
         f"{ratio:.2f}x eager, which takes {milliseconds(one, 2)}; differs by {apart:.1e} in [-1, 1]"
     )
-    state = "" if model.lanes is None else model.lanes.state
+    lane = f"{model.lanes.state}, {str(model.dtype).removeprefix('torch.')}"
     live, busy = _live(model, shapes, given)
     return [
-        Row(f"{name}, {state}, {str(dtype).removeprefix('torch.')}", milliseconds(two, 2),
-            ">= 3x eager", note),
+        Row(f"{name}, {lane}", milliseconds(two, 2), ">= 3x eager", note),
         Row(f"{name}, a live pass", f"{1000 * live:.2f} ms", "",
             f"pictures in, picture out; the card is idle {100 * (1 - busy / live):.0f} % of it"),
     ]  # fmt: skip

@@ -70,6 +70,21 @@ def resident(name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024
 
 
+def taken(device: torch.device) -> int:
+    """Bytes that this process has, on a card there; their peak begins anew."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated()
+    Path("/proc/self/clear_refs").write_text("5")
+    return resident("VmRSS")
+
+
+def peak(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated()
+    return resident("VmHWM")
+
+
 def measured(case: str) -> tuple[int, int, int]:
     """(bytes predicted, bytes by which the process grew at its peak in the first pass, and in the
     second)."""
@@ -82,18 +97,11 @@ def measured(case: str) -> tuple[int, int, int]:
     with torch.inference_mode():
         predicted = memory.pass_bytes(module, given, {}) or 0
         for _ in range(2):
-            if device.type == "cuda":
-                torch.cuda.reset_peak_memory_stats()
-                before = torch.cuda.memory_allocated()
-                module(*given)
-                took.append(torch.cuda.max_memory_allocated() - before)
-                continue
             gc.collect()
             memory.trim()
-            before = resident("VmRSS")
-            Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+            before = taken(device)
             module(*given)
-            took.append(resident("VmHWM") - before)
+            took.append(peak(device) - before)
     return predicted, *took
 
 

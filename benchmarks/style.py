@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.engine import timed
-from benchmarks.memory import resident
+from benchmarks.engine import prepared, timed
+from benchmarks.memory import peak, taken
 from benchmarks.table import Row
-from engines import backbonenet, executor, memory
+from engines import backbonenet, memory
 from engines.backbones import STARTER, VGG19, Config
 from engines.controls import checked
 from engines.devices import choose
@@ -57,10 +56,7 @@ def rows(quick: bool = False) -> list[Row]:
 
 def model(name: str, device: torch.device) -> Model:
     config = NETS[name]
-    card = replace(NeuralStyle().card(config), checkpoint="bench@0")
-    dtype = executor.half_type(device, card.half_ok)
-    module = executor.prepare(backbonenet.random(config), device, dtype)
-    return Model(NeuralStyle(), module, config, card, device, dtype, executor.execute)
+    return prepared(NeuralStyle(), backbonenet.random(config), config, device)
 
 
 # ---- against the plain loop ----------------------------------------------------------------------
@@ -241,20 +237,6 @@ def spent(
         if isinstance(event, Progress) and event.done == 0 and event.note.startswith("About"):
             begin = clock()
     return {"bytes": peak(used.device) - before, "seconds": clock() - begin}
-
-
-def taken(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    return resident("VmRSS")
-
-
-def peak(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated()
-    return resident("VmHWM")
 
 
 if __name__ == "__main__":

@@ -64,6 +64,10 @@ class Grid:
         rows, columns = (self._drawn(length, tile, noise) for length in size)
         return [Window(r, c) for r in rows for c in columns]
 
+    def count(self, size: Sequence[int], tile: int) -> int:
+        """How many windows there are, from the corner on."""
+        return math.prod(len(self._cuts(length, tile, False)[0]) for length in size)
+
     def sizes(self, size: Sequence[int], tile: int, moving: bool = False) -> int:
         """How many windows of different sizes there are, all told if the grid moves."""
         return math.prod(

@@ -53,7 +53,7 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, guide: Size | N
     macs += _products(model, setting, size, guide) if guide else 0
     held = kept + one.bytes * window * _scratch(model, window, tile)
     fresh = one.bytes * seen if is_mapped(model.config, window) else 0.0
-    windows = len(grid.windows(size[::-1], tile or max(size)))
+    windows = grid.count(size, tile)
     return Room(size, tile, held, macs, grid.sizes(size, tile), windows, fresh)
 
 

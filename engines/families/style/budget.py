@@ -58,7 +58,7 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, method: str, st
     fresh = one.bytes * seen if is_mapped(model.config, window) else 0.0
     sizes = grid.sizes(size, tile, True)
     held = kept + one.bytes * window * _scratch(model, window, tile)
-    windows = len(grid.windows(size[::-1], tile or max(size))) * (2 if tile else 1)
+    windows = grid.count(size, tile) * (2 if tile else 1)
     return Room(size, tile, history, held, macs, sizes, windows, fresh)
 
 

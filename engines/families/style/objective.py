@@ -237,7 +237,7 @@ class Objective:
         sums = Sums()
         if windows:
             self._add(windows[0], x, sums)
-        found = (self._terms(sums) if windows else {}) | self._beside(windows, x)
+        found = self._terms(sums) | self._beside(windows, x)
         wanted = [value for value in found.values() if value.requires_grad]
         if not wanted:
             return torch.zeros_like(x), found
