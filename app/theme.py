@@ -7,7 +7,7 @@ painted widgets follow because they ask for their colour when they paint.
 from __future__ import annotations
 
 import json
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
@@ -263,26 +263,36 @@ class _Tinted(QIconEngine):
         super().__init__()
         self.name, self.tint = name, tint
 
-    def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
+    def _colour(self, mode: QIcon.Mode, state: QIcon.State) -> QColor:
         token = self.tint
         if mode == QIcon.Mode.Disabled:
             token = "faint"
         elif state == QIcon.State.On and self.tint == "text":
             token = "accent_text"
-        paint_icon(painter, self.name, QRectF(rect), colour(token))
+        return colour(token)
+
+    def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
+        paint_icon(painter, self.name, QRectF(rect), self._colour(mode, state))
 
     def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
-        drawn = QPixmap(size)
-        drawn.fill(Qt.GlobalColor.transparent)
-        painter = QPainter(drawn)
-        self.paint(painter, QRect(0, 0, size.width(), size.height()), mode, state)
-        painter.end()
-        return drawn
+        tint = self._colour(mode, state).rgba()
+        return _drawn(self.name, tint, size.width(), size.height())
 
     def clone(self) -> QIconEngine:
         twin = _Tinted(self.name, self.tint)
         _ENGINES.append(twin)
         return twin
+
+
+@lru_cache(maxsize=512)
+def _drawn(name: str, tint: int, width: int, height: int) -> QPixmap:
+    """An icon as pixels: a button is painted far more often than its icon changes."""
+    drawn = QPixmap(width, height)
+    drawn.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(drawn)
+    paint_icon(painter, name, QRectF(drawn.rect()), QColor.fromRgba(tint))
+    painter.end()
+    return drawn
 
 
 _ENGINES: list[_Tinted] = []  # clones belong to Qt, but Python must not collect their methods

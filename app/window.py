@@ -226,7 +226,8 @@ class MainWindow(QMainWindow):
         card, shown = self.studio.card, self.studio.shown is not None
         for id in ("copy", "export", "wipe", "caption"):
             self.actions_[id].setEnabled(shown)
-        self.actions_["enlarge"].setEnabled(shown and self.studio.enlarger() is not None)
+        enlarge = self.actions_["enlarge"]  # looking for its model takes longer than all the rest
+        enlarge.setEnabled(shown and (enlarge.isEnabled() or self.studio.enlarger() is not None))
         self.top.export.set_ready(shown)
         self.top.send.set_ready(shown)
         self.actions_["run"].setEnabled(card is not None)

@@ -20,6 +20,7 @@ class BusyLine(QWidget):
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # or Qt paints what is below too
         self._round = QVariantAnimation(self)
         self._round.setDuration(ROUND_MS)
         self._round.setStartValue(0.0)

@@ -331,8 +331,9 @@ class Filmstrip(QFrame):
 
     def mark(self, id: str) -> None:
         """The result that is on the desk now; "" for none."""
-        self._frame.current = id
-        self.strip.viewport().update()
+        if id != self._frame.current:
+            self._frame.current = id
+            self.strip.viewport().update()
 
     def selected(self) -> list[str]:
         rows = sorted(i.row() for i in self.strip.selectionModel().selectedIndexes())

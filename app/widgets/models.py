@@ -193,8 +193,9 @@ class ModelPicker(QAbstractButton):
 
     def show_state(self, state: str) -> None:
         """ "none", "loading", "ready" or "failed": the colour of the dot."""
-        self._state = state
-        self._name()
+        if state != self._state:
+            self._state = state
+            self._name()
 
     def show_models(self, entries: Iterable[Any]) -> None:
         self._entries = list(entries)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QLabel, QWidget
 
 from app.i18n import signals, tr
@@ -12,6 +12,7 @@ from app.widgets.parts import row
 
 DEVICES = {"cuda": "CUDA", "mps": "Apple graphics", "cpu": "Processor"}
 GIB = 1024**3
+REST_MS = 100  # numbers that change faster cannot be read
 
 
 def memory_words(used: int, budget: int) -> str:
@@ -39,16 +40,29 @@ class StatusBar(QFrame):
         box.setContentsMargins(12, 0, 6, 0)
         self.setLayout(box)
         self._status: Any = None
+        self._rests = QTimer(self, singleShot=True, interval=REST_MS)
+        self._rests.timeout.connect(self._write_late)
+        self._late = False  # whether there is something to write when the rest is over
         signals.changed.connect(self._write)
         self._write()
 
     def show_status(self, status: Any) -> None:
         """status: device, memory_used, memory_budget, engine_ms, stroke_ms, lane"""
+        new = self._status is None or self._status.device != status.device
         self._status = status
-        self._write()
+        if self._rests.isActive() and not new:
+            self._late = True
+        else:
+            self._write()
+            self._rests.start()
+
+    def _write_late(self) -> None:
+        if self._late:
+            self._write()
+            self._rests.start()
 
     def _write(self, *_: object) -> None:
-        s = self._status
+        s, self._late = self._status, False
         if s is None or not s.device:
             self.device.setText(tr("The engine is starting…"))
         else:

@@ -24,6 +24,7 @@ from app import theme
 from app.i18n import say, signals, tr
 from app.widgets.parts import Elided, Popover, Section, button, label, lasting, row, tool
 
+REST_MS = 50  # between two looks at what runs
 STATES = {"done": "Done", "failed": "Failed", "cancelled": "Cancelled", "waiting": "Waiting"}
 
 
@@ -148,6 +149,8 @@ class TaskTray(QWidget):
         self.cancel.clicked.connect(self._on_cancel)
         self._late = QTimer(self, singleShot=True, interval=250)
         self._late.timeout.connect(self._show_now)
+        self._soon = QTimer(self, singleShot=True, interval=REST_MS)
+        self._soon.timeout.connect(self._show_now)
         signals.changed.connect(self._show_now)
         self._show_now()
 
@@ -179,10 +182,17 @@ class TaskTray(QWidget):
         self._tasks = list(tasks)
         if self.menu.isVisible():
             self._list_tasks()
-        if self.bar.isVisibleTo(self) or not self.running():
-            self._show_now()  # what lasts less than a blink is not announced
-        elif not self._late.isActive():
-            self._late.start()
+        if not self.running():
+            self._show_now()
+        elif self.bar.isVisibleTo(self):
+            self._start(self._soon)
+        else:
+            self._start(self._late)  # what lasts less than a blink is not announced
+
+    @staticmethod
+    def _start(timer: QTimer) -> None:
+        if not timer.isActive():
+            timer.start()
 
     def _list_tasks(self) -> None:
         for task in self._tasks:

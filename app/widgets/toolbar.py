@@ -416,6 +416,7 @@ class PhotoHead(QWidget):
     def __init__(self, actions: dict[str, QAction], title: str = "Photo") -> None:
         super().__init__()
         self.time = label("", "quiet")
+        self.time.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         box = QHBoxLayout(self)
         box.setContentsMargins(0, 0, 0, 0)
         box.setSpacing(4)
@@ -438,3 +439,6 @@ class PhotoHead(QWidget):
         seconds = (milliseconds or 0.0) / 1000
         spent = f"{seconds:.1f} s" if seconds >= 10 else f"{1000 * seconds:.0f} ms"
         self.time.setText("" if milliseconds is None else spent)
+        if self.time.text():  # one width for all of them: no layout with every picture
+            widest = self.time.fontMetrics().horizontalAdvance("0000 ms")
+            self.time.setFixedSize(widest, self.time.sizeHint().height())

@@ -41,6 +41,7 @@ from app.widgets.zooming import Viewing
 from engines.job import Picture
 
 FADE_MS = 110  # of a result that did not come while drawing
+CHIP_ROOM = 36  # rows at the lower edge that the chip may lie on
 STEP = 0.02  # of the wipe, or of a place pointed at, for each press of an arrow key
 WAYS = {
     Qt.Key.Key_Left: (-1, 0), Qt.Key.Key_Right: (1, 0),
@@ -203,11 +204,13 @@ class ResultViewer(Viewing):
             super()._zoom(factor)
 
     def _take(self, picture: Picture) -> None:
+        before = self.view.area() if self._shown is not None else None
         self._picture, self._shown = None, to_pixmap(picture)
         self._message = ""
         self.button.hide()
         self.view.place(self._shown.size(), self.size())
-        self.update()
+        same = self.view.area() == before  # then what surrounds the picture is painted already
+        self.update(self.view.area().toAlignedRect() if same else self.rect())
 
     def _faded(self) -> None:
         self._old = None
@@ -231,7 +234,8 @@ class ResultViewer(Viewing):
             self._paint_picture(painter, self._shown, self.view.area())
             if self._pointing:
                 paint_marker(painter, self._at(self._marker))
-            self._paint_chip(painter, self._shown.size())
+            if event.rect().bottom() > self.height() - CHIP_ROOM:
+                self._paint_chip(painter, self._shown.size())
         elif self._message:
             words = tr(self._message)
             paint_message(painter, self._message_room(), words, self._failed, self.icon)
