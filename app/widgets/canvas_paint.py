@@ -19,9 +19,13 @@ def paint_ground(painter: QPainter, paper: QRectF, clip: QRectF) -> None:
         return
     painter.setPen(QPen(theme.colour("dot"), 1.5))
     painter.drawPoints(_dots(paper.getRect(), clip.getRect()))
-    for reach, alpha in ((6, 14), (3, 26), (1, 40)):  # the inner half lies below the paper
-        painter.setPen(QPen(QColor(0, 0, 0, alpha), 2 * reach))
-        painter.drawRect(paper.translated(0, 2))
+    sheet = paper.toRect()
+    inside = QRegion(sheet.adjusted(1, 1, -1, -1))
+    for reach, alpha in ((1, 72), (3, 39), (6, 14)):  # strips: a wide pen takes three times as long
+        around = QRegion(sheet.adjusted(-reach, 2 - reach, reach, 2 + reach))
+        for strip in around - inside:
+            painter.fillRect(strip, QColor(0, 0, 0, alpha))
+        inside |= around
 
 
 @lru_cache(maxsize=32)
