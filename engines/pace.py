@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple, TypeVar
@@ -15,13 +15,16 @@ from torch import Tensor
 
 from engines import memory
 from engines.family import Model
-from engines.job import Event, Progress
+from engines.job import Event, Progress, Result
 from engines.repeated import WARM, Repeated
 
 PROBE = 256  # pixels: side of the picture that the speed is measured on
 SMALL = 128  # of the one that tells what a pass takes at least
 FRESH = 128 << 20  # bytes of memory, of which it is measured how long the system takes for them
 QUICK = 0.15  # seconds: a pass that takes less is measured on one of twice the side
+FAR = 1.5  # times its plan: a run that takes as much tells that the plan was wrong
+WORTH = 2.0  # seconds: shorter runs are not worth to be planned anew
+MENDED = "speeds measured anew"
 Pass = Callable[[Tensor], Tensor]
 clock = time.perf_counter
 T = TypeVar("T")
@@ -71,6 +74,27 @@ def speed(model: Model, key: str, look: Pass, macs: float, copy: Pass, moved: fl
     if f"speed {key}" not in model.memo:
         model.memo[f"speed {key}"] = _measured(model, look, macs, copy, moved)
     return model.memo[f"speed {key}"]
+
+
+def minded(model: Model, planned: float, running: Iterator[Event]) -> Iterator[Event]:
+    """The events of a run that was told to take `planned` seconds. If it takes far longer or
+    shorter, what was measured of this model is forgotten: another program was at work, then or now.
+    Only a few times, as a plan may be wrong in itself. Time between the events does not count."""
+    spent, begin = 0.0, _now(model)
+    for event in running:
+        spent += _now(model) - begin
+        if isinstance(event, Result):
+            _mind(model, planned, spent)
+        yield event
+        begin = _now(model)
+
+
+def _mind(model: Model, planned: float, spent: float) -> None:
+    again = model.memo.get(MENDED, 0)
+    if spent + planned > WORTH and not 1 / FAR < spent / max(planned, 1e-6) < FAR and again < 3:
+        for key in [key for key in model.memo if key.startswith("speed ")]:
+            del model.memo[key]
+        model.memo[MENDED] = again + 1
 
 
 def _measured(model: Model, look: Pass, macs: float, copy: Pass, moved: float) -> Pace:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
+from typing import Any
 
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPixmap, QPolygon, QRegion
@@ -23,7 +24,8 @@ def paint_ground(painter: QPainter, paper: QRectF, clip: QRectF) -> None:
     inside = QRegion(sheet.adjusted(1, 1, -1, -1))
     for reach, alpha in ((1, 72), (3, 39), (6, 14)):  # strips: a wide pen takes three times as long
         around = QRegion(sheet.adjusted(-reach, 2 - reach, reach, 2 + reach))
-        for strip in around - inside:
+        strips: Any = around - inside  # PySide does not say that regions can be walked through
+        for strip in strips:
             painter.fillRect(strip, QColor(0, 0, 0, alpha))
         inside |= around
 

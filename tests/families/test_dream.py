@@ -14,10 +14,11 @@ import torch
 from looking import SMALL, ended, small_model
 from torch import Tensor
 
-from engines import backbonenet, backbones, checkpoint, images
+from engines import backbonenet, backbones, checkpoint, images, pace
 from engines.backbones import GOOGLENET, SQUEEZENET, STARTER, VGG16, Config, layer_names
 from engines.controls import ControlError
 from engines.engine import Engine, EngineError
+from engines.families.dream import budget, dreaming
 from engines.families.dream.ascent import smoothed
 from engines.families.dream.config import (
     Look,
@@ -263,6 +264,21 @@ def test_a_plan_is_told_without_a_run(model: tuple[Engine, str]) -> None:
     assert engine.plan(job).startswith("About ") and engine.plan(Job("edges")) == ""
     with pytest.raises(EngineError, match="relu9_9"):
         engine.plan(job.with_(values={"layers": "relu9_9"}))
+
+
+@pytest.mark.parametrize(("seconds", "times"), [(500.0, 3), (None, 1)])
+def test_a_plan_far_from_the_run_has_the_speed_measured_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float | None, times: int
+) -> None:
+    counted, true = [], pace._measured  # type: ignore[attr-defined]
+    monkeypatch.setattr(pace, "_measured", lambda *a: counted.append(1) or true(*a))
+    if seconds is not None:
+        wrong = partial(replace, seconds=seconds)
+        monkeypatch.setattr(dreaming, "estimate", lambda *a: wrong(true_estimate(*a)))
+    true_estimate, model = budget.estimate, small_model(tmp_path)
+    for _ in range(3):
+        made(model, {"octaves": 1})
+    assert len(counted) == times
 
 
 def test_one_file_is_a_model_of_both_families(model: tuple[Engine, str]) -> None:

@@ -16,6 +16,7 @@ from torch import Tensor
 from engines import backbonenet, backbones, checkpoint, images, pace, styling
 from engines.controls import ClassChoice, ControlError
 from engines.engine import Engine, EngineError
+from engines.families.style import transfer
 from engines.families.style.config import (
     Setting,
     default_setting,
@@ -244,6 +245,21 @@ def test_a_run_says_what_it_will_take_and_shows_how_it_goes(model: tuple[Engine,
     sums = [sum(e.terms.values()) for e in shown]
     assert sums == sorted(sums, reverse=True) and sums[-1] < 0.9 * sums[0]
     assert {name.split()[0] for name in shown[0].terms} == {"content", "style", "smoothness"}
+
+
+def test_a_plan_far_from_the_run_has_the_speed_measured_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted, true = [], pace._measured  # type: ignore[attr-defined]
+    monkeypatch.setattr(pace, "_measured", lambda *a: counted.append(1) or true(*a))
+    true_estimate, model = transfer.estimate, small_model(tmp_path)
+    for _ in range(2):
+        made(model, {})
+    assert len(counted) == 1
+    monkeypatch.setattr(transfer, "estimate", lambda *a: replace(true_estimate(*a), seconds=500.0))
+    for _ in range(2):
+        made(model, {})
+    assert len(counted) == 2
 
 
 def test_adam_and_every_start_lower_the_loss(model: tuple[Engine, str]) -> None:

@@ -18,7 +18,7 @@ from engines.families.dream.config import Setting, octave_sizes, to_setting
 from engines.families.dream.objective import Objective
 from engines.family import Model
 from engines.job import Event, Job, Picture, Preview, Progress, Result
-from engines.pace import Steps, watched
+from engines.pace import Steps, minded, watched
 from engines.planner import Estimate
 from engines.styling import number
 
@@ -59,7 +59,16 @@ def run(model: Model, job: Job) -> Iterator[Event]:
     plan = _planned(model, job, photo)
     noise = torch.Generator().manual_seed(job.seed)
     state = _State(0, plan.setting.steps * len(plan.octaves), noise)
-    yield Progress(0, state.total, _estimate(model, plan).sentence)
+    planned = _estimate(model, plan)
+    yield Progress(0, state.total, planned.sentence)
+    dreaming = _dream(model, job, plan, photo, alpha, state)
+    whole = "progress" not in job.images
+    yield from minded(model, planned.seconds, dreaming) if whole else dreaming
+
+
+def _dream(
+    model: Model, job: Job, plan: _Plan, photo: Picture, alpha: np.ndarray | None, state: _State
+) -> Iterator[Event]:
     guide = _guided(model, plan)
     if guide:
         yield Progress(0, state.total, LOOKING)

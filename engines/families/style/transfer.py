@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -18,7 +19,7 @@ from engines.families.style.descent import Descent, Method
 from engines.families.style.objective import Features, Objective, Region, Targets, blended
 from engines.family import Model
 from engines.job import Event, Job, Picture, Preview, Progress, Result
-from engines.pace import Steps, watched
+from engines.pace import Steps, minded, watched
 from engines.planner import Estimate
 
 GREY = (123.68, 116.779, 103.939)  # mean of ImageNet's photos, red green blue, from 0 to 255
@@ -56,7 +57,20 @@ def run(model: Model, job: Job) -> Iterator[Event]:
     plan = _planned(model, job, photo)
     mixes = _mixes(plan.brushes, int(str(job.values["strip"])))
     total = sum(steps for _, steps in plan.rungs) * len(mixes)
-    yield Progress(0, total, _estimate(model, plan).times(len(mixes)).sentence)
+    planned = _estimate(model, plan).times(len(mixes))
+    yield Progress(0, total, planned.sentence)
+    painting = _paint(model, job, plan, mixes, alpha, total)
+    yield from minded(model, planned.seconds, painting)
+
+
+def _paint(
+    model: Model,
+    job: Job,
+    plan: _Plan,
+    mixes: list[tuple[Brush, ...]],
+    alpha: np.ndarray | None,
+    total: int,
+) -> Iterator[Event]:
     made: list[Picture] = []
     for number, brushes in enumerate(mixes):
         done = total // len(mixes) * number
