@@ -356,7 +356,7 @@ class EngineWorker(QThread):
         except Exception as error:  # a question that fails must not end the thread either
             answer = failure(error)
         signals = {"describe": self.described, "plan": self.planned, "inspect": self.inspected}
-        if request.kind == "describe":
+        if request.kind != "inspect":
             self._measure()
         signals[request.kind].emit(request.subject, answer)
 

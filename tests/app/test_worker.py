@@ -421,3 +421,24 @@ def test_what_jobs_take_is_told_and_only_the_last_one_asked_counts(
     qtbot.waitUntil(lambda: any(j.seed == 5 for j, _ in asked.told))
     wait_all(qtbot, heard, [ticket])
     assert asked.told[-1] == (job(5), "About 5 s") and len(asked.told) < 5
+
+
+def test_after_a_plan_the_device_is_known(qtbot, worker, engine) -> None:
+    """Before, no one knows it: an engine tells of it once torch is here, which a plan imports."""
+
+    class Asked(QObject):
+        def __init__(self) -> None:
+            super().__init__()
+            self.devices: list[str] = []
+            worker.measured.connect(self.hear)
+
+        @Slot(object)
+        def hear(self, memory: dict[str, object]) -> None:
+            self.devices.append(str(memory["device"]))
+
+    found = {"device": ""}
+    engine.memory = lambda: dict(found)
+    engine.plan = lambda asked: found.update(device="cpu") or "About 2 s"
+    asked = Asked()
+    worker.plan(job())
+    qtbot.waitUntil(lambda: asked.devices == ["", "cpu"])
