@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.table import Row
-from engines import executor, memory
+from engines import executor, memory, tensors
 from engines.devices import choose
 from engines.families.cyclegan.config import Config as CycleGANConfig
 from engines.families.cyclegan.net import CycleGAN
@@ -92,7 +92,7 @@ def measured(case: str) -> tuple[int, int, int]:
     module, given = CASES[case]()
     dtype = executor.half_type(device, True)
     module = executor.prepare(module.eval().requires_grad_(False), device, dtype)
-    given = tuple(x.to(device, dtype) for x in given)
+    given = tuple(tensors.entered(x, device, dtype) for x in given)
     took = []
     with torch.inference_mode():
         predicted = memory.pass_bytes(module, given, {}) or 0

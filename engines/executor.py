@@ -7,6 +7,7 @@ pass is for a draft and there is one (engines/lanes.py), else through the module
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from engines import memory
 from engines.family import Model
 from engines.layers import align_channels, drop_idle_biases
+from engines.tensors import entered
 
 LARGE = 4_000_000  # numbers in the inputs of a CPU pass from which its memory is predicted first
 _HEAVY = 100_000_000  # bytes of weights from which a pass on the CPU mostly reads them
@@ -38,6 +40,7 @@ def prepare(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.M
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True  # the same job gives the same pixels
         drop_idle_biases(module)
+        _read_in_products(device, dtype)
     module.to(device=device, dtype=dtype)
     if dtype == torch.float16:
         align_channels(module)
@@ -47,6 +50,14 @@ def prepare(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.M
     if _likes_channels_last(module):
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return module
+
+
+@cache
+def _read_in_products(device: torch.device, dtype: torch.dtype) -> None:
+    """cuBLAS takes memory that it keeps when it is first used: here, and not in the first pass of
+    a network whose memory was predicted."""
+    x = torch.zeros((8, 8), device=device, dtype=dtype)
+    torch.nn.functional.linear(x, x, x[0])
 
 
 def _likes_channels_last(module: nn.Module) -> bool:
@@ -90,7 +101,7 @@ def _quickly(model: Model, inputs: Sequence[Any], named: Mapping[str, Any]) -> A
 
 def _to_model(value: Any, model: Model) -> Any:
     if isinstance(value, Tensor):
-        return value.to(model.device, model.dtype if value.is_floating_point() else None)
+        return entered(value, model.device, model.dtype)
     if isinstance(value, list | tuple):
         return type(value)(_to_model(x, model) for x in value)
     return value

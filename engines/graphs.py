@@ -19,6 +19,7 @@ from torch import Tensor
 from engines import layers
 from engines.family import Model
 from engines.lanes import KEPT, WORTH, mode_of
+from engines.tensors import entered
 
 log = logging.getLogger("engine")
 
@@ -136,8 +137,7 @@ def _buffer(value: Any, model: Model) -> Any:
     """A copy of what the network is given, as it takes it."""
     if not isinstance(value, Tensor):
         return value
-    dtype = model.dtype if value.is_floating_point() else value.dtype
-    return value.to(model.device, dtype, copy=True)
+    return entered(value, model.device, model.dtype, copy=True)
 
 
 def _tensors(value: Any) -> list[Tensor]:

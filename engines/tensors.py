@@ -47,6 +47,15 @@ def to_tensor(
     return planes.div_(255).mul_(high - low).add_(low).to(dtype)
 
 
+def entered(x: Tensor, device: torch.device, dtype: torch.dtype, copy: bool = False) -> Tensor:
+    """x as a network on `device` takes it: floats in its precision, and (B, C, H, W) on a card in
+    channels-last, as the weights lie there: cuDNN would copy the map in every pass."""
+    kind = dtype if x.is_floating_point() else x.dtype
+    is_map = device.type == "cuda" and x.dim() == 4 and x.is_floating_point()
+    order = torch.channels_last if is_map else torch.preserve_format
+    return x.to(device, kind, copy=copy, memory_format=order)
+
+
 def _layout(picture: Picture, channels: int) -> np.ndarray:
     if channels == 1:
         return to_grey(picture).pixels
