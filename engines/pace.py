@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from statistics import median
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -30,17 +30,38 @@ clock = time.perf_counter
 T = TypeVar("T")
 
 
+class Looked(Protocol):
+    """How a picture is looked at in every step: multiply-adds of all passes, bytes that the system
+    hands out for them, how many they are, and the side of the tiles (0: whole)."""
+
+    @property
+    def macs(self) -> float: ...
+    @property
+    def fresh(self) -> float: ...
+    @property
+    def windows(self) -> int: ...
+    @property
+    def tile(self) -> int: ...
+
+
 class Pace(NamedTuple):
     """Multiply-adds and copied bytes in a second, and seconds that the first pass of a size takes
     besides: a processor's library makes itself code for every size. fresh: bytes in a second that
     the system hands out and takes back, of pieces of memory that it is asked for one by one. each:
-    seconds that every pass takes, however small the picture."""
+    seconds that every pass takes, however small the picture. launch: seconds that a pass takes at
+    least on a card where it is not recorded, as those of tiles are: Python starts its kernels."""
 
     macs: float
     copied: float
     begin: float
     fresh: float = math.inf
     each: float = 0.0
+    launch: float = 0.0
+
+    def looking(self, room: Looked) -> float:
+        """Seconds that one step looks for."""
+        found = room.macs / self.macs + room.fresh / self.fresh + self.each * room.windows
+        return max(found, self.launch * room.windows) if room.tile else found
 
 
 @dataclass
@@ -131,7 +152,9 @@ def _trimmed(look: Pass) -> Pass:
 def _measured_on_card(model: Model, look: Pass, macs: float, copy: Pass, moved: float) -> Pace:
     """As steps are taken there: recorded, after some that are not."""
     side = 2 * PROBE
+    small = _noise(model, SMALL)
     _seconds(model, look, _noise(model, PROBE))  # libraries are read in
+    launch = min(_seconds(model, look, small) for _ in range(4))
     x = _noise(model, side)
     again = Repeated(lambda: torch.autograd.grad(look(x), x)[0], model.device)
     begin = _now(model)
@@ -142,7 +165,8 @@ def _measured_on_card(model: Model, look: Pass, macs: float, copy: Pass, moved: 
     _seconds(model, copy, x)
     copying = _mean_seconds(model, lambda: copy(x).backward())
     begin = max(0.0, begin - (WARM + 1) * looking)
-    return Pace(macs * side**2 / looking, moved * side**2 / copying, begin)
+    whole, copied = macs * side**2 / looking, moved * side**2 / copying
+    return Pace(whole, copied, begin, launch=launch)
 
 
 def _mean_seconds(model: Model, run: Callable[[], object], times: int = 10) -> float:

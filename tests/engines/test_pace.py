@@ -46,6 +46,15 @@ def ran(looked: Any, planned: float, clock: Clock, seconds: float, waiting: floa
     return told
 
 
+def test_passes_of_tiles_take_as_long_as_it_takes_to_start_them() -> None:
+    speed = pace.Pace(1e9, 1e9, 0.0, each=0.25, launch=3.0)
+    for tile, seconds in ((0, 3.0), (256, 6.0)):
+        room = SimpleNamespace(macs=2.5e9, fresh=0.0, windows=2, tile=tile)
+        assert speed.looking(room) == pytest.approx(seconds)
+    slow = SimpleNamespace(macs=9e9, fresh=0.0, windows=2, tile=256)
+    assert speed.looking(slow) == pytest.approx(9.5)
+
+
 def test_a_run_far_from_its_plan_has_the_speed_measured_anew(clock: Clock) -> None:
     for planned, seconds in ((6.0, 10.0), (35.0, 3.0)):
         looked = model(other=2)

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from engines import memory, pace
+from engines import memory
 from engines.backbones import HEAD, layer_names, layer_table
 from engines.families.dream.ascent import Ascent
 from engines.families.dream.config import Setting
 from engines.family import Model
+from engines.pace import Pace, speed
 from engines.planner import SCRATCH, SHARE, UNKNOWN, Estimate, chosen_tile, cost, is_mapped
 from engines.windows import Grid
 
@@ -93,19 +94,18 @@ def estimate(
     model: Model, setting: Setting, octaves: Sequence[Room], guide: Size | None
 ) -> Estimate:
     """Of all octaves with their steps, and of the matching at the end."""
-    macs, copying, begin, fresh, each = _speed(model, setting)
-    looks = (one.macs / macs + one.fresh / fresh + each * one.windows for one in octaves)
-    seconds = sum(looks) * setting.steps
-    seconds += begin * sum(one.sizes for one in octaves)
+    pace = _speed(model, setting)
+    seconds = sum(pace.looking(one) for one in octaves) * setting.steps
+    seconds += pace.begin * sum(one.sizes for one in octaves)
     pixels = sum(one.size[0] * one.size[1] for one in octaves)
-    seconds += MOVED * pixels * setting.steps / copying
+    seconds += MOVED * pixels * setting.steps / pace.copied
     if guide:
-        seconds += octaves[-1].macs / (2 * macs)
+        seconds += octaves[-1].macs / (2 * pace.macs)
     widest = max(octaves, key=lambda one: one.bytes)
     return Estimate(widest.bytes, seconds, widest.tile)
 
 
-def _speed(model: Model, setting: Setting) -> pace.Pace:
+def _speed(model: Model, setting: Setting) -> Pace:
     layers = (HEAD,) if setting.aim == "class" else setting.layers
     one = cost(model.config, _layers(model, setting), half=model.half)
 
@@ -120,4 +120,4 @@ def _speed(model: Model, setting: Setting) -> pace.Pace:
         still = x.detach()
         return ascent.moved(still, still, 0, (7, -5)).sum() + x.sum()
 
-    return pace.speed(model, str(layers), look, one.macs, step, MOVED)
+    return speed(model, str(layers), look, one.macs, step, MOVED)

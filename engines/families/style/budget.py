@@ -79,17 +79,15 @@ def estimate(
     model: Model, setting: Setting, rungs: Sequence[tuple[Room, int]], styles: int, method: str
 ) -> Estimate:
     """Of all sizes with their steps; `styles` pictures are looked at once at every size."""
-    macs, copying, begin, fresh, each = speed(model, setting)
-    seconds = 0.0
+    found, seconds = speed(model, setting), 0.0
     for one, steps in rungs:
-        seconds += begin * one.sizes
+        seconds += found.begin * one.sizes
         pixels = one.size[0] * one.size[1]
-        look = one.macs / macs + one.fresh / fresh + each * one.windows
-        seconds += look * (steps + 0.5 * (styles + 1))
-        seconds += PICTURE * pixels * COPIES[method] * 3 * steps / copying
+        seconds += found.looking(one) * (steps + 0.5 * (styles + 1))
+        seconds += PICTURE * pixels * COPIES[method] * 3 * steps / found.copied
         # the history grows by one a step, and is read twice
         recalled = 4 * PICTURE * pixels * steps * min(one.history, steps / 2)
-        seconds += RECALLED * recalled / copying
+        seconds += RECALLED * recalled / found.copied
     widest = max((one for one, _ in rungs), key=lambda one: one.bytes)
     return Estimate(widest.bytes, seconds, widest.tile)
 
