@@ -159,6 +159,12 @@ class Results(QObject):
         self._shown_revision = ELSEWHERE
         self.shown_changed.emit(self.shown)
 
+    def look_at(self, shown: Shown | None) -> None:
+        """Another desk, on which this lies since earlier; None: nothing. A draft is none: what the
+        desk asks for now takes its place."""
+        self.shown = None if shown is not None and shown.result.draft else shown
+        self._shown_revision = ELSEWHERE
+
     def remember(self, picture: Picture, job: Job) -> None:
         """Show at once what an earlier session made of this desk, until its engine has answered.
         It counts as a draft: nothing of it is kept."""

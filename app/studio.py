@@ -111,6 +111,7 @@ class Studio(QObject):
         self._sheet: tuple[int, int] | None = None
 
         self._missing: Job | None = None
+        self._bringing: tuple[str, Picture] | None = None  # by the recipe's digest
         self._desk_before = Job("")
         self._closed = False
         self._burst = Burst(self)
@@ -444,6 +445,7 @@ class Studio(QObject):
         self._follow_live(card)
         self._want_sheet(card, quietly=wish.job is not None)
         if wish.job is not None:
+            self._bring(wish.job)
             self._assume(wish.job)
         elif wish.keep:
             self.touch()
@@ -500,10 +502,10 @@ class Studio(QObject):
             self._missing = job
             self.model_missing.emit(name, digest)
             return
-        self._missing = None
+        self._missing, self._bringing = None, (job.digest, picture) if picture else None
         self._forget_live()
-        if picture is not None:
-            self._results.bring_back(picture, job)
+        if self._models.uses(job):
+            self._bring(job)
         before = self._desk_job()
 
         def apply(recipe: Job) -> None:
@@ -513,6 +515,16 @@ class Studio(QObject):
             self._return_to(job)
         else:
             self.undo_stack.push(Change("Recipe", ("", "recipe"), before, job, apply, False))
+
+    def _bring(self, job: Job) -> None:
+        """Show the picture that a recipe comes with: not before its model has its room."""
+        brought, self._bringing = self._bringing, None
+        if brought is not None and brought[0] == job.digest:
+            self._results.bring_back(brought[1], job)
+
+    def look_at(self, shown: Shown | None) -> None:
+        """Say what lies in the room that was entered."""
+        self._results.look_at(shown)
 
     def restore_history(self, id: str) -> None:
         self.history.open(id, self._on_history_opened)

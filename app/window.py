@@ -97,6 +97,7 @@ class MainWindow(QMainWindow):
         self.table: Table = self.sheet  # of the room one is in
         self.rooms: dict[str, Room] = {}  # those that were entered
         self.desks: dict[str, Table] = {}
+        self._seen: dict[str, Shown] = {}  # what lies in each
         self.film = Filmstrip()
         self.tray = TaskTray()
         self.status = StatusBar(self.tray)
@@ -351,6 +352,7 @@ class MainWindow(QMainWindow):
         self._enter(card)
         self.room.show_card(card)
         self.table.adopt(card)
+        self._mark()
         if card is not None and self._sent is not None:
             sent, self._sent = self._sent, None
             self.table.lay(sent)
@@ -367,6 +369,8 @@ class MainWindow(QMainWindow):
         id = self._heading = home(card, self._heading)
         if id not in self.rooms:
             self._make_room(id)
+        if self.rooms[id] is not self.room:
+            self.studio.look_at(self._seen.get(id))
         self.room, self.table = self.rooms[id], self.desks[id]
         self.stack.setCurrentWidget(self.room)
         self.rail.show_room(id)
@@ -439,6 +443,7 @@ class MainWindow(QMainWindow):
             self.studio.open_path(found[self._sample])
 
     def _on_result(self, shown: Shown) -> None:
+        self._seen[self._id_of(self.room)] = shown
         self.table.show_result(shown)
         self.room.photo_head.show_time(shown.result.seconds * 1000 or None)
         if shown.result.fit is not None:

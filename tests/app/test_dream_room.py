@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QFileDialog
 
 from app import theme
 from app.dream import DreamRoom
+from app.pictures import from_qimage
 from app.results import Shown
 from app.reverie import Reverie
 from app.settings import Settings
@@ -299,6 +301,46 @@ def test_photo_guide_and_region_are_back_with_a_recipe(bench: DreamBench, tmp_pa
 # ---- with a real engine --------------------------------------------------------------------------
 
 
+def test_what_leaves_a_room_is_what_lies_in_it(bench: DreamBench, tmp_path: Path):
+    """Not the last picture of another room, which is not seen here."""
+    window, studio, draw = bench.window, bench.studio, bench.window.rooms["draw"]
+    assert studio.shown is None and not window.actions_["export"].isEnabled()
+    bench.lay(tmp_path)
+    bench.dream()
+    dream = bench.shown()
+    bench.wait(lambda: len(studio.history.entries()) == 1)
+    QTest.mouseClick(window.rail.rooms["draw"], LEFT)
+    bench.wait(lambda: studio.card == CLOTHES and window.room is draw)
+    studio.run()
+    bench.wait(lambda: bench.shown().job.family == "pix2pix" and not bench.shown().result.draft)
+    drawn = draw.viewer.picture()
+    assert drawn == bench.shown().picture
+    QTest.mouseClick(window.rail.rooms["dream"], LEFT)
+    bench.wait(lambda: window.room is bench.room)
+    assert studio.shown is dream and bench.room.viewer.picture() == dream.picture
+    entry = next(e for e in studio.history.entries() if e.digest == dream.job.digest)
+    assert window.film._frame.current == entry.id and window.actions_["export"].isEnabled()
+    bench.act("copy")
+    assert from_qimage(QGuiApplication.clipboard().image()) == dream.picture
+
+
+def test_a_result_comes_back_in_its_own_room(bench: DreamBench, tmp_path: Path):
+    window, studio, draw = bench.window, bench.studio, bench.window.rooms["draw"]
+    bench.lay(tmp_path)
+    first = bench.dream()
+    picture = bench.shown().picture
+    studio.set_value("steps", 7)
+    bench.dream()
+    QTest.mouseClick(window.rail.rooms["draw"], LEFT)
+    bench.wait(lambda: window.room is draw)
+    before = draw.viewer.picture()
+    studio.restore(first, picture)
+    assert draw.viewer.picture() is before
+    bench.wait(lambda: window.room is bench.room)
+    assert bench.room.viewer.picture() == picture and bench.shown().job.digest == first.digest
+    assert draw.viewer.picture() is before
+
+
 def test_a_tiny_network_dreams_in_the_window(qtbot, tmp_path: Path, qapp, monkeypatch):
     """Two models of one file: the room chooses the one that dreams; a VGG dropped here too."""
     import torch
@@ -336,9 +378,11 @@ def test_a_tiny_network_dreams_in_the_window(qtbot, tmp_path: Path, qapp, monkey
     QTest.mouseClick(room.viewer, LEFT, pos=room.viewer.view.area().center().toPoint())
     assert room.guide.marked() is not None
     wait(lambda: not room.channels.strip.lacking())
+    dreamt = studio.shown.job
     QTest.mouseClick(window.rail.rooms["style"], LEFT)
     wait(lambda: studio.card is not None and studio.card.family == "neural_style")
-    studio.restore(studio.shown.job)  # the same weights, of the other family
+    assert studio.shown is None
+    studio.restore(dreamt)  # the same weights, of the other family
     wait(lambda: studio.card is not None and studio.card.family == "dream")
     assert window.room is room
     window.close()
