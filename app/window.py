@@ -371,8 +371,12 @@ class MainWindow(QMainWindow):
             self._make_room(id)
         if self.rooms[id] is not self.room:
             self.studio.look_at(self._seen.get(id))
+        focus = self.focusWidget()
+        at_work = focus is not None and self.room.isAncestorOf(focus)
         self.room, self.table = self.rooms[id], self.desks[id]
         self.stack.setCurrentWidget(self.room)
+        if at_work:  # the keys would go to the first button of the window
+            self.room.setFocus()
         self.rail.show_room(id)
         if card is not None:
             self.studio.settings.remember(f"model_{id}", card.checkpoint)

@@ -324,6 +324,16 @@ def test_what_leaves_a_room_is_what_lies_in_it(bench: DreamBench, tmp_path: Path
     assert from_qimage(QGuiApplication.clipboard().image()) == dream.picture
 
 
+def test_who_works_in_a_room_has_the_keys_of_the_next_one(bench: DreamBench):
+    """Not those of the first button of the window."""
+    window, steps = bench.window, bench.room.controls.fields["steps"]
+    steps.setFocus()
+    assert bench.room.isAncestorOf(window.focusWidget())
+    QTest.mouseClick(window.rail.rooms["draw"], LEFT)
+    bench.wait(lambda: window.room is window.rooms["draw"])
+    assert window.focusWidget() is window.room
+
+
 def test_a_result_comes_back_in_its_own_room(bench: DreamBench, tmp_path: Path):
     window, studio, draw = bench.window, bench.studio, bench.window.rooms["draw"]
     bench.lay(tmp_path)
