@@ -13,7 +13,6 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPainter,
     QPaintEvent,
-    QPen,
     QRegion,
     QResizeEvent,
     QTabletEvent,
@@ -273,9 +272,7 @@ class Canvas(Viewing):
             tinted = self.is_tinted() and self._tool.name != "eraser"
             width = self.width_ * self.zoom
             paint_ring(painter, self._cursor, width, self.colour if tinted else None)
-        if self._dropping or (self.hasFocus() and self.focus_by_key):
-            painter.setPen(QPen(theme.colour("accent" if self._dropping else "focus"), 2))
-            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
+        self.paint_frame(painter)
         painter.end()
 
     def _paint_sheet(self, painter: QPainter, clip: QRectF) -> None:
@@ -400,16 +397,9 @@ class Canvas(Viewing):
 
     # ---- keys, focus -----------------------------------------------------------------------------
 
-    focus_by_key = False
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        keys = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
-        self.focus_by_key = event.reason() in keys
-        self.update()
-
     def focusOutEvent(self, event: QFocusEvent) -> None:
         self.space_held = False
-        self.update()
+        super().focusOutEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         key = event.key()

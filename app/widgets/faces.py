@@ -194,9 +194,7 @@ class FacePhoto(Viewing):
             size = self._shown.size()
             text = tr(self._chip, width=size.width(), height=size.height())
             paint_chip(painter, QPoint(10, self.height() - 10), text, self.width() - 20)
-        if self._dropping or (self.hasFocus() and self._shown is None):
-            painter.setPen(QPen(theme.colour("accent" if self._dropping else "focus"), 2))
-            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
+        self.paint_frame(painter)
         painter.end()
 
     def _new_mask(self) -> Mask | None:
@@ -256,6 +254,8 @@ class FacePhoto(Viewing):
         return QRectF(self.rect()).adjusted(0, 0, 0, -36)
 
     def _show_buttons(self) -> None:
+        if self._shown is not None and (self.button.hasFocus() or self.example.hasFocus()):
+            self.setFocus()  # or the next button of the window would have it
         for button in (self.button, self.example):
             button.setVisible(self._shown is None and bool(self._message))
         self._place_buttons()

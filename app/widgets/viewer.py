@@ -16,7 +16,6 @@ from PySide6.QtGui import (
     QMouseEvent,
     QPainter,
     QPaintEvent,
-    QPen,
     QPixmap,
     QResizeEvent,
     QWheelEvent,
@@ -73,7 +72,6 @@ class ResultViewer(Viewing):
         self._pointing, self._marker = False, QPointF(0.5, 0.5)
         self._pressed = QPoint()
         self._full: ResultViewer | None = None
-        self._by_key = False
         self.button = QPushButton(self)
         self.button.hide()
         self.button.clicked.connect(self.action_clicked)
@@ -239,9 +237,7 @@ class ResultViewer(Viewing):
         elif self._message:
             words = tr(self._message)
             paint_message(painter, self._message_room(), words, self._failed, self.icon)
-        if self._dropping or (self._by_key and self.hasFocus()):
-            painter.setPen(QPen(theme.colour("accent" if self._dropping else "focus"), 2))
-            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
+        self.paint_frame(painter)
         painter.end()
 
     def _paint_picture(self, painter: QPainter, shown: QPixmap, area: QRectF) -> None:
@@ -324,7 +320,7 @@ class ResultViewer(Viewing):
             self.setCursor(shapes.ArrowCursor)
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        self._by_key = False
+        self.focus_by_key = False
         self._last = self._pressed = event.position().toPoint()
         if self._shown is None:
             return
@@ -440,14 +436,9 @@ class ResultViewer(Viewing):
         else:
             super().keyReleaseEvent(event)
 
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        keys = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
-        self._by_key = event.reason() in keys
-        self.update()
-
     def focusOutEvent(self, event: QFocusEvent) -> None:
         self._holding = False
-        self.update()
+        super().focusOutEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         self._place_button()

@@ -6,9 +6,18 @@ from __future__ import annotations
 from typing import Any
 
 from PySide6.QtCore import QPointF, QRect, QRectF, QSize, QSizeF, Qt, Signal
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QNativeGestureEvent, QWheelEvent
+from PySide6.QtGui import (
+    QDragEnterEvent,
+    QDropEvent,
+    QFocusEvent,
+    QNativeGestureEvent,
+    QPainter,
+    QPen,
+    QWheelEvent,
+)
 from PySide6.QtWidgets import QGestureEvent, QPinchGesture, QWidget
 
+from app import theme
 from app.pictures import has_payload, read_mime
 
 ZOOMS = (0.05, 64.0)
@@ -131,6 +140,22 @@ class Viewing(QWidget):
         self.grabGesture(Qt.GestureType.PinchGesture)
         self.view = View()
         self._dropping = False
+        self.focus_by_key = False
+
+    def paint_frame(self, painter: QPainter) -> None:
+        """Around all of it, while something is dragged over it or who came by key is here."""
+        if self._dropping or (self.focus_by_key and self.hasFocus()):
+            painter.setPen(QPen(theme.colour("accent" if self._dropping else "focus"), 2))
+            painter.setBrush(Qt.BrushStyle.NoBrush)
+            painter.drawRect(self.rect().adjusted(1, 1, -1, -1))
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        keys = (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
+        self.focus_by_key = event.reason() in keys
+        self.update()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        self.update()
 
     def zoom_in(self) -> None:
         self._zoom(1.25)

@@ -165,6 +165,7 @@ def test_a_photo_model_has_a_room_of_its_own_that_says_what_to_do(bench: Room) -
     bench.wait(lambda: bench.window.table.photo is not None)
     assert bench.settled().images["photo"].size == (640, 480)
     assert not room.photo.button.isVisible() and not room.photo.example.isVisible()
+    assert bench.window.focusWidget() is room.photo and not room.photo.focus_by_key
     bench.enter(MOSAIC)
     assert not room.turn.isVisible()
 
