@@ -300,23 +300,40 @@ class Asking(QObject):
         )
         dialog.chosen.connect(self.studio.choose_model)
         dialog.file_wanted.connect(self.for_model)
+        dialog.pointed.connect(lambda reference: self._tell_about(dialog, reference))
+        self._tell_about(dialog, dialog.reference)
         self._open(dialog)
+
+    def _tell_about(self, dialog: ModelsDialog, reference: str) -> None:
+        entry = self.studio.catalogue.find(reference) if reference else None
+        path = getattr(entry, "path", None)
+        if path is None:
+            return
+
+        def read() -> tuple[Mapping[str, str], Picture | None]:
+            from engines.catalogue import about
+
+            told = about(path)
+            sheet = _sheet(told.get("sheet", ""), path)
+            return told, open_picture(sheet) if sheet is not None else None
+
+        def show(answer: Any) -> None:
+            if isinstance(answer, tuple) and isValid(dialog):
+                dialog.show_about(reference, *answer)
+
+        self.studio.background.do(read, show)
 
     def for_details(self) -> None:
         if self.studio.card is not None:
             self._open(CardDetails(self.studio.card, self.window))
 
     def for_sheet(self) -> None:
-        """The model's sample sheet, below our folder or beside the model's file, nowhere else:
-        the card comes from a file that anybody may have made."""
+        """The model's sample sheet."""
         card = self.studio.card
         if card is None or not card.sheet:
             return
         entry = self.studio.catalogue.find(card.checkpoint)
-        beside = [Path(entry.path).parent] if entry and getattr(entry, "path", None) else []
-        folders = [folder.resolve() for folder in (RESOURCES.parent, *beside)]
-        places = [((folder / card.sheet).resolve(), folder) for folder in folders]
-        path = next((p for p, f in places if p.is_relative_to(f) and p.is_file()), None)
+        path = _sheet(card.sheet, getattr(entry, "path", None))
         if path is None:
             self.window.tell("The sample sheet of this model is not here.")
         else:
@@ -427,6 +444,15 @@ class Asking(QObject):
         self.shown = dialog
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+
+def _sheet(named: str, model: Path | None) -> Path | None:
+    """The file of a sample sheet, below our folder or beside the model's file, nowhere else: its
+    name comes from a file that anybody may have made."""
+    beside = [model.parent] if model is not None else []
+    folders = [folder.resolve() for folder in (RESOURCES.parent, *beside)]
+    places = [((folder / named).resolve(), folder) for folder in folders] if named else []
+    return next((p for p, f in places if p.is_relative_to(f) and p.is_file()), None)
 
 
 def _names() -> dict[str, str]:

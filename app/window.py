@@ -118,6 +118,7 @@ class MainWindow(QMainWindow):
         self._on_card(studio.card)
         self._on_history()
         self._enable()
+        self.room.setFocus()  # or the window's first button would have the keys
 
     # ---- layout --------------------------------------------------------------------------------
 

@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engines.catalogue import SHIPPED, Catalogue, Entry, split_reference
+from engines.catalogue import SENTENCES, SHIPPED, Catalogue, Entry, split_reference
 from engines.checkpoint import Checkpoint, CheckpointError, file_digest, may_be_weights
 from engines.controls import ModelCard, SketchStats
 from engines.errors import EngineError
 from engines.folders import cache_folder
 
 SHIPPED_LOADED = SHIPPED / "loaded.json"
-_SENTENCES = ("title", "summary", "data", "paper", "licence", "sheet")
 
 
 @dataclass(frozen=True)
@@ -161,7 +160,7 @@ def told_card(card: ModelCard, checkpoint: Checkpoint) -> tuple[ModelCard, tuple
 
 
 def _told(body: Mapping[str, Any]) -> dict[str, Any]:
-    changes: dict[str, Any] = {name: str(body[name]) for name in _SENTENCES if name in body}
+    changes: dict[str, Any] = {name: str(body[name]) for name in SENTENCES if name in body}
     if body.get("numbers"):
         changes["numbers"] = {str(k): float(v) for k, v in body["numbers"].items()}
     if body.get("rooms"):

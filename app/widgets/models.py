@@ -6,7 +6,7 @@ model cards; loads nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,9 @@ from app import theme
 from app.i18n import say, signals, tr
 from app.theme import colour
 from app.widgets.parts import Popover, button, label, row, rule
+from app.widgets.report import Fitted, facts
 from engines.controls import ModelCard
+from engines.job import Picture
 
 ROOMS = {
     "draw": "Draw", "paint": "Paint", "translate": "Translate", "faces": "Faces", "words": "Words",
@@ -270,29 +272,33 @@ class ModelPicker(QAbstractButton):
 
 
 class ModelsDialog(QDialog):
-    """Every model that is known: what it is, and a button to use it."""
+    """Every model that is known: what it is and what it makes, and a button to use it."""
 
     chosen = Signal(str)
     file_wanted = Signal()
+    pointed = Signal(str)  # reference: what is told of it goes to `show_about`
 
     def __init__(self, entries: Iterable[Any], current: str, parent: QWidget) -> None:
         super().__init__(parent)
         say(self, "setWindowTitle", "Models")
-        self.resize(760, 480)
+        self.resize(940, 640)
         self._entries = {f"{e.name}@{e.digest}": e for e in entries}
-        self._pointed = ""
+        self.reference = ""  # of the one that is told of
         self.models = ModelList()
         self.models.setMinimumWidth(300)
         self.title = label("", "heading", wrap=True)
-        self.facts = label("", "quiet", wrap=True)
-        self.facts.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.summary = label("", wrap=True)
+        self.ships = label("Comes with Ganvas and works offline.", "quiet", wrap=True)
+        self.sheet = Fitted()
+        say(self.sheet, "setAccessibleName", "Sample sheet")
+        self.facts = QWidget()
         self.use = button("Use this model", "primary")
         self.file = button("Open model file…", icon="open")
-        side = QVBoxLayout()
+        side = self._side = QVBoxLayout()
         side.setSpacing(10)
-        for part in (self.title, self.facts):
+        for part in (self.title, self.summary, self.ships, self.sheet, self.facts):
             side.addWidget(part)
-        side.addStretch(1)
+        side.setStretchFactor(self.sheet, 1)
         hint = "A weights file can also be dropped anywhere on the window."
         side.addWidget(label(hint, "small", wrap=True))
         side.addLayout(row(self.use, self.file, None))
@@ -307,26 +313,45 @@ class ModelsDialog(QDialog):
         self.use.clicked.connect(self._on_use)
         self.file.clicked.connect(self._on_file)
         self.models.show_models(self._entries.values(), current)
-        self.use.setEnabled(bool(self._pointed))
+        self.use.setEnabled(bool(self.reference))
+
+    def show_about(self, reference: str, told: Mapping[str, str], sheet: Picture | None) -> None:
+        """What the file says of itself, by "summary", "data" and "licence", and its sheet."""
+        if reference == self.reference:
+            self._show(told)
+            self.sheet.show_picture(sheet)
 
     def _on_pointed(self, reference: str) -> None:
-        self._pointed = reference
-        entry = self._entries[reference]
-        self.title.setText(tr(getattr(entry, "title", "") or entry.name))
-        facts = [
-            tr("Family: {family}", family=getattr(entry, "family", "") or "?"),
-            tr("Size: {size} MB", size=f"{(getattr(entry, 'bytes', 0) or 0) / 1e6:.1f}"),
-            tr("Digest: {digest}", digest=entry.digest),
-            tr("File: {path}", path=str(getattr(entry, "path", "") or "–")),
-        ]
-        if getattr(entry, "shipped", False):
-            facts.insert(0, tr("Comes with Ganvas and works offline."))
-        self.facts.setText("\n".join(facts))
+        self.reference = reference
         self.use.setEnabled(True)
+        self.sheet.show_picture(None)
+        self._show({})
+        self.pointed.emit(reference)
+
+    def _show(self, told: Mapping[str, str]) -> None:
+        entry = self._entries[self.reference]
+        say(self.title, "setText", getattr(entry, "title", "") or entry.name)
+        say(self.summary, "setText", told.get("summary", ""))
+        self.summary.setVisible("summary" in told)
+        self.ships.setVisible(getattr(entry, "shipped", False))
+        pairs = (
+            ("Training data", told.get("data", "")),
+            ("Licence", told.get("licence", "")),
+            ("Family", getattr(entry, "family", "")),
+            ("Size", f"{(getattr(entry, 'bytes', 0) or 0) / 1e6:.1f} MB"),
+            ("Model", self.reference),
+            ("File", str(getattr(entry, "path", "") or "")),
+        )
+        before, self.facts = self.facts, QWidget()
+        grid = facts(pairs)
+        grid.setContentsMargins(0, 0, 0, 0)
+        self.facts.setLayout(grid)
+        self._side.replaceWidget(before, self.facts)
+        before.deleteLater()
 
     def _on_use(self) -> None:
-        if self._pointed:
-            self.chosen.emit(self._pointed)
+        if self.reference:
+            self.chosen.emit(self.reference)
             self.accept()
 
     def _on_file(self) -> None:

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QRadioButton,
     QScrollArea,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -47,7 +48,7 @@ class _Value(QLabel):
         self.setText(self._words())
 
 
-def _facts(pairs: Iterable[tuple[str, Fact]]) -> QGridLayout:
+def facts(pairs: Iterable[tuple[str, Fact]]) -> QGridLayout:
     """Two columns: what, and its value, which can be selected. Without a value there is no row."""
     grid = QGridLayout()
     grid.setHorizontalSpacing(16)
@@ -117,7 +118,7 @@ class DoctorReport(QDialog):
         box.setContentsMargins(20, 20, 20, 16)
         box.setSpacing(16)
         box.addLayout(head)
-        box.addLayout(_facts(self._pairs(names)))
+        box.addLayout(facts(self._pairs(names)))
         if verdict.notes:
             box.addWidget(Section("Repairs and remarks"))
             box.addWidget(_notes(verdict.notes))
@@ -184,13 +185,13 @@ class CardDetails(QDialog):
         box.addWidget(label(card.title, "heading", wrap=True))
         if card.summary:
             box.addWidget(label(card.summary, wrap=True))
-        box.addLayout(_facts(self._pairs(card)))
+        box.addLayout(facts(self._pairs(card)))
         if card.numbers:
             box.addWidget(Section("Measured on the test pictures"))
-            box.addLayout(_facts((name, f"{v:g}") for name, v in card.numbers.items()))
+            box.addLayout(facts((name, f"{v:g}") for name, v in card.numbers.items()))
         if card.sketch:
             box.addWidget(Section("What its training edges looked like"))
-            box.addLayout(_facts(self._sketch(card)))
+            box.addLayout(facts(self._sketch(card)))
         if card.notes:
             box.addWidget(Section("Repairs and remarks"))
             box.addWidget(_notes(card.notes))
@@ -238,28 +239,47 @@ def _sizes(rule: SizeRule) -> str:
     return tr("multiples of {n}", n=rule.multiple_of) if rule.multiple_of > 1 else tr("any")
 
 
+class Fitted(QLabel):
+    """A picture as large as there is room for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._whole = QPixmap()
+        self.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        self.setMinimumSize(200, 150)
+
+    def show_picture(self, picture: Picture | None) -> None:
+        self._whole = pictures.to_pixmap(picture) if picture is not None else QPixmap()
+        self._fit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        self._fit()
+
+    def _fit(self) -> None:
+        if self._whole.isNull():
+            self.clear()
+            return
+        ratio = self.devicePixelRatioF()
+        shown = self._whole.scaled(
+            self.size() * ratio,
+            Qt.AspectRatioMode.KeepAspectRatio,
+            Qt.TransformationMode.SmoothTransformation,
+        )
+        shown.setDevicePixelRatio(ratio)
+        self.setPixmap(shown)
+
+
 class SheetView(QDialog):
     """One large picture, fitted into the window: a sample sheet."""
 
     def __init__(self, title: str, picture: Picture, parent: QWidget | None) -> None:
         super().__init__(parent)
         say(self, "setWindowTitle", title)
-        self._picture: QPixmap = pictures.to_pixmap(picture)
-        self._shown = QLabel()
-        self._shown.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self._shown.setMinimumSize(200, 150)
-        say(self._shown, "setAccessibleName", title)
-        self.setLayout(column(self._shown, margins=12))
+        shown = Fitted()
+        shown.show_picture(picture)
+        say(shown, "setAccessibleName", title)
+        self.setLayout(column(shown, margins=12))
         room = (parent.screen() if parent else self.screen()).availableGeometry().size() * 0.8
-        self.resize(self._picture.size().scaled(room, Qt.AspectRatioMode.KeepAspectRatio))
-
-    def resizeEvent(self, event: QResizeEvent) -> None:
-        room = self.size() - QSize(24, 24)
-        ratio = self.devicePixelRatioF()
-        shown = self._picture.scaled(
-            room * ratio,
-            Qt.AspectRatioMode.KeepAspectRatio,
-            Qt.TransformationMode.SmoothTransformation,
-        )
-        shown.setDevicePixelRatio(ratio)
-        self._shown.setPixmap(shown)
+        size = QSize(picture.width, picture.height)
+        self.resize(size.scaled(room, Qt.AspectRatioMode.KeepAspectRatio))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -22,11 +24,13 @@ from PySide6.QtWidgets import (
     QSlider,
     QWidget,
 )
+from safetensors.numpy import save_file
 
 from app import i18n, pictures, theme
 from app.actions import ACTS
 from app.settings import Settings
 from app.studio import Studio
+from app.widgets.models import ModelsDialog
 from app.widgets.settings import conflicts
 from app.window import MainWindow
 from app.worker import EngineWorker
@@ -674,6 +678,31 @@ def test_an_emptied_sheet_comes_back_in_the_size_of_its_model(bench: Bench):
 
 
 # ---- look, language, keys -----------------------------------------------------------------------
+
+
+def test_all_models_say_what_they_are_and_show_what_they_make(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """What a file of ours says of itself is read beside the window; a sheet lies below our folder
+    or beside the file, nowhere else."""
+    weights = tmp_path / "models" / "shirts.safetensors"
+    weights.parent.mkdir()
+    sheet = photo()
+    for place in (weights.with_name("sheet.png"), tmp_path / "secret.png"):
+        place.write_bytes(sheet.to_png())
+    for named, shown in (("sheet.png", True), ("../secret.png", False), ("no.png", False)):
+        told = {"summary": "Knits.", "licence": "CC0", "data": "Shirts.", "sheet": named}
+        body = {"family": "pix2pix", "config": {}, "card": told}
+        save_file({"a": np.zeros(2, np.float32)}, weights, {"ganvas": json.dumps(body)})
+        entry = SimpleNamespace(**vars(bench.studio.catalogue.entries()[0]), path=weights)
+        monkeypatch.setattr(bench.studio.catalogue, "find", lambda *_, e=entry: e)
+        bench.window.asking.for_models()
+        dialog = bench.window.asking.shown
+        assert isinstance(dialog, ModelsDialog)
+        bench.wait(lambda d=dialog: d.summary.text() == "Knits.")
+        assert {"CC0", "Shirts.", dialog.reference} <= said(dialog)
+        assert dialog.sheet.pixmap().isNull() != shown
+        dialog.close()
 
 
 def said(window: QWidget) -> set[str]:
