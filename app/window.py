@@ -366,14 +366,14 @@ class MainWindow(QMainWindow):
 
     def _enter(self, card: ModelCard | None) -> None:
         """Into the room of a model."""
+        focus = self.focusWidget()
+        at_work = focus in (None, self.room) or self.room.isAncestorOf(focus)
         self._opened()
         id = self._heading = home(card, self._heading)
         if id not in self.rooms:
             self._make_room(id)
         if self.rooms[id] is not self.room:
             self.studio.look_at(self._seen.get(id))
-        focus = self.focusWidget()
-        at_work = focus is not None and self.room.isAncestorOf(focus)
         self.room, self.table = self.rooms[id], self.desks[id]
         self.stack.setCurrentWidget(self.room)
         if at_work:  # the keys would go to the first button of the window

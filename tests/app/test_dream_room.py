@@ -332,6 +332,9 @@ def test_who_works_in_a_room_has_the_keys_of_the_next_one(bench: DreamBench):
     QTest.mouseClick(window.rail.rooms["draw"], LEFT)
     bench.wait(lambda: window.room is window.rooms["draw"])
     assert window.focusWidget() is window.room
+    QTest.mouseClick(window.rail.rooms["dream"], LEFT)
+    bench.wait(lambda: window.room is bench.room)
+    assert window.focusWidget() is bench.room
 
 
 def test_a_result_comes_back_in_its_own_room(bench: DreamBench, tmp_path: Path):
