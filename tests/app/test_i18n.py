@@ -11,6 +11,7 @@ from texts import texts
 
 from app import i18n, samples
 from app.i18n import say, set_language, tr
+from engines.catalogue import Catalogue, about
 
 CODES = [code for code in i18n.languages() if code != "en"]
 HOLE = re.compile(r"\{(\w+)\}")
@@ -44,6 +45,16 @@ def test_nothing_is_left_in_english(code: str):
 @pytest.mark.parametrize("code", CODES)
 def test_samples_have_translated_titles(code: str):
     assert {sample.title for sample in samples.samples()} <= set(table(code))
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_what_shipped_models_say_of_themselves_is_translated(code: str):
+    said: set[str] = set()
+    for entry in (e for e in Catalogue().entries() if e.shipped):
+        told = about(entry.path)
+        assert {"summary", "data", "licence"} <= set(told), entry.name
+        said |= {entry.title, told["summary"], told["data"], told["licence"]}
+    assert sorted(said - set(table(code))) == []
 
 
 @pytest.mark.parametrize("code", CODES)
