@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 import pytest
 from PySide6.QtWidgets import QApplication, QLabel
@@ -12,6 +15,7 @@ from texts import texts
 from app import i18n, samples
 from app.i18n import say, set_language, tr
 from engines.catalogue import Catalogue, about
+from engines.engine import Engine
 
 CODES = [code for code in i18n.languages() if code != "en"]
 HOLE = re.compile(r"\{(\w+)\}")
@@ -55,6 +59,30 @@ def test_what_shipped_models_say_of_themselves_is_translated(code: str):
         assert {"summary", "data", "licence"} <= set(told), entry.name
         said |= {entry.title, told["summary"], told["data"], told["licence"]}
     assert sorted(said - set(table(code))) == []
+
+
+def worded(part: Any, name: str = "") -> Iterator[str]:
+    """What stands on a control: labels, hints, units, and the names of what can be chosen."""
+    if is_dataclass(part):
+        for field in fields(part):
+            yield from worded(getattr(part, field.name), field.name)
+    elif isinstance(part, tuple | list):
+        for one in part:
+            pair = isinstance(one, tuple) and len(one) == 2 and name in ("options", "choices")
+            yield from worded(one[1], "label") if pair else worded(one, name)
+    elif isinstance(part, str) and name in ("label", "title", "help", "hint", "unit", "group"):
+        yield part
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_controls_of_shipped_models_are_translated(code: str):
+    engine, said = Engine("cpu"), set[str]()
+    for entry in (e for e in Catalogue().entries() if e.shipped):
+        card = engine.describe(f"{entry.name}@{entry.digest}", entry.family)
+        said |= {text for control in card.controls for text in worded(control)}
+    names = {text for text in said if any(c.islower() for c in text) and len(text) > 2}
+    assert len(names) > 100
+    assert sorted(names - set(table(code))) == []
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -11,12 +11,12 @@ ASK = {"tr", "say", "label", "button", "tool", "Section", "Switch", "Act", "Opti
        "show_message", "set_message", "_button", "QUndoCommand", "Change", "Deletion", "ImageWell",
        "SheetView", "Fitted", "Slider", "Choice", "Toggle", "Text", "SketchInput", "ImageInput",
        "EmptyState", "FacePoints", "Gallery", "Attributes", "CanvasHead", "Segments",
-       "Brushes", "lasting", "title_line"}  # fmt: skip
+       "Brushes", "lasting", "title_line", "__init__"}  # fmt: skip
 TABLES = {"PALETTE", "SYMMETRIES", "ROOMS", "STATES", "DEVICES", "WHAT", "OPTIONS", "ACTS",
           "NAMES_OF_TOOLS", "GESTURES", "LOCKED", "FITTED", "EASINGS", "LINEUP", "TARGETS",
           "EMPTY", "WAITING", "GIVEN", "empty", "invitation", "TITLES", "GROUPS", "VIEWS", "DOMAIN",
           "MEANINGS", "SHARING", "REGIONS", "WORD", "SEEDS", "WAY", "LOOP",
-          "TRUTH", "UNKNOWN", "CHIP", "MISSING", "CLASSES"}  # fmt: skip
+          "CELEBA", "RAFD", "TRUTH", "UNKNOWN", "CHIP", "MISSING", "CLASSES"}  # fmt: skip
 SAME = {"AtoB", "BtoA", "WebP"}  # values, and a name that is the same everywhere
 PLAIN = SAME | {"setText", "setToolTip", "setAccessibleName", "setPlaceholderText",
                 "setWindowTitle", "set_words"}  # fmt: skip
@@ -28,7 +28,11 @@ def texts() -> set[str]:
     for path in sorted((ROOT / "app").rglob("*.py")):
         found |= set(_texts(ast.parse(path.read_text("utf-8"))))
     engines = ROOT / "engines"
-    places = [*engines.glob("families/*/__init__.py"), engines / "families" / "tools.py"]
+    places = [
+        *engines.glob("families/*/__init__.py"),
+        *engines.glob("families/*/config.py"),
+        engines / "families" / "tools.py",
+    ]
     more = ("faces", "redraw", "residual", "styling", "lanestore")
     for path in (*places, *(engines / f"{name}.py" for name in more)):
         found |= set(_texts(ast.parse(path.read_text("utf-8"))))
