@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.table import Row
-from engines import executor, memory, tensors
+from engines import executor, heap, memory, tensors
 from engines.devices import choose
 from engines.families.cyclegan.config import Config as CycleGANConfig
 from engines.families.cyclegan.net import CycleGAN
@@ -98,7 +98,7 @@ def measured(case: str) -> tuple[int, int, int]:
         predicted = memory.pass_bytes(module, given, {}) or 0
         for _ in range(2):
             gc.collect()
-            memory.trim()
+            heap.trim()
             before = taken(device)
             module(*given)
             took.append(peak(device) - before)

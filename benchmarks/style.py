@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from benchmarks.engine import prepared, timed
 from benchmarks.memory import peak, taken
 from benchmarks.table import Row
-from engines import backbonenet, memory
+from engines import backbonenet, heap
 from engines.backbones import STARTER, VGG19, Config
 from engines.controls import checked
 from engines.devices import choose
@@ -231,7 +231,7 @@ def spent(
     used: Model, job: Job, clock: Callable[[], float] = time.perf_counter
 ) -> dict[str, float]:
     """What a run takes after its speed was measured."""
-    memory.trim()
+    heap.trim()
     before, begin = taken(used.device), clock()
     for event in used.family.run(used, job):
         if isinstance(event, Progress) and event.done == 0 and event.note.startswith("About"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from engines import memory
+from engines import heap, memory
 from engines.errors import EngineError
 
 
@@ -63,4 +63,4 @@ def empty_cache(device: torch.device) -> None:
     elif device.type == "mps":
         torch.mps.empty_cache()
     else:
-        memory.trim()
+        heap.trim()

@@ -12,7 +12,6 @@ import ctypes
 import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from engines.heap import MAPPED
+
 _WORDS = ("out of memory", "can't allocate memory", "not enough memory", "insufficient memory",
           "cannot allocate memory")  # fmt: skip
-_MAPPED = 32 << 20  # bytes from which the C library asks the system for a piece of its own
 GAPS = 0.25  # measured: what lies unused between smaller pieces, as a share of them
 LOADED = 25 << 20  # measured: code and tables of torch that a first pass reads in, once for all
 
@@ -98,13 +98,6 @@ def _windows_memory() -> tuple[int, int]:
     return int(status.total), int(status.free)
 
 
-def trim() -> None:
-    """Give back to the system what the C library keeps of memory that was freed: after large
-    passes on the CPU that is as much as a pass takes. Where the library cannot, nothing happens."""
-    with suppress(OSError, AttributeError, TypeError):  # not glibc
-        ctypes.CDLL(None).malloc_trim(0)
-
-
 # ---- predicting a pass ---------------------------------------------------------------------------
 
 
@@ -176,7 +169,7 @@ class _Watch(TorchDispatchMode):
             for piece in pieces:
                 self._add(piece)
             for piece in pieces:
-                self._now[piece >= _MAPPED] -= piece
+                self._now[piece >= MAPPED] -= piece
         return result
 
     def _count(self, storage: torch.UntypedStorage) -> None:
@@ -188,17 +181,17 @@ class _Watch(TorchDispatchMode):
         weakref.finalize(storage, self._gone, key, storage.nbytes())
 
     def _add(self, count: int) -> None:
-        self._now[count >= _MAPPED] += count
+        self._now[count >= MAPPED] += count
         if self._on_card:
             self.peak = max(self.peak, sum(self._now.values()))
             return
-        self._kept = min(max(self._kept, self._now[False]), 2 * _MAPPED)
+        self._kept = min(max(self._kept, self._now[False]), 2 * MAPPED)
         small = max(self._now[False] * (1 + GAPS), self._kept)
         self.peak = max(self.peak, self._now[True] + small)
 
     def _gone(self, key: int, count: int) -> None:
         self._alive.discard(key)
-        self._now[count >= _MAPPED] -= count
+        self._now[count >= MAPPED] -= count
 
 
 def _scratch(given: Tensor, weight: Tensor, made: Tensor, transposed: bool) -> tuple[int, ...]:

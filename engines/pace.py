@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from engines import memory
+from engines import heap
 from engines.family import Model
 from engines.job import Event, Progress, Result
 from engines.repeated import WARM, Repeated
@@ -60,7 +60,9 @@ class Pace(NamedTuple):
 
     def looking(self, room: Looked) -> float:
         """Seconds that one step looks for."""
-        found = room.macs / self.macs + room.fresh / self.fresh + self.each * room.windows
+        found = room.macs / self.macs + self.each * room.windows
+        if room.tile or not heap.can_keep():
+            found += room.fresh / self.fresh
         return max(found, self.launch * room.windows) if room.tile else found
 
 
@@ -73,14 +75,17 @@ class Steps:
 def watched(
     running: Generator[None, None, T], steps: Steps, note: str
 ) -> Generator[Event, None, T]:
-    """What `running` returns, with a Progress wherever it pauses."""
+    """What `running` returns, with a Progress wherever it pauses: after every tile. Pieces of many
+    sizes leave gaps, so that then not all of the memory is kept for the next step."""
+    is_cut = False
     while True:
         try:
             next(running)
         except StopIteration as end:
-            memory.trim()
+            if is_cut:
+                heap.trim()
             return end.value
-        memory.trim()
+        is_cut = True
         yield Progress(steps.done, steps.total, note)
 
 
@@ -121,8 +126,12 @@ def _mind(model: Model, planned: float, spent: float) -> None:
 def _measured(model: Model, look: Pass, macs: float, copy: Pass, moved: float) -> Pace:
     if model.device.type == "cuda":
         return _measured_on_card(model, look, macs, copy, moved)
+    with heap.keeping():  # as a run does
+        return _measured_here(model, look, macs, copy, moved)
+
+
+def _measured_here(model: Model, look: Pass, macs: float, copy: Pass, moved: float) -> Pace:
     small = _noise(model, SMALL)
-    look = _trimmed(look)
     least = min(_seconds(model, look, small) for _ in range(4))
     side, x = PROBE, _noise(model, PROBE)
     first = _seconds(model, look, x)
@@ -137,16 +146,6 @@ def _measured(model: Model, look: Pass, macs: float, copy: Pass, moved: float) -
     share = SMALL**2 / side**2
     each = max(0.0, min(looking / 2, (least - share * looking) / (1 - share)))
     return Pace(macs * side**2 / (looking - each), copied, begin, fresh, each)
-
-
-def _trimmed(look: Pass) -> Pass:
-    """The same, after memory was given back to the system, as it is after every step."""
-
-    def again(x: Tensor) -> Tensor:
-        memory.trim()
-        return look(x)
-
-    return again
 
 
 def _measured_on_card(model: Model, look: Pass, macs: float, copy: Pass, moved: float) -> Pace:

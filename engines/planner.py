@@ -12,12 +12,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from engines.backbones import MINIMUM, Config, layer_table, nodes
+from engines.heap import MAPPED
 
 FLOAT, INDEX = 4, 8  # bytes of a number, and of the place that a maximum came from
 SIDES = (256, 384, 512, 768, 1024, 1536, 2048)  # of tiles, to choose from
 SHARE = 0.8  # of the free memory that a run may take
-SCRATCH = {"cpu": 2.05}  # measured: what oneDNN and the C library take beside the maps
-MAPPED = 32 << 20  # bytes from which the C library asks the system for a piece, and gives it back
 UNKNOWN = 4 << 30  # free bytes where nobody tells
 
 
@@ -95,14 +94,16 @@ def largest_tile(spare: float, per_pixel: float, rim: int, sides: tuple[int, ...
     return max(fitting, default=min(sides))
 
 
-def chosen_tile(asked: str, size: tuple[int, int], spare: float, per_pixel: float, rim: int) -> int:
+def chosen_tile(
+    asked: str, size: tuple[int, int], spare: float, whole: float, per_pixel: float, rim: int
+) -> int:
     """Side of the tiles that a picture is looked at in, 0: whole. `asked` is "auto", "off" or a
-    side in pixels."""
+    side in pixels. whole, per_pixel: bytes of a pixel of a whole picture, and of a tile."""
     if min(size) < MINIMUM or asked == "off":
         return 0
     if asked.isdigit():
         return int(asked) if int(asked) < max(size) else 0
-    if per_pixel * size[0] * size[1] <= spare:
+    if whole * size[0] * size[1] <= spare:
         return 0
     tile = largest_tile(spare, per_pixel, rim, SIDES)
     return tile if tile < max(size) else 0

@@ -14,14 +14,14 @@ from engines.families.dream.ascent import Ascent
 from engines.families.dream.config import Setting
 from engines.family import Model
 from engines.pace import Pace, speed
-from engines.planner import SCRATCH, SHARE, UNKNOWN, Estimate, chosen_tile, cost, is_mapped
+from engines.planner import SHARE, UNKNOWN, Estimate, chosen_tile, cost, is_mapped
 from engines.windows import Grid
 
 Size = tuple[int, int]
 PICTURE = 12  # bytes of a pixel of the picture
 COPIES = 7  # of the picture: itself, the photo at all sizes, its gradient and what is made of it
 MOVED = 30 * PICTURE  # bytes that a step reads and writes beside the network's, for a pixel
-SCATTERED, WHOLE = 1.5, 1.05  # measured: what small maps take of memory, and mapped ones
+WHOLE, CUT = 1.47, 2.8  # measured: what maps take of memory on a processor, and those of tiles
 
 
 @dataclass(frozen=True)
@@ -46,23 +46,23 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, guide: Size | N
     kept = pixels * PICTURE * COPIES + _weights(model, setting)
     grid = Grid(model.config, setting.layers)
     rim = grid.rim
-    each = one.bytes * SCRATCH.get(model.device.type, 1.0)
-    tile = chosen_tile(tiles, size, SHARE * free - kept, each, rim)
+    whole, each = (one.bytes * _scratch(model, cut) for cut in (0, 1))
+    tile = chosen_tile(tiles, size, SHARE * free - kept, whole, each, rim)
     window = min(pixels, (tile + 2 * rim) ** 2) if tile else pixels
     seen = pixels * grid.looks(size, tile)
     macs = one.macs * seen
     macs += _products(model, setting, size, guide) if guide else 0
-    held = kept + one.bytes * window * _scratch(model, window, tile)
+    held = kept + one.bytes * window * _scratch(model, tile)
     fresh = one.bytes * seen if is_mapped(model.config, window) else 0.0
     windows = grid.count(size, tile)
     return Room(size, tile, held, macs, grid.sizes(size, tile), windows, fresh)
 
 
-def _scratch(model: Model, window: int, tile: int) -> float:
+def _scratch(model: Model, tile: int) -> float:
     """What maps of a window take, as a multiple of what they hold."""
-    if model.device.type != "cpu" or tile:  # tiles of many sizes leave the most gaps
-        return SCRATCH.get(model.device.type, 1.0)
-    return WHOLE if is_mapped(model.config, window) else SCATTERED
+    if model.device.type != "cpu":
+        return 1.0
+    return CUT if tile else WHOLE  # tiles of many sizes leave gaps
 
 
 def _layers(model: Model, setting: Setting) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engines import images, styling, tensors
+from engines import heap, images, styling, tensors
 from engines.backbones import MINIMUM, units
 from engines.families.dream.ascent import Ascent, pyramid, resized
 from engines.families.dream.budget import Room, estimate, room
@@ -63,7 +63,8 @@ def run(model: Model, job: Job) -> Iterator[Event]:
     yield Progress(0, state.total, planned.sentence)
     dreaming = _dream(model, job, plan, photo, alpha, state)
     whole = "progress" not in job.images
-    yield from minded(model, planned.seconds, dreaming) if whole else dreaming
+    with heap.keeping():
+        yield from minded(model, planned.seconds, dreaming) if whole else dreaming
 
 
 def _dream(

@@ -15,11 +15,11 @@ from engines.families.style.config import Setting
 from engines.families.style.descent import HISTORY
 from engines.families.style.objective import Features, gram_sum, total_variation
 from engines.family import Model
-from engines.planner import SCRATCH, SHARE, UNKNOWN, Estimate, chosen_tile, cost, is_mapped
+from engines.planner import SHARE, UNKNOWN, Estimate, chosen_tile, cost, is_mapped
 
 Size = tuple[int, int]
 PICTURE = 12  # bytes of a pixel of the picture
-WHOLE = 1.65  # measured: what mapped maps of a whole picture take of memory on a processor
+SCRATCH = {"cpu": 2.05}  # measured: what maps take of memory on a processor
 RECALLED = 2  # measured: how much longer the products of a history take than copying it
 COPIES = {"lbfgs": 8, "adam": 9}  # of the picture: itself, its gradient, what a step makes of them
 
@@ -51,22 +51,15 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, method: str, st
     grid = Features(model, model.module, setting).grid  # type: ignore[arg-type]
     rim = grid.rim
     each = one.bytes * SCRATCH.get(model.device.type, 1.0)
-    tile = chosen_tile(tiles, size, SHARE * free - kept, each, rim)
+    tile = chosen_tile(tiles, size, SHARE * free - kept, each, each, rim)
     seen = pixels * grid.looks(size, tile, True)
     window = min(pixels, (tile + 2 * rim) ** 2) if tile else pixels
     macs = one.macs * (1.5 * seen if tile else pixels)  # a pass there first, for the sums
     fresh = one.bytes * seen if is_mapped(model.config, window) else 0.0
     sizes = grid.sizes(size, tile, True)
-    held = kept + one.bytes * window * _scratch(model, window, tile)
+    held = kept + each * window
     windows = grid.count(size, tile) * (2 if tile else 1)
     return Room(size, tile, history, held, macs, sizes, windows, fresh)
-
-
-def _scratch(model: Model, window: int, tile: int) -> float:
-    """What maps of a window take, as a multiple of what they hold."""
-    if model.device.type == "cpu" and not tile and is_mapped(model.config, window):
-        return WHOLE
-    return SCRATCH.get(model.device.type, 1.0)
 
 
 def _content(model: Model, setting: Setting) -> float:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from engines import images, styling, tensors
+from engines import heap, images, styling, tensors
 from engines.controls import ControlError
 from engines.families.style.budget import Room, estimate, room
 from engines.families.style.config import STYLES, Setting, ladder, to_setting
@@ -60,7 +60,8 @@ def run(model: Model, job: Job) -> Iterator[Event]:
     planned = _estimate(model, plan).times(len(mixes))
     yield Progress(0, total, planned.sentence)
     painting = _paint(model, job, plan, mixes, alpha, total)
-    yield from minded(model, planned.seconds, painting)
+    with heap.keeping():
+        yield from minded(model, planned.seconds, painting)
 
 
 def _paint(
