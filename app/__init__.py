@@ -22,9 +22,6 @@ def start(argv: Sequence[str] = ()) -> int:
     from PySide6.QtCore import QTimer
     from PySide6.QtWidgets import QApplication
 
-    from engines import heap
-
-    heap.one_arena()
     logging.basicConfig(
         level=os.environ.get("GANVAS_LOG", "WARNING").upper(),
         format="%(asctime)s %(name)s %(levelname)s %(message)s",

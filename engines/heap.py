@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
-TRIM_FROM, MAP_FROM, ARENAS = -1, -3, -8  # mallopt(3)
+TRIM_FROM, MAP_FROM = -1, -3  # mallopt(3)
 MAPPED = 32 << 20  # bytes from which a piece is one of the system's, unless it is kept
 _MOST = 2**30
 _keeping = 0  # runs that want it
@@ -23,12 +23,6 @@ def _library() -> Any:
         if library.mallopt and library.malloc_trim:
             return library
     return None
-
-
-def one_arena() -> bool:
-    """Let all threads share one heap, of which more can be kept than of those that glibc makes for
-    threads. To be called before there are any. False: not here."""
-    return bool(_library() is not None and _library().mallopt(ARENAS, 1))
 
 
 def can_keep() -> bool:

@@ -137,7 +137,7 @@ STUDIO_IS_SEEN_BY = ("app", "app.window", "app.easel", "app.sheet", "app.mapshee
 APP_SEES = ("engines", "engines.job", "engines.controls", "engines.errors", "engines.images",
             "engines.edges", "engines.family", "engines.catalogue", "engines.doctor",
             "engines.chain", "engines.folders", "engines.palettes", "engines.mapfiles",
-            "engines.beside", "engines.animate", "engines.heap", "engines.faces", "engines.journey",
+            "engines.beside", "engines.animate", "engines.faces", "engines.journey",
             "engines.stylefilm", "engines.thumbnails", "engines.videofile",
             "engines.wording")  # fmt: skip
 MAIN_SEES = ("app", "engines.cli")
