@@ -71,6 +71,7 @@ class Results(QObject):
     A draft is shown and never kept: once the hand pauses, the exact picture is asked for."""
 
     shown_changed = Signal(object)  # Shown
+    made_elsewhere = Signal(object)  # Shown, of a run that was begun at a desk that one has left
     exact_wanted = Signal(object)  # Shown, which is a draft
     rested = Signal(object)  # Shown: the exact picture of the desk, and the hand pauses
     preview = Signal(object)  # Picture
@@ -238,6 +239,8 @@ class Results(QObject):
             self._history.add(result.picture, sent.job, sent.title)
             self._kept_revision = max(self._kept_revision, sent.revision)
         if ticket < self._oldest:
+            if sent.kind == "run":
+                self.made_elsewhere.emit(Shown(result.picture, sent.job, result))
             return
         self._oldest, self._shown_revision = ticket, sent.revision
         if sent.exact:  # its time is nobody's waiting

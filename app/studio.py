@@ -72,6 +72,7 @@ class Studio(QObject):
     film_saved = Signal(str, str)  # path, what there is to say of it
     told = Signal(str)  # one sentence that is no failure
     sent = Signal(object)  # Picture: another model, which was chosen for it, will be given it
+    made_elsewhere = Signal(object)  # Shown, of a run that was begun in a room that one has left
     waiting = Signal(bool)  # what was asked for begins once the exact picture is there
     planned = Signal(str)  # what the desk's job will take, "" where that is not known
     finder_added = Signal(str)  # name of the file that finds faces from now on
@@ -139,7 +140,7 @@ class Studio(QObject):
         results.shown_changed.connect(self.result_shown)
         results.preview.connect(self.preview_shown)
         results.terms_told.connect(self.terms_told)
-        for name in ("failed", "tool_result", "status_changed"):
+        for name in ("failed", "tool_result", "status_changed", "made_elsewhere"):
             getattr(results, name).connect(getattr(self, name))
         for name in ("failed", "picture_opened", "video_opened", "palette_opened", "folder_opened",
                      "reported", "tie", "exported", "finder_added"):  # fmt: skip

@@ -98,6 +98,7 @@ class MainWindow(QMainWindow):
         self.rooms: dict[str, Room] = {}  # those that were entered
         self.desks: dict[str, Table] = {}
         self._seen: dict[str, Shown] = {}  # what lies in each
+        self._come: set[str] = set()  # rooms in which that came while one was elsewhere
         self.film = Filmstrip()
         self.tray = TaskTray()
         self.status = StatusBar(self.tray)
@@ -314,6 +315,7 @@ class MainWindow(QMainWindow):
         studio.value_changed.connect(lambda n, v: self.room.controls.set_value(n, v))
         studio.live_changed.connect(self.actions_["live"].setChecked)
         studio.result_shown.connect(self._on_result)
+        studio.made_elsewhere.connect(self._on_made_elsewhere)
         studio.preview_shown.connect(lambda p: self.room.viewer.show_preview(p))
         studio.terms_told.connect(lambda n, p: self.room.controls.show_terms(n, p))
         studio.tasks_changed.connect(self._on_tasks)
@@ -353,6 +355,7 @@ class MainWindow(QMainWindow):
         self._enter(card)
         self.room.show_card(card)
         self.table.adopt(card)
+        self._show_come()
         self._mark()
         if card is not None and self._sent is not None:
             sent, self._sent = self._sent, None
@@ -461,6 +464,29 @@ class MainWindow(QMainWindow):
         self._caption_of(shown)
         self._mark()
         self._enable()
+
+    def _on_made_elsewhere(self, shown: Shown) -> None:
+        """What was begun in a room that one has left lies there when one comes back."""
+        entry = self.studio.catalogue.find(shown.job.checkpoint, shown.job.family)
+        id, card = next(iter(_rooms(entry)), ""), self.studio.card
+        if id not in self.rooms:
+            return
+        here = self.rooms[id] is self.room
+        if here and (card is None or card.live or card.checkpoint != shown.job.checkpoint):
+            return  # what is computed while one works there is newer
+        self._seen[id] = shown
+        self._come.add(id)
+        if here:
+            self.studio.look_at(shown)
+            self._show_come()
+            self._mark()
+            self._enable()
+
+    def _show_come(self) -> None:
+        id, shown = self._id_of(self.room), self.studio.shown
+        if id in self._come and shown is not None:
+            self.table.show_result(shown)
+        self._come.discard(id)
 
     def _caption_of(self, shown: Shown) -> None:
         """The caption belongs to the picture that it was made of."""

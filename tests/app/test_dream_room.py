@@ -324,6 +324,31 @@ def test_what_leaves_a_room_is_what_lies_in_it(bench: DreamBench, tmp_path: Path
     assert from_qimage(QGuiApplication.clipboard().image()) == dream.picture
 
 
+@pytest.mark.parametrize("returns", ["before", "after"])
+def test_what_was_begun_in_a_room_lies_there_when_one_comes_back(
+    bench: DreamBench, tmp_path: Path, returns: str
+):
+    window, studio, draw = bench.window, bench.studio, bench.window.rooms["draw"]
+    bench.lay(tmp_path)
+    QTest.mouseClick(bench.room.run, LEFT)
+    bench.wait(lambda: bool(studio.tasks.running()))
+    QTest.mouseClick(window.rail.rooms["draw"], LEFT)
+    bench.wait(lambda: window.room is draw)
+    if returns == "after":
+        bench.wait(lambda: not studio.tasks.running() and bool(studio.history.entries()))
+        assert studio.shown is None or studio.shown.job.family == "pix2pix"
+    QTest.mouseClick(window.rail.rooms["dream"], LEFT)
+    bench.wait(lambda: window.room is bench.room)
+    if returns == "before":
+        assert studio.tasks.running()
+    bench.wait(lambda: studio.shown is not None and studio.shown.job.family == "dream")
+    assert bench.room.viewer.picture() == bench.shown().picture
+    bench.wait(lambda: len(studio.history.entries()) == 1)
+    assert window.film._frame.current == studio.history.entries()[0].id
+    assert window.actions_["export"].isEnabled()
+    assert draw.viewer.picture() != bench.shown().picture
+
+
 def test_who_works_in_a_room_has_the_keys_of_the_next_one(bench: DreamBench):
     """Not those of the first button of the window."""
     window, steps = bench.window, bench.room.controls.fields["steps"]
