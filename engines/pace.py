@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from statistics import median
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from torch import Tensor
 from engines import heap
 from engines.family import Model
 from engines.job import Event, Progress, Result
+from engines.planner import Room
 from engines.repeated import WARM, Repeated
 
 PROBE = 256  # pixels: side of the picture that the speed is measured on
@@ -28,20 +29,6 @@ MENDED = "speeds measured anew"
 Pass = Callable[[Tensor], Tensor]
 clock = time.perf_counter
 T = TypeVar("T")
-
-
-class Looked(Protocol):
-    """How a picture is looked at in every step: multiply-adds of all passes, bytes that the system
-    hands out for them, how many they are, and the side of the tiles (0: whole)."""
-
-    @property
-    def macs(self) -> float: ...
-    @property
-    def fresh(self) -> float: ...
-    @property
-    def windows(self) -> int: ...
-    @property
-    def tile(self) -> int: ...
 
 
 class Pace(NamedTuple):
@@ -58,7 +45,7 @@ class Pace(NamedTuple):
     each: float = 0.0
     launch: float = 0.0
 
-    def looking(self, room: Looked) -> float:
+    def looking(self, room: Room) -> float:
         """Seconds that one step looks for."""
         found = room.macs / self.macs + self.each * room.windows
         if room.tile or not heap.can_keep():

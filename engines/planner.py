@@ -87,6 +87,22 @@ class Estimate:
         return f"{said}, in tiles of {self.tile} pixels" if self.tile else said
 
 
+@dataclass(frozen=True)
+class Room:
+    """How a picture of one size is worked on: in tiles of a side (0: whole), with so many bytes at
+    the peak. Of one step: multiply-adds, windows that are looked at, sizes that they have, and
+    bytes that the system hands out. history: of L-BFGS."""
+
+    size: tuple[int, int]
+    tile: int
+    bytes: float
+    macs: float
+    sizes: int
+    windows: int
+    fresh: float
+    history: int = 0
+
+
 def largest_tile(spare: float, per_pixel: float, rim: int, sides: tuple[int, ...]) -> int:
     """The largest of `sides` whose window, with its rim all round, fits into `spare` bytes; the
     smallest if none does."""

@@ -11,6 +11,7 @@ import torch
 
 from engines import pace
 from engines.job import Event, Progress, Result
+from engines.planner import Room
 
 
 class Clock:
@@ -49,9 +50,9 @@ def ran(looked: Any, planned: float, clock: Clock, seconds: float, waiting: floa
 def test_passes_of_tiles_take_as_long_as_it_takes_to_start_them() -> None:
     speed = pace.Pace(1e9, 1e9, 0.0, each=0.25, launch=3.0)
     for tile, seconds in ((0, 3.0), (256, 6.0)):
-        room = SimpleNamespace(macs=2.5e9, fresh=0.0, windows=2, tile=tile)
+        room = Room((512, 512), tile, 1e6, 2.5e9, 1, 2, 0.0)
         assert speed.looking(room) == pytest.approx(seconds)
-    slow = SimpleNamespace(macs=9e9, fresh=0.0, windows=2, tile=256)
+    slow = Room((512, 512), 256, 1e6, 9e9, 1, 2, 0.0)
     assert speed.looking(slow) == pytest.approx(9.5)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -14,28 +14,14 @@ from engines.families.dream.ascent import Ascent
 from engines.families.dream.config import Setting
 from engines.family import Model
 from engines.pace import Pace, speed
-from engines.planner import SHARE, UNKNOWN, Estimate, chosen_tile, cost, is_mapped
+from engines.planner import SHARE, UNKNOWN, Estimate, Room, chosen_tile, cost, is_mapped
 from engines.windows import Grid
 
 Size = tuple[int, int]
 PICTURE = 12  # bytes of a pixel of the picture
 COPIES = 7  # of the picture: itself, the photo at all sizes, its gradient and what is made of it
 MOVED = 30 * PICTURE  # bytes that a step reads and writes beside the network's, for a pixel
-WHOLE, CUT = 1.47, 2.8  # measured: what maps take of memory on a processor, and those of tiles
-
-
-@dataclass(frozen=True)
-class Room:
-    """How one octave is worked on. tile 0: whole; `macs` of one step; `sizes` of windows that are
-    looked at; `fresh` bytes of one step that the system hands out for it."""
-
-    size: Size
-    tile: int
-    bytes: float
-    macs: float
-    sizes: int = 1
-    windows: int = 1
-    fresh: float = 0.0
+SCRATCH = {"cpu": (1.47, 2.8)}  # measured: what maps take of memory, and those of tiles with gaps
 
 
 def room(model: Model, setting: Setting, size: Size, tiles: str, guide: Size | None) -> Room:
@@ -46,23 +32,16 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, guide: Size | N
     kept = pixels * PICTURE * COPIES + _weights(model, setting)
     grid = Grid(model.config, setting.layers)
     rim = grid.rim
-    whole, each = (one.bytes * _scratch(model, cut) for cut in (0, 1))
+    whole, each = (one.bytes * n for n in SCRATCH.get(model.device.type, (1.0, 1.0)))
     tile = chosen_tile(tiles, size, SHARE * free - kept, whole, each, rim)
     window = min(pixels, (tile + 2 * rim) ** 2) if tile else pixels
     seen = pixels * grid.looks(size, tile)
     macs = one.macs * seen
     macs += _products(model, setting, size, guide) if guide else 0
-    held = kept + one.bytes * window * _scratch(model, tile)
+    held = kept + window * (each if tile else whole)
     fresh = one.bytes * seen if is_mapped(model.config, window) else 0.0
     windows = grid.count(size, tile)
     return Room(size, tile, held, macs, grid.sizes(size, tile), windows, fresh)
-
-
-def _scratch(model: Model, tile: int) -> float:
-    """What maps of a window take, as a multiple of what they hold."""
-    if model.device.type != "cpu":
-        return 1.0
-    return CUT if tile else WHOLE  # tiles of many sizes leave gaps
 
 
 def _layers(model: Model, setting: Setting) -> tuple[str, ...]:

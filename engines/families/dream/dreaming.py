@@ -13,13 +13,13 @@ from torch import Tensor
 from engines import heap, images, styling, tensors
 from engines.backbones import MINIMUM, units
 from engines.families.dream.ascent import Ascent, pyramid, resized
-from engines.families.dream.budget import Room, estimate, room
+from engines.families.dream.budget import estimate, room
 from engines.families.dream.config import Setting, octave_sizes, to_setting
 from engines.families.dream.objective import Objective
 from engines.family import Model
 from engines.job import Event, Job, Picture, Preview, Progress, Result
 from engines.pace import Steps, minded, watched
-from engines.planner import Estimate
+from engines.planner import Estimate, Room
 from engines.styling import number
 
 DREAMING, LOOKING = "Dreaming", "Looking at the guide"

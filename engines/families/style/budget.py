@@ -4,7 +4,6 @@ L-BFGS with which it fits."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,27 +14,13 @@ from engines.families.style.config import Setting
 from engines.families.style.descent import HISTORY
 from engines.families.style.objective import Features, gram_sum, total_variation
 from engines.family import Model
-from engines.planner import SHARE, UNKNOWN, Estimate, chosen_tile, cost, is_mapped
+from engines.planner import SHARE, UNKNOWN, Estimate, Room, chosen_tile, cost, is_mapped
 
 Size = tuple[int, int]
 PICTURE = 12  # bytes of a pixel of the picture
 SCRATCH = {"cpu": 2.05}  # measured: what maps take of memory on a processor
 RECALLED = 2  # measured: how much longer the products of a history take than copying it
 COPIES = {"lbfgs": 8, "adam": 9}  # of the picture: itself, its gradient, what a step makes of them
-
-
-@dataclass(frozen=True)
-class Room:
-    """How a picture of one size is worked on. tile 0: whole; `history` of L-BFGS."""
-
-    size: Size
-    tile: int
-    history: int
-    bytes: float
-    macs: float  # of one step
-    sizes: int = 1  # of windows that are looked at
-    windows: int = 1
-    fresh: float = 0.0  # bytes of one step that the system hands out for it
 
 
 def room(model: Model, setting: Setting, size: Size, tiles: str, method: str, steps: int) -> Room:
@@ -59,7 +44,7 @@ def room(model: Model, setting: Setting, size: Size, tiles: str, method: str, st
     sizes = grid.sizes(size, tile, True)
     held = kept + each * window
     windows = grid.count(size, tile) * (2 if tile else 1)
-    return Room(size, tile, history, held, macs, sizes, windows, fresh)
+    return Room(size, tile, held, macs, sizes, windows, fresh, history)
 
 
 def _content(model: Model, setting: Setting) -> float:

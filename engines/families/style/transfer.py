@@ -13,14 +13,14 @@ from torch.nn import functional as F
 
 from engines import heap, images, styling, tensors
 from engines.controls import ControlError
-from engines.families.style.budget import Room, estimate, room
+from engines.families.style.budget import estimate, room
 from engines.families.style.config import STYLES, Setting, ladder, to_setting
 from engines.families.style.descent import Descent, Method
 from engines.families.style.objective import Features, Objective, Region, Targets, blended
 from engines.family import Model
 from engines.job import Event, Job, Picture, Preview, Progress, Result
 from engines.pace import Steps, minded, watched
-from engines.planner import Estimate
+from engines.planner import Estimate, Room
 
 GREY = (123.68, 116.779, 103.939)  # mean of ImageNet's photos, red green blue, from 0 to 255
 GRAIN = 64.0  # deviation of full noise, from 0 to 255
