@@ -98,7 +98,7 @@ class MainWindow(QMainWindow):
         self.rooms: dict[str, Room] = {}  # those that were entered
         self.desks: dict[str, Table] = {}
         self._seen: dict[str, Shown] = {}  # what lies in each
-        self._come: set[str] = set()  # rooms in which that came while one was elsewhere
+        self._come: dict[str, Shown] = {}  # what came to one while one was elsewhere
         self.film = Filmstrip()
         self.tray = TaskTray()
         self.status = StatusBar(self.tray)
@@ -355,8 +355,9 @@ class MainWindow(QMainWindow):
         self._enter(card)
         self.room.show_card(card)
         self.table.adopt(card)
-        self._show_come()
         self._mark()
+        if come := self._come.pop(self._id_of(self.room), None):
+            self._take_up(come)
         if card is not None and self._sent is not None:
             sent, self._sent = self._sent, None
             self.table.lay(sent)
@@ -468,25 +469,17 @@ class MainWindow(QMainWindow):
     def _on_made_elsewhere(self, shown: Shown) -> None:
         """What was begun in a room that one has left lies there when one comes back."""
         entry = self.studio.catalogue.find(shown.job.checkpoint, shown.job.family)
-        id, card = next(iter(_rooms(entry)), ""), self.studio.card
-        if id not in self.rooms:
+        there, card = self.rooms.get(next(iter(_rooms(entry)), "")), self.studio.card
+        if there is None:
             return
-        here = self.rooms[id] is self.room
-        if here and (card is None or card.live or card.checkpoint != shown.job.checkpoint):
-            return  # what is computed while one works there is newer
-        self._seen[id] = shown
-        self._come.add(id)
-        if here:
-            self.studio.look_at(shown)
-            self._show_come()
-            self._mark()
-            self._enable()
+        if there is not self.room:
+            self._come[self._id_of(there)] = shown
+        elif card is not None and not card.live and card.checkpoint == shown.job.checkpoint:
+            self._take_up(shown)  # in a live one, what is computed while one works there is newer
 
-    def _show_come(self) -> None:
-        id, shown = self._id_of(self.room), self.studio.shown
-        if id in self._come and shown is not None:
-            self.table.show_result(shown)
-        self._come.discard(id)
+    def _take_up(self, shown: Shown) -> None:
+        self.studio.look_at(shown)
+        self._on_result(shown)
 
     def _caption_of(self, shown: Shown) -> None:
         """The caption belongs to the picture that it was made of."""
